@@ -1,0 +1,46 @@
+"""One image of a re-ID data set, and the three lists a data set consists of."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, order=True)
+class Sample:
+    """One image on disk.
+
+    Args:
+        path: POSIX path relative to the data set's root, so that moving the root breaks nothing.
+        pid: person identity as the data set numbers it; 0 is a distractor, -1 (junk) never gets this far.
+        camid: camera, counted from 0.
+        modality: 0 visible, 1 infrared.
+    """
+
+    path: str
+    pid: int
+    camid: int
+    modality: int = 0
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The lists a reader returns. Sorted by path; a distractor (pid 0) appears in ``gallery`` only.
+
+    Args:
+        name: the reader's name, for messages and records.
+        root: folder that all sample paths are relative to.
+        train, query, gallery: the samples; ``train`` may be empty for test-only sets.
+        warnings: what the reader noticed (for example counts that differ from the official ones).
+    """
+
+    name: str
+    root: Path
+    train: tuple[Sample, ...]
+    query: tuple[Sample, ...]
+    gallery: tuple[Sample, ...]
+    warnings: tuple[str, ...] = ()
+
+
+def label_map(samples: Sequence[Sample]) -> dict[int, int]:
+    """Classifier label 0..N-1 of each pid, in increasing pid order (the same on every machine and run)."""
+    return {pid: label for label, pid in enumerate(sorted({sample.pid for sample in samples}))}

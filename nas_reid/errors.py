@@ -1,0 +1,25 @@
+"""Errors a user can cause. Each message says what was given, what was expected and what to do."""
+
+
+class NasReidError(Exception):
+    """Root of every error that a user's input or environment can cause."""
+
+
+class ConfigError(NasReidError, ValueError):
+    """A configuration value is illegal, or two values contradict each other."""
+
+
+class DataError(NasReidError, ValueError):
+    """A data folder, split or image is not what its reader expects."""
+
+
+class GenotypeError(NasReidError, ValueError):
+    """A genotype file is malformed, unknown, or does not fit its search space."""
+
+
+class CheckpointError(NasReidError, RuntimeError):
+    """A checkpoint cannot be read, written, or belongs to another configuration."""
+
+
+class NonFiniteError(NasReidError, ArithmeticError):
+    """A loss became NaN or infinite."""
