@@ -1,0 +1,58 @@
+"""A re-ID network: a trunk (from a search space) and a head, for training and for retrieval."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from nas_reid.modules.head import Head
+from nas_reid.search_space import Mix
+
+
+class Output(NamedTuple):
+    """What the losses see.
+
+    Attributes:
+        features: [B, D], before the neck; the metric losses' input.
+        logits: [B, N] over the training identities.
+    """
+
+    features: Tensor
+    logits: Tensor
+
+
+class ReIDNetwork(nn.Module):
+    """Trunk and head. Training returns an ``Output``; evaluation returns the retrieval embedding [B, D].
+
+    Args:
+        trunk: a space's supernet or fixed network; carries ``out_channels``.
+        head: pools the trunk's map; see ``Head``.
+    """
+
+    def __init__(self, trunk: nn.Module, head: Head) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.head = head
+
+    def forward(self, images: Tensor, mixes: Mapping[str, Mix] | None = None,
+                modality: Tensor | None = None) -> Output | Tensor:
+        """Run images [B, 3, H, W] through the network; a supernet also needs its mixing weights."""
+        maps = self.trunk(images, modality=modality) if mixes is None else self.trunk(images, mixes, modality=modality)
+        features = self.head.pool(maps)
+        embedding = self.head.embed(features)
+        if not self.training:
+            return embedding
+        return Output(features, self.head.classify(embedding))
+
+
+class WithMixes(nn.Module):
+    """A supernet with its mixing weights filled in, so that evaluation sees an ordinary network."""
+
+    def __init__(self, network: ReIDNetwork, mixes: Mapping[str, Mix]) -> None:
+        super().__init__()
+        self.network = network
+        self.mixes = mixes
+
+    def forward(self, images: Tensor, modality: Tensor | None = None) -> Output | Tensor:
+        """As ``ReIDNetwork.forward`` with the mixes given at construction."""
+        return self.network(images, self.mixes, modality=modality)

@@ -1,0 +1,146 @@
+"""Search spaces by name, and genotypes by name or path.
+
+A space is found in three steps: already registered in this process; the entry-point group
+``nas_reid.search_spaces`` of an installed distribution; a module ``search_spaces.<name>`` beside the engine, so
+that a bare checkout works. Names, never import paths: what a genotype file can select is what is installed.
+"""
+
+import importlib
+import importlib.util
+import inspect
+import re
+from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any, TypeVar
+
+from nas_reid.errors import ConfigError, GenotypeError
+from nas_reid.genotype import Genotype
+from nas_reid.search_space import SearchSpace
+
+ENTRY_POINT_GROUP = "nas_reid.search_spaces"
+_BUNDLED = "search_spaces"
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_spaces: dict[str, type] = {}
+
+_Space = TypeVar("_Space", bound=type)
+
+
+def register(name: str) -> Callable[[_Space], _Space]:
+    """Class decorator that makes a search space available as ``space=<name>``.
+
+    Raises:
+        ConfigError: the name is not an identifier in lower case, or another class already has it.
+    """
+    if not _NAME.fullmatch(name):
+        raise ConfigError(f"search space name {name!r} is illegal: use lower-case letters, digits and underscores")
+
+    def decorate(space: _Space) -> _Space:
+        taken = _spaces.get(name)
+        if taken is not None and taken.__qualname__ + taken.__module__ != space.__qualname__ + space.__module__:
+            raise ConfigError(f"search space {name!r} is already registered by {taken.__module__}; choose another name")
+        _spaces[name] = space
+        return space
+
+    return decorate
+
+
+def space_class(name: str) -> type:
+    """The registered class of a search space, importing its module if needed.
+
+    Raises:
+        ConfigError: no installed space has this name (the known ones are listed), or its module registers another.
+    """
+    if name in _spaces:
+        return _spaces[name]
+    if isinstance(name, str) and _NAME.fullmatch(name):
+        for entry in _entries(name):
+            importlib.import_module(entry.module)
+            break
+        else:
+            if importlib.util.find_spec(_BUNDLED) and importlib.util.find_spec(f"{_BUNDLED}.{name}"):
+                importlib.import_module(f"{_BUNDLED}.{name}")
+        if name in _spaces:
+            return _spaces[name]
+    raise ConfigError(f"unknown search space {name!r}; known are: {', '.join(known_spaces())}. "
+                      "A space of another package appears once that package is installed.")
+
+
+def known_spaces() -> list[str]:
+    """Names of all spaces that can be created here, sorted; imports none of them."""
+    names = {entry.name for entry in _entries()} | set(_spaces)
+    bundled = importlib.util.find_spec(_BUNDLED)
+    for folder in (bundled.submodule_search_locations or []) if bundled else []:
+        names |= {path.stem for path in Path(folder).iterdir()
+                  if _NAME.fullmatch(path.stem) and (path.suffix == ".py" or (path / "__init__.py").exists())}
+    return sorted(names)
+
+
+def create_space(name: str, arguments: Mapping[str, Any]) -> SearchSpace:
+    """Construct a space from its YAML keys.
+
+    Raises:
+        ConfigError: unknown space, or an argument that its constructor does not have.
+    """
+    space = space_class(name)
+    allowed = [parameter for parameter in inspect.signature(space).parameters if parameter != "self"]
+    unknown = sorted(set(arguments) - set(allowed))
+    if unknown:
+        raise ConfigError(f"search space {name!r} has no argument {', '.join(unknown)}; it has: {', '.join(allowed)}")
+    return space(**arguments)
+
+
+def space_of(genotype: Genotype, overrides: Mapping[str, Any] | None = None) -> SearchSpace:
+    """The space that a genotype belongs to, with the genotype's arguments updated by ``overrides``.
+
+    Raises:
+        GenotypeError: the space is not installed, or is older than the genotype.
+        ConfigError: an override that the space does not know.
+    """
+    if genotype.space not in known_spaces():
+        raise GenotypeError(f"genotype belongs to search space {genotype.space!r}, which is not installed here; "
+                            f"installed are: {', '.join(known_spaces())}. Install the package that provides it.")
+    space = create_space(genotype.space, {**genotype.arguments, **(overrides or {})})
+    if genotype.space_version > space.version:
+        raise GenotypeError(f"genotype is of version {genotype.space_version} of space {genotype.space!r}, installed is "
+                            f"version {space.version}: update the package that provides it")
+    return space
+
+
+def load_genotype(reference: str) -> Genotype:
+    """A genotype from a file, or a published one by name.
+
+    Args:
+        reference: a path to a JSON file, or ``<space>/<name>`` for a file that ships with a space.
+
+    Raises:
+        GenotypeError: neither a file nor a published name; the message lists what there is.
+    """
+    path = Path(reference).expanduser()
+    if path.is_file():
+        return Genotype.load(path)
+    space, _, name = reference.partition("/")
+    published = dict(_published(space)) if space in known_spaces() else {}
+    if name in published:
+        return Genotype.load(published[name])
+    hint = (f"{space} publishes: {', '.join(f'{space}/{known}' for known in sorted(published))}" if published
+            else f"published genotypes: {', '.join(_all_published())}")
+    nearest = sorted(Path.cwd().glob("outputs/**/genotype.json"), key=lambda file: -file.stat().st_mtime)[:3]
+    found = f"; recent files here: {', '.join(str(file.relative_to(Path.cwd())) for file in nearest)}" if nearest else ""
+    raise GenotypeError(f"genotype={reference!r} is no file ({path.resolve()}) and no published genotype; {hint}{found}")
+
+
+def _entries(name: str | None = None) -> list[EntryPoint]:
+    found = entry_points(group=ENTRY_POINT_GROUP)
+    return [entry for entry in found if name is None or entry.name == name]
+
+
+def _published(space: str) -> Iterator[tuple[str, Path]]:
+    """Name and file of the genotypes that ship in the folder ``genotypes`` beside a space's module."""
+    folder = Path(inspect.getfile(space_class(space))).parent / "genotypes"
+    for file in sorted(folder.glob("*.json")):
+        yield file.stem, file
+
+
+def _all_published() -> list[str]:
+    return [f"{space}/{name}" for space in known_spaces() for name, _ in _published(space)]
