@@ -64,7 +64,7 @@ class Genotype:
         try:
             content = json.loads(text)
         except json.JSONDecodeError as error:
-            raise GenotypeError(f"{origin} is not JSON ({error}); expected a genotype.json written by a search") from None
+            raise GenotypeError(f"{origin} is not JSON ({error}); expected a genotype.json of a search") from None
         if not isinstance(content, dict):
             raise GenotypeError(f"{origin} holds a {type(content).__name__}; expected a JSON object")
         _validate(content, origin)
@@ -84,7 +84,8 @@ class Genotype:
 def _validate(content: dict[str, Any], origin: str) -> None:
     version = content.get("format_version")
     if isinstance(version, int) and version > FORMAT_VERSION:
-        raise GenotypeError(f"{origin} has format_version {version}, this nas_reid reads up to {FORMAT_VERSION}: update it")
+        raise GenotypeError(f"{origin} has format_version {version}, newer than {FORMAT_VERSION}, the newest that this "
+                            "nas_reid reads: update nas_reid")
     for name, kind in _REQUIRED.items():
         if not isinstance(content.get(name), kind) or isinstance(content[name], bool):
             raise GenotypeError(f"{origin}: field {name!r} is {content.get(name)!r}; expected a {kind.__name__}")

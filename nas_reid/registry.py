@@ -102,8 +102,8 @@ def space_of(genotype: Genotype, overrides: Mapping[str, Any] | None = None) -> 
                             f"installed are: {', '.join(known_spaces())}. Install the package that provides it.")
     space = create_space(genotype.space, {**genotype.arguments, **(overrides or {})})
     if genotype.space_version > space.version:
-        raise GenotypeError(f"genotype is of version {genotype.space_version} of space {genotype.space!r}, installed is "
-                            f"version {space.version}: update the package that provides it")
+        raise GenotypeError(f"genotype is of version {genotype.space_version} of space {genotype.space!r}, installed "
+                            f"is version {space.version}: update the package that provides it")
     return space
 
 
@@ -125,9 +125,10 @@ def load_genotype(reference: str) -> Genotype:
         return Genotype.load(published[name])
     hint = (f"{space} publishes: {', '.join(f'{space}/{known}' for known in sorted(published))}" if published
             else f"published genotypes: {', '.join(_all_published())}")
-    nearest = sorted(Path.cwd().glob("outputs/**/genotype.json"), key=lambda file: -file.stat().st_mtime)[:3]
-    found = f"; recent files here: {', '.join(str(file.relative_to(Path.cwd())) for file in nearest)}" if nearest else ""
-    raise GenotypeError(f"genotype={reference!r} is no file ({path.resolve()}) and no published genotype; {hint}{found}")
+    recent = sorted(Path().glob("outputs/**/genotype.json"), key=lambda file: -file.stat().st_mtime)[:3]
+    found = f"; recent files here: {', '.join(map(str, recent))}" if recent else ""
+    raise GenotypeError(f"genotype={reference!r} is no file ({path.resolve()}) and no published genotype; "
+                        f"{hint}{found}")
 
 
 def _entries(name: str | None = None) -> list[EntryPoint]:

@@ -1,0 +1,93 @@
+"""What the four commands share: Hydra at the door, errors that a person can read, the device."""
+
+import functools
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import hydra
+import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
+from hydra.errors import CompactHydraException
+from omegaconf import DictConfig
+
+from nas_reid.config import config_dir, register_schemas
+from nas_reid.errors import ConfigError, NasReidError
+from nas_reid.search_path import InstalledSpaces
+
+log = logging.getLogger(__name__)
+
+
+class CommandError(CompactHydraException):
+    """A user's error as Hydra prints it: the message alone, without a traceback."""
+
+
+def command(name: str) -> Callable[[Callable[[DictConfig], Any]], Callable[[], Any]]:
+    """Decorator: the Hydra entry point of ``conf/<name>.yaml`` with readable errors.
+
+    A ``NasReidError`` ends the job with its message alone (exit code 1; a sweep goes on with its next job);
+    anything else is logged with its traceback, so that a failed job of a sweep has a log of its own.
+    """
+    register_schemas()
+    Plugins.instance().register(InstalledSpaces)
+
+    def decorate(function: Callable[[DictConfig], Any]) -> Callable[[], Any]:
+        @hydra.main(version_base="1.3", config_path=config_dir(), config_name=name)
+        @functools.wraps(function)
+        def entry(cfg: DictConfig) -> Any:
+            with _readable_errors():
+                return function(cfg)
+
+        return entry
+
+    return decorate
+
+
+@contextmanager
+def _readable_errors() -> Iterator[None]:
+    try:
+        yield
+    except NasReidError as error:
+        log.debug("", exc_info=True)
+        raise CommandError(f"{type(error).__name__}: {error}") from error
+    except OSError as error:
+        log.debug("", exc_info=True)
+        raise CommandError(f"{type(error).__name__}: {error}. Check free space and permissions, then repeat the "
+                           "command: a run continues from its last checkpoint") from error
+    except Exception:
+        log.exception("the job failed")
+        raise
+
+
+def output_dir() -> Path:
+    """The job's own folder, chosen by Hydra."""
+    return Path(HydraConfig.get().runtime.output_dir)
+
+
+def job_identity() -> tuple[str, int]:
+    """Name of the sweep folder (or run folder) and the job's number in it, for grouping and device choice."""
+    config = HydraConfig.get()
+    if config.mode is not None and config.mode.name == "MULTIRUN":
+        return Path(config.sweep.dir).name, int(config.job.num)
+    return Path(config.run.dir).name, 0
+
+
+def select_device(name: str, *, job: int = 0) -> torch.device:
+    """``auto`` is the GPU ``job`` modulo their number, else the CPU; any other name is taken as it is.
+
+    Raises:
+        ConfigError: not a device name, or a GPU that this machine or this build of torch does not have.
+    """
+    if name == "auto":
+        return torch.device(f"cuda:{job % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ConfigError(f"device={name!r} is not a device: {error}; use auto, cpu or cuda:0") from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ConfigError(f"device={name!r}: torch {torch.__version__} sees {torch.cuda.device_count()} GPUs; "
+                          "use device=auto or device=cpu")
+    return device
