@@ -1,0 +1,172 @@
+"""From alphas to mixing weights: continuous or sampled stand-ins for the discrete choice.
+
+A relaxation is two functions of one decision's alphas [R, K]: how to mix (``draw``) and what the alphas mean
+(``distribution``). Adding one is writing them and one line in ``RELAXATIONS``. Nothing here waits for the device.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from nas_reid.errors import ConfigError
+from nas_reid.search_space import Mix
+
+
+@dataclass(frozen=True)
+class Relaxation:
+    """One way to make the choice differentiable.
+
+    Args:
+        draw: ``(alphas [R, K], temperature, generator) -> Mix``.
+        distribution: ``alphas [R, K] -> probabilities [R, K]``, differentiable and without noise.
+        is_hard: the mixing weights are one-hot.
+        sampled_only: the supernet runs only the sampled choice; needs ``is_hard``.
+    """
+
+    draw: Callable[[Tensor, float | Tensor, torch.Generator | None], Mix]
+    distribution: Callable[[Tensor], Tensor]
+    is_hard: bool = False
+    sampled_only: bool = False
+
+    def __call__(
+        self, alphas: Mapping[str, Tensor], *, temperature: float | Tensor, generator: torch.Generator | None
+    ) -> dict[str, Mix]:
+        """One sample of the mixing weights, shared by every cell that uses the decision.
+
+        Args:
+            alphas: decision -> [R, K].
+            temperature: > 0; used by the Gumbel family only.
+            generator: source of the noise, drawn in one call per decision in sorted order.
+
+        Raises:
+            ConfigError: the relaxation is random and ``generator`` is None.
+        """
+        mixes = {name: self.draw(alphas[name], temperature, generator) for name in sorted(alphas)}
+        return {name: mix._replace(sampled_only=self.sampled_only) for name, mix in mixes.items()}
+
+    def probabilities(self, alphas: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What the alphas say, [R, K] per decision: for deriving (detach it), regularisers and pictures.
+
+        Rows sum to 1, except under ``sigmoid``, whose entries are independent gates.
+        """
+        return {name: self.distribution(alphas[name]) for name in sorted(alphas)}
+
+    def evaluation_mixes(self, alphas: Mapping[str, Tensor]) -> dict[str, Mix]:
+        """Mixing weights without noise or gradient: the most probable choice if hard, else the probabilities."""
+        probabilities = {name: value.detach() for name, value in self.probabilities(alphas).items()}
+        if not self.is_hard:
+            return {name: Mix(value) for name, value in probabilities.items()}
+        indices = {name: value.argmax(-1) for name, value in probabilities.items()}
+        return {
+            name: Mix(_one_hot(index, probabilities[name]), index, self.sampled_only)
+            for name, index in indices.items()
+        }
+
+
+def get_relaxation(name: str) -> Relaxation:
+    """The relaxation of that name.
+
+    Raises:
+        ConfigError: unknown name.
+    """
+    if name not in RELAXATIONS:
+        raise ConfigError(f"unknown relaxation {name!r}; choose one of {sorted(RELAXATIONS)}")
+    return RELAXATIONS[name]
+
+
+def detached(mixes: Mapping[str, Mix]) -> dict[str, Mix]:
+    """The same mixes without a path to the alphas: what the weight step uses."""
+    return {name: mix._replace(weights=mix.weights.detach()) for name, mix in mixes.items()}
+
+
+def gumbel_noise(like: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Standard Gumbel noise of ``like``'s shape, dtype and device: g = −log(−log u), always finite.
+
+    Raises:
+        ConfigError: ``generator`` is None.
+    """
+    return -(-_log_uniform(like, generator)).log().to(like)
+
+
+def _log_uniform(like: Tensor, generator: torch.Generator | None) -> Tensor:
+    """log u for u uniform in (0, 1), float64 on ``like``'s device.
+
+    In float64, u = 0 is as good as impossible and u is fine enough near 1 for the upper tail of the Gumbel
+    noise, which decides the argmax; float32 would cut it off at 16.6.
+    """
+    generator = _required(generator)
+    uniform = torch.rand(like.shape, generator=generator, device=generator.device, dtype=torch.float64)
+    return uniform.clamp_min(torch.finfo(torch.float64).tiny).log().to(like.device)
+
+
+def _required(generator: torch.Generator | None) -> torch.Generator:
+    if generator is None:
+        raise ConfigError("this relaxation is random and was given no generator; pass a torch.Generator")
+    return generator
+
+
+def _one_hot(index: Tensor, like: Tensor) -> Tensor:
+    return torch.zeros_like(like).scatter_(-1, index.unsqueeze(-1), 1.0)
+
+
+def _softmax(alphas: Tensor) -> Tensor:
+    return alphas.softmax(-1)
+
+
+def _draw_softmax(alphas: Tensor, temperature: float | Tensor, generator: torch.Generator | None) -> Mix:
+    """DARTS (Liu et al., 2019), Eq. 2."""
+    return Mix(alphas.softmax(-1))
+
+
+def _draw_gumbel(alphas: Tensor, temperature: float | Tensor, generator: torch.Generator | None) -> Mix:
+    """softmax((log softmax(α) + g) / τ): SNAS; OSNet-AIN, Eq. 8. With K = 2 this is the binary Concrete gate."""
+    logits = alphas.log_softmax(-1) + gumbel_noise(alphas, generator)
+    return Mix((logits / temperature).softmax(-1))
+
+
+def _draw_gumbel_hard(alphas: Tensor, temperature: float | Tensor, generator: torch.Generator | None) -> Mix:
+    """One-hot forward, gradient of the soft sample: GDAS (Dong and Yang, 2019), Eqs. 3-5."""
+    soft = _draw_gumbel(alphas, temperature, generator).weights
+    index = soft.detach().argmax(-1)
+    # The bracket is exactly zero. Grouped as (hard - soft) + soft, a one would be off by rounding.
+    return Mix(_one_hot(index, soft.detach()) + (soft - soft.detach()), index)
+
+
+def _draw_sigmoid(alphas: Tensor, temperature: float | Tensor, generator: torch.Generator | None) -> Mix:
+    """Independent gates: FairDARTS (Chu et al., 2020), Eq. 3."""
+    return Mix(alphas.sigmoid())
+
+
+def _concentration(alphas: Tensor) -> Tensor:
+    return (F.elu(alphas) + 1).clamp_min(1e-6)
+
+
+def _draw_dirichlet(alphas: Tensor, temperature: float | Tensor, generator: torch.Generator | None) -> Mix:
+    """w ~ Dir(elu(α) + 1), reparameterised through gamma variables: DrNAS (Chen et al., 2021), §3.2.
+
+    The gammas are kept as logarithms, by G(c) = G(c + 1)·u^(1/c): below c = 0.01 most of them underflow, and a
+    row of zeros has no normalisation.
+    """
+    generator = _required(generator)
+    concentration = _concentration(alphas)
+    # torch.distributions would draw the same, but takes no generator.
+    gammas = torch._standard_gamma((concentration + 1).to(generator.device), generator=generator).to(alphas.device)
+    return Mix((gammas.log() + _log_uniform(alphas, generator).to(alphas) / concentration).softmax(-1))
+
+
+def _dirichlet_mean(alphas: Tensor) -> Tensor:
+    concentration = _concentration(alphas)
+    return concentration / concentration.sum(-1, keepdim=True)
+
+
+RELAXATIONS: dict[str, Relaxation] = {
+    "softmax": Relaxation(_draw_softmax, _softmax),
+    "gumbel": Relaxation(_draw_gumbel, _softmax),
+    "gumbel_hard": Relaxation(_draw_gumbel_hard, _softmax, is_hard=True),
+    "gumbel_sampled": Relaxation(_draw_gumbel_hard, _softmax, is_hard=True, sampled_only=True),
+    "sigmoid": Relaxation(_draw_sigmoid, torch.sigmoid),
+    "dirichlet": Relaxation(_draw_dirichlet, _dirichlet_mean),
+}

@@ -1,0 +1,179 @@
+import pytest
+import torch
+from torch import Tensor
+
+from nas_reid.errors import ConfigError
+from nas_reid.relaxation import RELAXATIONS, detached, get_relaxation, gumbel_noise
+from nas_reid.search_space import Mix
+
+RANDOM = ["gumbel", "gumbel_hard", "gumbel_sampled", "dirichlet"]
+HARD = ["gumbel_hard", "gumbel_sampled"]
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def alphas(rows: int = 5, choices: int = 4, dtype: torch.dtype = torch.float64) -> dict[str, Tensor]:
+    names = ("reduce", "normal")
+    return {n: torch.randn(rows, choices, generator=generator(7), dtype=dtype).requires_grad_() for n in names}
+
+
+def relax(name: str, values: dict[str, Tensor], temperature: float | Tensor = 1.0, seed: int = 0) -> dict[str, Mix]:
+    return get_relaxation(name)(values, temperature=temperature, generator=generator(seed))
+
+
+def test_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match=r"'argmax'.*dirichlet.*softmax"):
+        get_relaxation("argmax")
+
+
+@pytest.mark.parametrize("name", sorted(RELAXATIONS))
+def test_every_row_is_a_mixture_that_carries_gradient(name: str) -> None:
+    values = alphas(dtype=torch.float32)
+    mixes = relax(name, values)
+    assert list(mixes) == ["normal", "reduce"]
+    coefficients = torch.randn(5, 4, generator=generator(1))
+    for decision, mix in mixes.items():
+        assert mix.weights.shape == (5, 4) and mix.weights.dtype == torch.float32
+        assert ((mix.weights >= 0) & (mix.weights <= 1)).all()
+        if name != "sigmoid":
+            torch.testing.assert_close(mix.weights.sum(-1), torch.ones(5))
+        (gradient,) = torch.autograd.grad((coefficients * mix.weights).sum(), values[decision])
+        assert gradient.isfinite().all() and (gradient != 0).any(-1).all()
+
+
+@pytest.mark.parametrize("name", sorted(RELAXATIONS))
+def test_order_of_the_mapping_does_not_matter(name: str) -> None:
+    values = alphas()
+    one, other = relax(name, values), relax(name, dict(sorted(values.items())))
+    assert all(torch.equal(one[decision].weights, other[decision].weights) for decision in values)
+
+
+def test_closed_forms() -> None:
+    values = {"cell": torch.tensor([[0.0, 1.0, -2.0]], dtype=torch.float64)}
+    exponentials = torch.tensor([[1.0, 2.718281828459045, 0.1353352832366127]], dtype=torch.float64)
+    torch.testing.assert_close(relax("softmax", values)["cell"].weights, exponentials / exponentials.sum())
+    torch.testing.assert_close(relax("sigmoid", values)["cell"].weights, exponentials / (1 + exponentials))
+    concentration = torch.tensor([[1.0, 2.0, 0.1353352832366127]], dtype=torch.float64)
+    mean = RELAXATIONS["dirichlet"].probabilities(values)["cell"]
+    torch.testing.assert_close(mean, concentration / concentration.sum())
+
+
+def test_gumbel_formula_with_its_own_noise() -> None:
+    value = alphas()["normal"]
+    noise = gumbel_noise(value, generator())
+    expected = ((value.log_softmax(-1) + noise) / 0.7).exp()
+    mix = relax("gumbel", {"normal": value}, torch.tensor(0.7, dtype=torch.float64))["normal"]
+    torch.testing.assert_close(mix.weights, expected / expected.sum(-1, keepdim=True))
+    assert mix.index is None
+
+
+def test_two_way_gumbel_is_the_binary_concrete_gate() -> None:
+    logits = torch.tensor([-1.0, 0.0, 2.0], dtype=torch.float64).repeat_interleave(20_000)
+    gates = relax("gumbel", {"gate": torch.stack([torch.zeros_like(logits), logits], -1)}, 0.3)["gate"].weights[:, 1]
+    opened = (gates > 0.5).double().view(3, -1).mean(-1)
+    torch.testing.assert_close(opened, logits.view(3, -1)[:, 0].sigmoid(), atol=0.015, rtol=0)
+
+
+@pytest.mark.parametrize("name", HARD)
+@pytest.mark.parametrize("temperature", [0.1, 1.0, 10.0])
+def test_hard_weights_are_exactly_one_hot(name: str, temperature: float) -> None:
+    values = {"cell": torch.randn(5000, 7, generator=generator(2)).requires_grad_()}
+    mix = relax(name, values, temperature)["cell"]
+    assert torch.equal(mix.weights.sum(-1), torch.ones(5000))
+    assert ((mix.weights == 0) | (mix.weights == 1)).all()
+    assert torch.equal(mix.weights.argmax(-1), mix.index)
+    assert mix.sampled_only == (name == "gumbel_sampled")
+
+
+def test_hard_gradient_is_the_gradient_of_the_soft_sample() -> None:
+    values = alphas()
+    coefficients = torch.randn(5, 4, generator=generator(3), dtype=torch.float64)
+
+    def gradient(name: str) -> Tensor:
+        mix = relax(name, values, 0.5)["normal"]
+        return torch.autograd.grad((coefficients * mix.weights).sum(), values["normal"])[0]
+
+    assert torch.equal(gradient("gumbel_hard"), gradient("gumbel"))
+    assert torch.equal(gradient("gumbel_sampled"), gradient("gumbel"))
+
+
+@pytest.mark.parametrize("temperature", [0.1, 1.0, 10.0])
+def test_sampling_frequencies_follow_softmax(temperature: float) -> None:
+    row = torch.tensor([0.5, -1.0, 2.0, 0.0])
+    draws = 10_000
+    index = relax("gumbel_hard", {"cell": row.expand(draws, 4)}, temperature, seed=11)["cell"].index
+    expected = draws * row.softmax(-1)
+    chi_square = ((index.bincount(minlength=4) - expected) ** 2 / expected).sum().item()
+    assert chi_square < 16.27  # three degrees of freedom, p = 0.001
+    biased = draws * (row / 2).softmax(-1)
+    assert ((index.bincount(minlength=4) - biased) ** 2 / biased).sum().item() > 16.27
+
+
+def test_noise_is_finite_and_has_the_moments_of_a_gumbel() -> None:
+    noise = gumbel_noise(torch.empty(200_000), generator())
+    assert noise.dtype == torch.float32 and noise.isfinite().all()
+    assert noise.mean().item() == pytest.approx(0.5772, abs=0.015)
+    assert noise.var().item() == pytest.approx(1.6449, abs=0.03)
+
+
+def test_noise_survives_the_extreme_uniforms(monkeypatch: pytest.MonkeyPatch) -> None:
+    extremes = torch.tensor([0.0, 1 - 2.0**-53], dtype=torch.float64)
+    monkeypatch.setattr(torch, "rand", lambda *_, **__: extremes)
+    noise = gumbel_noise(torch.empty(2), generator())
+    assert noise.isfinite().all() and noise[0] < -6 and noise[1] > 36
+
+
+def test_dirichlet_moments_and_gradient_of_the_mean() -> None:
+    row = torch.tensor([0.5, -1.0, 2.0], dtype=torch.float64, requires_grad=True)
+    draws = 200_000
+    weights = relax("dirichlet", {"cell": row.expand(draws, 3)})["cell"].weights
+    mean = RELAXATIONS["dirichlet"].probabilities({"cell": row.view(1, 3)})["cell"][0]
+    torch.testing.assert_close(weights.mean(0), mean, atol=3e-3, rtol=0)
+    total = (1.5 + torch.tensor(-1.0, dtype=torch.float64).exp() + 3.0).item()
+    torch.testing.assert_close(weights.var(0), mean * (1 - mean) / (total + 1), atol=2e-3, rtol=0)
+    (sampled,) = torch.autograd.grad(weights[:, 0].mean(), row, retain_graph=True)
+    (exact,) = torch.autograd.grad(mean[0], row)
+    torch.testing.assert_close(sampled, exact, atol=3e-3, rtol=0)
+
+
+def test_dirichlet_survives_vanishing_concentrations() -> None:
+    value = torch.full((50, 3), -80.0, requires_grad=True)
+    mix = relax("dirichlet", {"cell": value})["cell"]
+    (gradient,) = torch.autograd.grad(mix.weights[:, 0].sum(), value)
+    assert mix.weights.isfinite().all() and gradient.isfinite().all()
+
+
+@pytest.mark.parametrize("name", sorted(RELAXATIONS))
+def test_evaluation_has_no_noise_and_no_gradient(name: str) -> None:
+    values = alphas()
+    mixes = RELAXATIONS[name].evaluation_mixes(values)
+    probabilities = RELAXATIONS[name].probabilities(values)
+    for decision, mix in mixes.items():
+        assert not mix.weights.requires_grad and probabilities[decision].requires_grad
+        if name in HARD:
+            assert torch.equal(mix.index, values[decision].argmax(-1))
+            assert torch.equal(mix.weights, torch.nn.functional.one_hot(mix.index, 4).double())
+            assert mix.sampled_only == (name == "gumbel_sampled")
+        else:
+            assert torch.equal(mix.weights, probabilities[decision]) and mix.index is None
+
+
+@pytest.mark.parametrize("name", RANDOM)
+def test_noise_comes_from_the_generator_alone(name: str) -> None:
+    values = alphas()
+    torch.manual_seed(0)
+    one = relax(name, values, seed=5)["normal"].weights
+    torch.manual_seed(1)
+    assert torch.equal(one, relax(name, values, seed=5)["normal"].weights)
+    assert not torch.equal(relax("gumbel", values, seed=5)["normal"].weights, relax("gumbel", values)["normal"].weights)
+    with pytest.raises(ConfigError, match=r"torch\.Generator"):
+        get_relaxation(name)(values, temperature=1.0, generator=None)
+
+
+def test_detached_keeps_everything_but_the_gradient() -> None:
+    mixes = relax("gumbel_sampled", alphas())
+    for decision, mix in detached(mixes).items():
+        assert not mix.weights.requires_grad and torch.equal(mix.weights, mixes[decision].weights)
+        assert mix.index is mixes[decision].index and mix.sampled_only
