@@ -1,0 +1,123 @@
+"""The search space itself: what the engine sees of Auto-ReID."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from nas_reid.complexity import count_macs_of
+from nas_reid.errors import ConfigError, GenotypeError
+from nas_reid.genotype import Genotype
+from nas_reid.registry import register
+from nas_reid.search_space import Choice, Decision
+from search_spaces.auto_reid.cell import cell_edges
+from search_spaces.auto_reid.derive import KINDS, check_body, derive_cell, one_hot_cell
+from search_spaces.auto_reid.macro import STEMS
+from search_spaces.auto_reid.network import Network
+from search_spaces.auto_reid.ops import OPS, PRIMITIVES, TAGS, OpSettings
+from search_spaces.auto_reid.part_aware import PART_AWARE
+from search_spaces.auto_reid.supernet import Supernet
+
+
+@register("auto_reid")
+class AutoReID:
+    """Cells of B nodes over a set of primitives, in ResNet's macro structure.
+
+    Weights start from PyTorch's default (Kaiming uniform) initialisation, drawn from the global generator in the
+    order of construction, so one seed gives one network.
+
+    Args:
+        channels: width C of the first block; later blocks double it. At least 3.
+        layers: cells per block, l; every block after the first opens with a reduction cell.
+        nodes: intermediate nodes B per cell.
+        primitives: op set, a key of ``PRIMITIVES``.
+        parts: stripes M of the part-aware op.
+        part_attention: layout of the part-aware op, a key of ``PART_AWARE``.
+        stem: a key of ``STEMS``.
+
+    Raises:
+        ConfigError: an unknown name, or a number out of range.
+    """
+
+    name = "auto_reid"
+    version = 1
+
+    def __init__(self, channels: int, layers: Sequence[int], *, nodes: int, primitives: str, parts: int,
+                 part_attention: str, stem: str) -> None:
+        _check_name("primitives", primitives, PRIMITIVES)
+        _check_name("part_attention", part_attention, PART_AWARE)
+        _check_name("stem", stem, STEMS)
+        for key, value, smallest in (("channels", channels, 3), ("nodes", nodes, 1), ("parts", parts, 1)):
+            _check_integer(key, value, smallest)
+        for value in layers:
+            _check_integer("layers", value, 1)
+        if not layers:
+            raise ConfigError("space.layers is empty; give the number of cells of each block, for example [2, 2, 2, 2]")
+        self.arguments = {"channels": channels, "layers": list(layers), "nodes": nodes, "primitives": primitives,
+                          "parts": parts, "part_attention": part_attention, "stem": stem}
+        self.channels, self.layers, self.nodes, self.stem = channels, tuple(layers), nodes, stem
+        self.primitives = PRIMITIVES[primitives]
+        self._settings = {"parts": parts, "part_attention": part_attention}
+
+    def decisions(self) -> Sequence[Decision]:
+        """``normal`` and ``reduce``: one row per edge, grouped by the node it enters."""
+        choices = tuple(Choice(name, TAGS.get(name, frozenset()), cost)
+                        for name, cost in zip(self.primitives, self._costs(), strict=True))
+        edges = cell_edges(self.nodes)
+        return [Decision(kind, len(edges), choices, tuple(edge.node for edge in edges)) for kind in KINDS]
+
+    def supernet(self) -> nn.Module:
+        """The supernet; its batch norms have no affine parameters and no running statistics."""
+        return Supernet(self.channels, self.layers, nodes=self.nodes, primitives=self.primitives, stem=self.stem,
+                        settings=OpSettings(search=True, **self._settings))
+
+    def derive(self, probs: Mapping[str, Tensor]) -> Genotype:
+        """Two likeliest predecessors per node, the likeliest op other than ``none`` on each."""
+        body = {kind: derive_cell(probs[kind], primitives=self.primitives, nodes=self.nodes) for kind in KINDS}
+        return Genotype(self.name, self.version, body, arguments=self.arguments,
+                        probabilities={kind: probs[kind].detach().double().tolist() for kind in KINDS})
+
+    def one_hot(self, genotype: Genotype) -> dict[str, Tensor]:
+        """Probabilities from which ``derive`` returns this genotype's body, [rows, K] per decision.
+
+        Raises:
+            GenotypeError: the body is malformed, or uses an op outside this space's primitives.
+        """
+        check_body(genotype.body, nodes=self.nodes)
+        used = {entry["op"] for cell in genotype.body.values() for node in cell for entry in node["inputs"]}
+        if foreign := sorted(used - set(self.primitives)):
+            raise GenotypeError(f"genotype uses {', '.join(foreign)}; space.primitives="
+                                f"{self.arguments['primitives']} has: {', '.join(self.primitives)}")
+        return {kind: one_hot_cell(genotype.body[kind], primitives=self.primitives) for kind in KINDS}
+
+    def network(self, genotype: Genotype) -> nn.Module:
+        """The fixed network of a genotype at this space's widths and depths. Any known op may occur in it.
+
+        ``set_drop_path(rate)`` of the network sets drop-path for training.
+
+        Raises:
+            GenotypeError: the body is malformed.
+        """
+        check_body(genotype.body, nodes=self.nodes)
+        return Network(self.channels, self.layers, body=genotype.body, stem=self.stem,
+                       settings=OpSettings(search=False, **self._settings))
+
+    def _costs(self) -> list[float]:
+        """Multiply-accumulates of each primitive on a cell's map at stride 1, relative to the dearest."""
+        settings = OpSettings(search=True, **self._settings)
+        rows = max(16, self._settings["parts"])
+        with torch.device("meta"):
+            x = torch.zeros(2, self.channels, rows, rows)
+            ops = [OPS[name](self.channels, 1, settings) for name in self.primitives]
+        macs = [count_macs_of(op, x) for op in ops]
+        return [count / max(macs) for count in macs]
+
+
+def _check_name(key: str, value: object, known: Mapping[str, object]) -> None:
+    if value not in known:
+        raise ConfigError(f"space.{key}={value!r} is unknown; known are: {', '.join(sorted(known))}")
+
+
+def _check_integer(key: str, value: object, smallest: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < smallest:
+        raise ConfigError(f"space.{key}={value!r} is illegal; expected an integer of at least {smallest}")
