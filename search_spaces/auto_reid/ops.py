@@ -99,7 +99,8 @@ class Zero(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Zeros of the shape every other op would return."""
-        return torch.zeros_like(x[..., :: self.stride, :: self.stride])
+        # A product, not new zeros: where a sample cuts every path, earlier alphas then get zeros, not an error.
+        return x[..., :: self.stride, :: self.stride] * 0
 
 
 def _pool(pool: nn.Module, channels: int, settings: OpSettings) -> nn.Module:
