@@ -13,7 +13,8 @@ def derive_seed(*parts: int | str) -> int:
     The first eight bytes of BLAKE2b (RFC 7693) over the parts, so that neighbouring steps, epochs and run seeds
     give unrelated streams, alike on every machine and in every process. ``1`` and ``"1"`` are different parts.
     """
-    digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
+    text = repr([part if isinstance(part, str) else int(part) for part in parts])  # int(): NumPy's repr differs
+    digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 1
 
 

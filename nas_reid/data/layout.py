@@ -35,3 +35,4 @@ MARKET1501 = SplitFolders(
     nested=("Market-1501-v15.09.15", "market1501/Market-1501-v15.09.15", "market1501"),
 )
 FOLDER = SplitFolders("folder", "train", "query", "gallery", "0002_c1_anything.jpg")
+LAYOUTS = (MARKET1501, FOLDER)

@@ -1,0 +1,101 @@
+"""What the readers of three flat folders share: finding them, reading names, and saying what is wrong."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from nas_reid.data.layout import LAYOUTS, SplitFolders
+from nas_reid.data.sample import Dataset, Sample
+from nas_reid.errors import DataError
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
+_NAME = re.compile(r"(-?\d+)_c(\d+)")  # matched at the start of the file name: digits of parent folders never count
+_PARTS = ("train", "query", "gallery")
+
+
+def read_split_folders(root: Path, layout: SplitFolders) -> Dataset:
+    """Read three flat folders of images named ``{pid}_c{cam}...``.
+
+    Negative pids are junk and dropped. pid 0 is a distractor: it stays in the gallery and is dropped elsewhere.
+    Cameras become 0-based: the first is 1, or 0 where a file name says so. Other files are ignored.
+
+    Raises:
+        DataError: a folder is missing, empty, or holds no image with such a name.
+    """
+    base = _locate(root, layout)
+    images = {part: _images(base / folder, layout) for part, folder in zip(_PARTS, layout.folders, strict=True)}
+    first_camera = min(1, *(cam for named, _ in images.values() for _, _, cam in named))
+    parts, warnings = {}, []
+    for part, (named, unnamed) in images.items():
+        folder = getattr(layout, part)
+        lowest = 0 if part == "gallery" else 1
+        parts[part] = tuple(Sample(f"{folder}/{name}", pid, cam - first_camera)
+                            for name, pid, cam in named if pid >= lowest)
+        if not parts[part]:
+            raise DataError(f"{base / folder} holds only junk and distractors (pid below 1); check data.root={root}")
+        if unnamed:
+            warnings.append(f"{folder}: left out {len(unnamed):,} images that are not named like {layout.example}: "
+                            f"{_some(unnamed)}")
+        if misplaced := sum(pid == 0 < lowest for _, pid, _ in named):
+            warnings.append(f"{folder}: left out {misplaced:,} images of pid 0, which means a distractor and belongs "
+                            "in the gallery; number identities from 1")
+    if shared := {s.pid for s in parts["train"]} & {s.pid for s in (*parts["query"], *parts["gallery"])}:
+        warnings.append(f"{len(shared):,} identities occur in {layout.train} and in {layout.query} or "
+                        f"{layout.gallery}: results are not about unseen people")
+    return Dataset(layout.reader, base, **parts, warnings=tuple(warnings))
+
+
+def _images(folder: Path, layout: SplitFolders) -> tuple[list[tuple[str, int, int]], list[str]]:
+    """(name, pid, cam) of the images whose names say so, and the names of the other images; both sorted."""
+    names = [name for name in _entries(folder) if Path(name).suffix.lower() in IMAGE_SUFFIXES]
+    matches = [_NAME.match(name) for name in names]
+    if not any(matches):
+        what = f"none of its {len(names):,} images has" if names else "it holds no image with"
+        raise DataError(f"{folder}: {what} a name like {layout.example} (pid, then _c and the camera, "
+                        f"then {' '.join(sorted(IMAGE_SUFFIXES))})\n  found: {_found(folder)}\n"
+                        f"  set data.root= to a folder of reader {layout.reader!r}")
+    named = [(name, int(match[1]), int(match[2])) for name, match in zip(names, matches, strict=True) if match]
+    return named, [name for name, match in zip(names, matches, strict=True) if not match]
+
+
+def _locate(root: Path, layout: SplitFolders) -> Path:
+    """The folder at or below ``root`` that holds the layout's three folders."""
+    base = _find(root, layout)
+    if base is not None:
+        return base
+    tree = "\n".join(f"    {root}/{folder}/{layout.example}" for folder in layout.folders)
+    nested = f"\n    or the three folders in one of: {', '.join(layout.nested)}" if layout.nested else ""
+    hints = [f"\n  this is the layout of reader {other.reader!r}: set data={other.reader}"
+             for other in LAYOUTS if other is not layout and _find(root, other)]
+    if parent := _find(root.parent, layout):
+        hints.append(f"\n  the three folders are in its parent: set data.root={parent}")
+    missing = [folder for folder in layout.folders if not (root / folder).is_dir()]
+    what = f"has no folder {', '.join(missing)}" if root.is_dir() else "is not a folder"
+    raise DataError(f"reader {layout.reader!r}: {root} {what}\n  expected:\n{tree}{nested}\n  found: {_found(root)}"
+                    f"{''.join(hints) or chr(10) + '  set data.root= to the folder that holds the three'}")
+
+
+def _find(root: Path, layout: SplitFolders) -> Path | None:
+    for base in (root, *(root / nested for nested in layout.nested)):
+        if all((base / folder).is_dir() for folder in layout.folders):
+            return base
+    return None
+
+
+def _entries(folder: Path) -> list[str]:
+    try:
+        return sorted(entry.name for entry in folder.iterdir())
+    except OSError as error:
+        raise DataError(f"cannot list {folder}: {error.strerror}; check data.root and its permissions") from None
+
+
+def _found(folder: Path) -> str:
+    """What is at ``folder``, or at its nearest parent that exists."""
+    while not folder.is_dir() and folder != folder.parent:
+        folder = folder.parent
+    entries = _entries(folder)
+    return f"{folder} with {len(entries):,} entries: {_some(entries)}" if entries else f"{folder}, which is empty"
+
+
+def _some(names: Sequence[str], count: int = 5) -> str:
+    return ", ".join(names[:count]) + (", ..." if len(names) > count else "")
