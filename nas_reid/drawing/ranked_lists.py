@@ -1,0 +1,107 @@
+"""Ranked lists: each query with the gallery images that the network finds most alike, right or wrong."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from nas_reid.drawing.picture_file import write_picture
+
+HEIGHT = 150
+BORDER = 4
+GAP = 8
+CAPTION = 30
+RIGHT, WRONG, JUNK, QUERY = (46, 150, 70), (206, 56, 50), (150, 150, 150), (40, 90, 170)
+
+Array = np.ndarray | Tensor
+
+
+def choose_queries(ap: Array, *, worst: int, random: int, seed: int) -> list[int]:
+    """The queries worth a look: those with the lowest average precision, then some of the rest at random.
+
+    Args:
+        ap: average precision of every query [Q]; NaN where a query had no match and was skipped.
+        worst, random: how many of each; fewer when there are not that many.
+        seed: of the random ones.
+    """
+    values = np.asarray(ap, dtype=float)
+    order = [int(i) for i in np.argsort(values, kind="stable") if not np.isnan(values[i])]
+    rest = np.random.default_rng(seed).permutation(order[worst:])[:random]
+    return order[:worst] + [int(i) for i in rest]
+
+
+def draw_ranked_lists(
+    path: Path,
+    *,
+    queries: Sequence[int],
+    ranked: Array,
+    distances: Array,
+    query_images: Array,
+    gallery_images: Array,
+    query_pids: Array,
+    query_camids: Array,
+    gallery_pids: Array,
+    gallery_camids: Array,
+    ap: Array | None = None,
+) -> None:
+    """Draw one strip per query into a PNG: the query, then its gallery images from rank 1.
+
+    The border is green for the same person, red for another, grey for the same person in the same camera (junk,
+    which the usual protocol removes before ranking).
+
+    Args:
+        path: the PNG file.
+        queries: indices of the queries to show, from top to bottom.
+        ranked: gallery indices from rank 1, [len(queries), k].
+        distances: their distances, [len(queries), k].
+        query_images, gallery_images: uint8, [Q, H, W, 3] and [G, H, W, 3]; indexed row by row, never copied whole.
+        query_pids, query_camids, gallery_pids, gallery_camids: [Q] and [G].
+        ap: average precision of every query [Q], written under it.
+
+    Raises:
+        ValueError: no query to show.
+        NasReidError: the file cannot be written.
+    """
+    if not len(queries):
+        raise ValueError("no query to draw a ranked list of")
+    strips = []
+    for row, query in enumerate(queries):
+        pid, camid = int(query_pids[query]), int(query_camids[query])
+        score = "query" if ap is None else f"AP {float(ap[query]):.2f}"
+        tiles = [_tile(query_images[query], QUERY, f"{score}\npid {pid} cam {camid}")]
+        for index, distance in zip(ranked[row], distances[row], strict=True):
+            other, camera = int(gallery_pids[index]), int(gallery_camids[index])
+            border = WRONG if other != pid else JUNK if camera == camid else RIGHT
+            tiles.append(_tile(gallery_images[index], border, f"{float(distance):.3f}\npid {other} cam {camera}"))
+        strips.append(tiles)
+    write_picture(path, lambda file: _compose(strips).save(file, format="PNG"))
+
+
+def _tile(pixels: Array, border: tuple[int, int, int], caption: str) -> Image.Image:
+    """One image at the common height, framed, with two centred lines of text under it."""
+    image = Image.fromarray(np.asarray(pixels))
+    image = image.resize((max(1, round(image.width * HEIGHT / image.height)), HEIGHT), Image.Resampling.BICUBIC)
+    font = ImageFont.load_default(11)
+    framed = (image.width + 2 * BORDER, HEIGHT + 2 * BORDER)
+    width = max(framed[0], *(int(font.getlength(line)) + 2 for line in caption.split("\n")))
+    tile = Image.new("RGB", (width, framed[1] + CAPTION), "white")
+    left = (width - framed[0]) // 2
+    tile.paste(border, (left, 0, left + framed[0], framed[1]))
+    tile.paste(image, (left + BORDER, BORDER))
+    ImageDraw.Draw(tile).multiline_text((width / 2, framed[1] + 2), caption, fill=(50, 50, 50), font=font,
+                                        anchor="ma", align="center", spacing=2)
+    return tile
+
+
+def _compose(strips: list[list[Image.Image]]) -> Image.Image:
+    """All strips below one another, in common columns, with a wider gap after the query."""
+    widths = [max(strip[k].width for strip in strips if k < len(strip)) for k in range(max(map(len, strips)))]
+    starts = np.cumsum([GAP, *(width + GAP for width in widths)]) + np.array([0] + [GAP] * len(widths))
+    height = strips[0][0].height + GAP
+    sheet = Image.new("RGB", (int(starts[-1]), height * len(strips) + GAP), "white")
+    for row, strip in enumerate(strips):
+        for k, tile in enumerate(strip):
+            sheet.paste(tile, (int(starts[k]) + (widths[k] - tile.width) // 2, GAP + row * height))
+    return sheet
