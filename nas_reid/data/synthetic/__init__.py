@@ -1,0 +1,10 @@
+"""Procedural pedestrians: a data set of people who do not exist, in the layout of Market-1501.
+
+A scene is described (``identity``, ``shot``), turned into labelled layers (``body``, ``canvas``) and coloured, then
+seen by a sensor (``camera``, ``sensor``). Layers name materials, not colours, so another sensor may see them otherwise.
+"""
+
+from nas_reid.data.synthetic.generate import generate
+from nas_reid.data.synthetic.spec import SyntheticSpec
+
+__all__ = ["SyntheticSpec", "generate"]

@@ -1,0 +1,79 @@
+"""What is fixed for one camera: its look, its mix of views, its overlay, its own scene."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from nas_reid.data.synthetic.spec import SyntheticSpec
+from nas_reid.data.synthetic.stream import stream
+
+
+@dataclass(frozen=True)
+class Style:
+    """A sensor's look; the defaults change nothing.
+
+    Args:
+        gains: factor per colour channel.
+        saturation: 1 keeps colours, 0 is grey.
+        gamma: exponent on intensities in 0..1.
+        black, white: the values that 0 and 1 are mapped to.
+        blur: sigma in pixels at an image height of 128.
+        noise: standard deviation at mid-grey.
+        resolution: native size relative to the written image, at most 1.
+    """
+
+    gains: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    saturation: float = 1.0
+    gamma: float = 1.0
+    black: float = 0.0
+    white: float = 1.0
+    blur: float = 0.0
+    noise: float = 0.0
+    resolution: float = 1.0
+
+
+@dataclass(frozen=True)
+class Camera:
+    """One camera.
+
+    Args:
+        style: its sensor's look.
+        views: probability of front, side and back views.
+        overlay: a name in ``sensor.OVERLAYS`` or ``none``.
+        scene: number of its own scene.
+    """
+
+    style: Style
+    views: tuple[float, float, float]
+    overlay: str
+    scene: int
+
+
+@lru_cache(maxsize=64)
+def camera(spec: SyntheticSpec, index: int) -> Camera:
+    """Camera ``index`` (0-based) of the data set of ``spec``."""
+    views = stream(spec.seed, "views", index).dirichlet((1.2, 1.2, 1.2))
+    return Camera(style=_style(spec, stream(spec.seed, "style", index)), views=tuple(float(v) for v in views),
+                  overlay=_overlay(spec, index), scene=1000 + index)
+
+
+def _style(spec: SyntheticSpec, rng: np.random.Generator) -> Style:
+    """Every amplitude is scaled by k; all draws are made whatever the amplitudes, so that factors stay apart."""
+    k = spec.style
+    gains = np.exp(k * spec.cast * rng.uniform(-1, 1, 3))
+    saturation = 1 + k * rng.uniform(-spec.saturation, 0.27 * spec.saturation)
+    gamma = np.exp(k * spec.gamma * rng.uniform(-1, 1))
+    black, white = 0.8 * k * spec.levels * rng.random(), 1 - k * spec.levels * rng.random()
+    blur, noise = k * spec.blur * rng.random(), k * spec.noise * rng.uniform(0.16, 1.0)
+    resolution = 1 - k * spec.resolution * rng.random()
+    return Style(tuple(float(g) for g in gains), float(max(saturation, 0)), float(gamma), float(black), float(white),
+                 float(blur), float(noise), float(resolution))
+
+
+def _overlay(spec: SyntheticSpec, index: int) -> str:
+    """The first cameras of a random order have an overlay, so that the fraction is exact."""
+    rank = int(np.flatnonzero(stream(spec.seed, "overlay").permutation(spec.cameras) == index)[0])
+    if rank >= round(spec.overlay * spec.cameras):
+        return "none"
+    return ("bar", "stamp")[rank % 2]

@@ -1,0 +1,67 @@
+"""Which images a data set consists of, and what their files are called."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nas_reid.data.synthetic.spec import SyntheticSpec
+from nas_reid.data.synthetic.stream import stream
+
+TRAIN, QUERY, GALLERY = "bounding_box_train", "query", "bounding_box_test"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file.
+
+    Args:
+        folder: ``TRAIN``, ``QUERY`` or ``GALLERY``.
+        name: file name in Market-1501's form.
+        pid: identity as written: 0 for a distractor, -1 for junk.
+        person: 1-based number in the population, 0 for background alone.
+        camera, index: 0-based camera, and running number of the person's images in it.
+        junk: whether the box misses its person.
+    """
+
+    folder: str
+    name: str
+    pid: int
+    person: int
+    camera: int
+    index: int
+    junk: bool = False
+
+
+def plan(spec: SyntheticSpec) -> list[Entry]:
+    """Every image of ``spec``. One image of each test identity and camera is a query, as in Market-1501."""
+    known = spec.train_ids + spec.test_ids
+    entries: list[Entry] = []
+    for person in range(1, known + spec.distractor_ids + 1):
+        pid = person if person <= known else 0
+        for camera in cameras_of(spec, person):
+            for index in range(spec.images_per_camera):
+                folder = TRAIN if person <= spec.train_ids else QUERY if index == 0 and pid else GALLERY
+                entries.append(Entry(folder, _name(pid, camera, person, index), pid, person, camera, index))
+    gallery = sum(entry.folder == GALLERY for entry in entries)
+    return entries + [_junk(spec, number) for number in range(round(spec.junk * gallery))]
+
+
+def cameras_of(spec: SyntheticSpec, person: int) -> list[int]:
+    """The 0-based cameras that see ``person``: between ``min_cameras`` and all."""
+    rng = stream(spec.seed, "cameras", person)
+    count = rng.integers(spec.min_cameras, spec.cameras + 1)
+    return sorted(int(c) for c in rng.permutation(spec.cameras)[:count])
+
+
+def _junk(spec: SyntheticSpec, number: int) -> Entry:
+    """Half of the junk shows background alone, half a test person cut in two."""
+    rng = stream(spec.seed, "junk", number)
+    camera = int(rng.integers(spec.cameras))
+    person = 0 if number % 2 else int(rng.integers(spec.train_ids + 1, spec.train_ids + spec.test_ids + 1))
+    return Entry(GALLERY, _name(-1, camera, 0, number), -1, person, camera, number, junk=True)
+
+
+def _name(pid: int, camera: int, person: int, index: int) -> str:
+    """``{pid}_c{camera}s{sequence}_{frame}_{detection}.jpg``, camera from 1; the frame number is never used twice."""
+    frame = np.int64(person) * 100 + index if pid >= 0 else index
+    return f"{'-1' if pid < 0 else f'{pid:04d}'}_c{camera + 1}s1_{frame:06d}_{1:02d}.jpg"

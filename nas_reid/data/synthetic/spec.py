@@ -1,0 +1,180 @@
+"""What a synthetic data set consists of: sizes, difficulty levels, and every factor as one plain number."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from nas_reid.errors import ConfigError
+
+GENERATOR_VERSION = 1
+"""Raised with every change that moves a pixel, so that a cached folder of an older generator is not reused."""
+
+LOOKALIKES = ("swap", "detail", "shape")
+
+SIZES: dict[str, dict[str, int]] = {
+    "tiny": {"train_ids": 24, "test_ids": 24, "distractor_ids": 4, "cameras": 4, "min_cameras": 4,
+             "images_per_camera": 2},
+    "small": {"train_ids": 100, "test_ids": 100, "distractor_ids": 20, "cameras": 6, "min_cameras": 3,
+              "images_per_camera": 4},
+    "base": {"train_ids": 400, "test_ids": 400, "distractor_ids": 80, "cameras": 6, "min_cameras": 3,
+             "images_per_camera": 4},
+}
+
+LEVELS: dict[str, dict[str, object]] = {
+    "easy": {"style": 0.25, "own": 0.2, "jpeg_quality": (85, 95), "detector_scale": (0.93, 1.07),
+             "detector_dx": 0.04, "detector_dy": 0.03, "truncation": 0.0, "occluders": 0.05},
+    "default": {},
+    "hard": {"style": 1.0, "own": 0.7, "jpeg_quality": (25, 60), "detector_scale": (0.75, 1.25),
+             "detector_dx": 0.12, "detector_dy": 0.10, "truncation": 0.10, "occluders": 0.30},
+}
+
+
+@dataclass(frozen=True)
+class SyntheticSpec:
+    """Everything that decides the bytes of a synthetic data set; two equal specs give equal files.
+
+    The defaults are size ``small`` at level ``default``; ``SyntheticSpec.of`` picks other presets.
+
+    Args:
+        size: name of the preset, used in the folder's name only.
+        seed: seed of every random choice.
+        image_size: height and width in pixels.
+        train_ids, test_ids, distractor_ids: number of persons; distractors appear as pid 0 in the gallery.
+        cameras, min_cameras: number of cameras (at most 9), and the fewest that see one person.
+        images_per_camera: images of one person in one camera that sees it.
+        junk: images without a usable person (pid -1), as a fraction of the gallery.
+        lookalikes: fraction of the persons that belong to a look-alike group, 0..1.
+        lookalike_kinds: which kinds of groups: ``swap`` (upper and lower garment exchanged), ``detail`` (same
+            outfit, another logo, texture, shoes or bag), ``shape`` (same clothes, another build and hair).
+        textures, logos, bags: probability that a person wears a patterned top, a print, a bag.
+        body_variation: 0 gives everyone the same proportions, 1 the full range.
+        skin_tones: number of skin tones, 1..6, spread evenly and independently of all else.
+        style: k, the strength of the cameras' own look; scales the next seven.
+        cast, saturation, gamma, levels: amplitude at k = 1 of the camera's log colour gain, saturation change,
+            log gamma, and black and white level.
+        blur, noise: upper bound at k = 1 of blur sigma (pixels at height 128) and of the noise's deviation.
+        resolution: largest loss of native resolution at k = 1, as a fraction.
+        jpeg_quality: lowest and highest quality of the files.
+        overlay: fraction of cameras that burn a bar or time stamp into each image.
+        own: probability that the background is the camera's own scene and not one of the common pool.
+        views: 8 azimuths, 4, 2 (front and back), or 1 (front only).
+        gait: swing of the legs relative to the normal step, 0 (standing) upwards.
+        light, exposure: amplitude of the lateral shading and of the exposure, per image.
+        detector_scale: range of the person's scale in its box; ``detector_dx`` and ``detector_dy`` the largest
+            shift as a fraction of the box's width and height.
+        truncation: probability that the box cuts head or feet off.
+        occluders: probability that something stands before the person; ``occluder_cover`` the range of its extent.
+        masks: also write part masks (PNG, values of ``Part``).
+        metadata: also write ``metadata.jsonl``, one line per image.
+    """
+
+    size: str = "small"
+    seed: int = 0
+    image_size: tuple[int, int] = (128, 64)
+    train_ids: int = 100
+    test_ids: int = 100
+    distractor_ids: int = 20
+    cameras: int = 6
+    min_cameras: int = 3
+    images_per_camera: int = 4
+    junk: float = 0.05
+    lookalikes: float = 0.5
+    lookalike_kinds: tuple[str, ...] = LOOKALIKES
+    textures: float = 0.6
+    logos: float = 0.6
+    bags: float = 0.6
+    body_variation: float = 1.0
+    skin_tones: int = 6
+    style: float = 0.5
+    cast: float = 0.4
+    saturation: float = 0.55
+    gamma: float = 0.5
+    levels: float = 0.15
+    blur: float = 1.2
+    noise: float = 0.05
+    resolution: float = 0.6
+    jpeg_quality: tuple[int, int] = (40, 90)
+    overlay: float = 0.5
+    own: float = 0.3
+    views: int = 8
+    gait: float = 1.0
+    light: float = 0.25
+    exposure: float = 0.15
+    detector_scale: tuple[float, float] = (0.86, 1.12)
+    detector_dx: float = 0.07
+    detector_dy: float = 0.06
+    truncation: float = 0.03
+    occluders: float = 0.15
+    occluder_cover: tuple[float, float] = (0.15, 0.45)
+    masks: bool = False
+    metadata: bool = True
+
+    def __post_init__(self) -> None:
+        self._check_counts()
+        self._check_ranges()
+
+    @classmethod
+    def of(cls, size: str, *, factors: str = "default", seed: int = 0, image_size: Sequence[int] = (128, 64),
+           overrides: Mapping[str, object] | None = None) -> "SyntheticSpec":
+        """The spec of a size and a difficulty level, with single fields replaced by ``overrides``.
+
+        Raises:
+            ConfigError: an unknown size, level or field, or a value out of its range.
+        """
+        _check_choice("size", size, SIZES)
+        _check_choice("factors", factors, LEVELS)
+        known = [field.name for field in dataclasses.fields(cls)]
+        for name in overrides or {}:
+            _check_choice("synthetic data factor", name, known)
+        values = {**SIZES[size], **LEVELS[factors], "seed": seed, "image_size": image_size, **(overrides or {})}
+        plain = {name: tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
+                 for name, value in values.items()}
+        return cls(size=size, **plain)
+
+    @property
+    def key(self) -> str:
+        """Folder name: the size and a hash over every field and the generator's version."""
+        text = json.dumps([GENERATOR_VERSION, dataclasses.asdict(self)], sort_keys=True)
+        return f"synthetic-{self.size}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+    def _check_counts(self) -> None:
+        if not 1 <= self.min_cameras <= self.cameras <= 9:
+            raise ConfigError(f"min_cameras={self.min_cameras} and cameras={self.cameras}: expected "
+                              "1 <= min_cameras <= cameras <= 9 (file names hold one digit for the camera)")
+        for name in ("train_ids", "test_ids", "images_per_camera"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name}={getattr(self, name)}: expected at least 1")
+        if self.seed < 0 or self.distractor_ids < 0:
+            raise ConfigError(f"seed={self.seed}, distractor_ids={self.distractor_ids}: expected 0 or more")
+        if self.train_ids + self.test_ids > 9999:
+            raise ConfigError(f"{self.train_ids + self.test_ids} persons: file names hold four digits, so at most 9999")
+        if len(self.image_size) != 2 or min(self.image_size) < 16:
+            raise ConfigError(f"image_size={self.image_size}: expected height and width of at least 16 pixels")
+        if self.views not in (1, 2, 4, 8):
+            raise ConfigError(f"views={self.views}: expected 1, 2, 4 or 8 azimuths")
+        if not 1 <= self.skin_tones <= 6:
+            raise ConfigError(f"skin_tones={self.skin_tones}: expected 1 to 6")
+
+    def _check_ranges(self) -> None:
+        for kind in self.lookalike_kinds:
+            _check_choice("look-alike kind", kind, LOOKALIKES)
+        for name in ("junk", "lookalikes", "textures", "logos", "bags", "body_variation", "overlay", "own",
+                     "truncation", "occluders", "resolution", "levels"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"{name}={getattr(self, name)}: expected a number from 0 to 1")
+        for name in ("style", "cast", "saturation", "gamma", "blur", "noise", "gait", "light", "exposure",
+                     "detector_dx", "detector_dy"):
+            if not 0 <= getattr(self, name) <= 5:
+                raise ConfigError(f"{name}={getattr(self, name)}: expected a number from 0 to 5")
+        for name, low, high in (("jpeg_quality", 1, 100), ("detector_scale", 0.2, 3.0), ("occluder_cover", 0.0, 1.0)):
+            value = getattr(self, name)
+            if len(value) != 2 or not low <= value[0] <= value[1] <= high:
+                raise ConfigError(f"{name}={value}: expected two increasing numbers from {low} to {high}")
+
+
+def _check_choice(what: str, value: str, known: Sequence[str] | Mapping[str, object]) -> None:
+    """Raise a ConfigError that lists the known names unless ``value`` is one of them."""
+    if value not in known:
+        raise ConfigError(f"unknown {what} {value!r}; known: {', '.join(known)}")

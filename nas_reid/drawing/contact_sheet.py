@@ -1,0 +1,33 @@
+"""A contact sheet: one row per identity, one column per camera, so that a person sees what the data look like."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from PIL import Image, ImageDraw
+
+MARGIN, LABEL = 4, 40
+
+
+def contact_sheet(rows: Mapping[str, Sequence[Path | None]], columns: Sequence[str], *,
+                  cell: tuple[int, int] = (128, 64)) -> Image.Image:
+    """A labelled grid of pictures.
+
+    Args:
+        rows: row label to one image file per column; None leaves the cell empty.
+        columns: column labels.
+        cell: height and width of one picture in pixels.
+    """
+    height, width = cell
+    sheet = Image.new("RGB", (LABEL + len(columns) * (width + MARGIN), 16 + len(rows) * (height + MARGIN)), "white")
+    pen = ImageDraw.Draw(sheet)
+    for column, name in enumerate(columns):
+        pen.text((LABEL + column * (width + MARGIN) + 4, 2), name, fill="black")
+    for row, (label, paths) in enumerate(rows.items()):
+        top = 16 + row * (height + MARGIN)
+        pen.text((4, top + height // 2 - 5), label, fill="black")
+        for column, path in enumerate(paths):
+            if path is not None:
+                with Image.open(path) as picture:
+                    resized = picture.convert("RGB").resize((width, height), Image.Resampling.BICUBIC)
+                sheet.paste(resized, (LABEL + column * (width + MARGIN), top))
+    return sheet
