@@ -1,0 +1,1 @@
+"""Augmentations of whole batches of bytes; ``nas_reid.data.augment`` names them."""

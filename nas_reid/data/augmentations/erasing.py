@@ -1,0 +1,72 @@
+"""Random erasing."""
+
+from collections.abc import Sequence
+from functools import cache
+
+import torch
+from torch import Generator, Tensor
+
+from nas_reid.data.augmentations.per_image import check_probability, choose, uniform
+from nas_reid.data.normalise import IMAGENET_MEAN
+from nas_reid.errors import ConfigError
+
+
+class RandomErasing:
+    """Cover one rectangle of each image, with probability ``p`` (Zhong et al. 2017, arXiv:1708.04896).
+
+    The paper draws area and aspect ratio again until the rectangle fits. Here the area is drawn once, and the ratio
+    uniformly among those with which that area fits: no loop, and large areas stay as frequent as small ones.
+
+    Args:
+        p: probability.
+        area: range of the rectangle's share of the image, within (0, 1].
+        aspect: smallest height / width; the largest is its inverse.
+        fill: "mean", the nearest byte to ImageNet's mean (0 to within 0.01 after normalisation), or "noise",
+            uniform bytes.
+
+    Raises:
+        ConfigError: a value out of range.
+    """
+
+    def __init__(self, p: float = 0.5, area: Sequence[float] = (0.02, 0.4), *, aspect: float = 0.3,
+                 fill: str = "mean") -> None:
+        if len(area) != 2 or not 0 < area[0] <= area[1] <= 1:
+            raise ConfigError(f"erase.area={area} must be two shares of the image, 0 < smallest <= largest <= 1")
+        if not 0 < aspect <= 1:
+            raise ConfigError(f"erase.aspect={aspect} must lie in (0, 1]: the ratio runs from it to its inverse")
+        if fill not in ("mean", "noise"):
+            raise ConfigError(f"erase.fill={fill!r} is unknown; choose 'mean' or 'noise'")
+        self.p, self.area, self.aspect, self.fill = check_probability("erase.p", p), tuple(area), aspect, fill
+
+    def __call__(self, images: Tensor, generator: Generator) -> Tensor:
+        """Erase in images [B, H, W, 3]."""
+        batch, height, width, channels = images.shape
+        top, left, tall, wide = (edge[:, None] for edge in self.rectangles(images, generator))
+        y = torch.arange(height, device=images.device)
+        x = torch.arange(width * channels, device=images.device) // channels
+        rows = (y >= top) & (y < top + tall)                                                     # [B, H]
+        columns = (x >= left) & (x < left + wide)                                                # [B, 3 W]
+        flat = images.view(batch, height, width * channels)
+        if self.fill == "noise":
+            fill = torch.randint(256, flat.shape, dtype=torch.uint8, device=images.device, generator=generator)
+        else:
+            fill = _mean_row(images.device, width)
+        return choose(rows[:, :, None] & columns[:, None, :], fill, flat).view(images.shape)
+
+    def rectangles(self, images: Tensor, generator: Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Draw top, left, height and width, int64 [B] each; the height is 0 where nothing is to be erased."""
+        height, width = images.shape[1:3]
+        chosen, area, ratio, top, left = (uniform(images, generator) for _ in range(5))
+        area = (self.area[0] + (self.area[1] - self.area[0]) * area) * (height * width)          # pixels
+        lowest = (area / width**2).clamp_(min=self.aspect)                     # below, it would be too wide
+        highest = (height**2 / area).clamp_(max=1 / self.aspect)               # above, it would be too tall
+        ratio = lowest + (highest - lowest) * ratio
+        tall = (area * ratio).sqrt().round().clamp_(1, height)
+        wide = (area / ratio).sqrt().round().clamp_(1, width)
+        top, left = top * (height - tall + 1), left * (width - wide + 1)
+        return top.long(), left.long(), (tall * (chosen < self.p)).long(), wide.long()
+
+
+@cache
+def _mean_row(device: torch.device, width: int) -> Tensor:
+    return torch.tensor([round(255 * mean) for mean in IMAGENET_MEAN], dtype=torch.uint8).repeat(width).to(device)
