@@ -131,7 +131,7 @@ def _draw_gumbel_hard(alphas: Tensor, temperature: float | Tensor, generator: to
     """One-hot forward, gradient of the soft sample: GDAS (Dong and Yang, 2019), Eqs. 3-5."""
     soft = _draw_gumbel(alphas, temperature, generator).weights
     index = soft.detach().argmax(-1)
-    # The bracket is exactly zero. Grouped as (hard - soft) + soft, a one would be off by rounding.
+    # The bracket is exactly zero. Summed as (hard + soft) - soft, some ones would be off by rounding.
     return Mix(_one_hot(index, soft.detach()) + (soft - soft.detach()), index)
 
 

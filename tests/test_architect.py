@@ -151,6 +151,16 @@ def test_first_order_is_the_partial_gradient() -> None:
     assert loss.item() == VAL(weights, alphas).item() and not loss.requires_grad
 
 
+def test_first_order_saves_nothing_for_the_weights() -> None:
+    weights, _, alphas = problem()
+
+    def val_loss(w: Tensors, a: Tensors) -> Tensor:
+        assert not any(weight.requires_grad for weight in w.values())
+        return VAL(w, a)
+
+    assert (first_order(val_loss, weights, alphas)[1]["cell"] != 0).all()
+
+
 class Network(nn.Module):
     """A mixed convolution with batch statistics, as in a supernet."""
 
