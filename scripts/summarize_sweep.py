@@ -1,0 +1,191 @@
+"""Summary of a sweep: mean ± std over the seeds, what is missing, and the best genotype.
+
+    python scripts/summarize_sweep.py multirun/search/auto_reid/2026-01-31_12-00-00
+    python scripts/summarize_sweep.py <folder> --metric rank1 --json
+
+Runs that differ in nothing but the seed (and in settings without influence on the result, such as the device)
+form a group. The best genotype is the one with the highest *validation* metric: choosing by the test gallery
+would make every number reported on that gallery too good. The standard deviation is that of a sample (n - 1).
+Exit code 2: the folder does not exist or holds no run.
+"""
+
+import argparse
+import json
+import shlex
+import statistics
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+# Settings that may differ between two runs of the same experiment.
+IGNORED = ("seed", "device", "threads", "resume", "wandb", "experiment", "data.workers", "data.cache")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished job: its folder, its ``result.json``, and its configuration as dotted keys."""
+
+    folder: Path
+    result: dict[str, Any]
+    settings: dict[str, str]
+
+
+@dataclass
+class Sweep:
+    """All jobs under a folder; the reason of a failure is the last error line of the job's log."""
+
+    finished: list[Run] = field(default_factory=list)
+    unfinished: list[Path] = field(default_factory=list)
+    failed: dict[Path, str] = field(default_factory=dict)
+
+
+def read_sweep(root: Path) -> Sweep:
+    """Find every job under ``root``: a folder with Hydra's record of it, with metrics, or with a result."""
+    marks = (path for name in ("result.json", "metrics.jsonl", ".hydra") for path in root.rglob(name))
+    sweep = Sweep()
+    for folder in sorted({path.parent for path in marks}):
+        error = _last_error(folder)
+        try:
+            result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+            settings = dict(_flatten(result.get("config") or {}))
+        except FileNotFoundError:
+            if error is None:
+                sweep.unfinished.append(folder)
+            else:
+                sweep.failed[folder] = error
+        except (OSError, ValueError, AttributeError) as problem:
+            sweep.failed[folder] = f"result.json is unreadable ({problem})"
+        else:
+            sweep.finished.append(Run(folder, result, settings))
+    return sweep
+
+
+def group_runs(runs: Sequence[Run]) -> dict[str, list[Run]]:
+    """Label -> runs. The label names the settings in which the groups differ, and nothing else."""
+    keys = sorted({key for run in runs for key in run.settings if not _is_ignored(key)})
+    differing = [key for key in keys if len({run.settings.get(key) for run in runs}) > 1]
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        label = " ".join(f"{key}={run.settings[key]}" for key in differing if key in run.settings)
+        kind = run.result.get("kind", "?")
+        groups.setdefault(f"{kind} {label}".strip(), []).append(run)
+    return groups
+
+
+def validation_value(run: Run, metric: str) -> float | None:
+    """The metric on the validation identities; None when the run was not selected on them."""
+    selection = run.result.get("selection") or {}
+    return selection.get(metric) if selection.get("split") == "validation" else None
+
+
+def gallery_value(run: Run, metric: str) -> float | None:
+    """The metric on query and gallery of the test set; None for a search."""
+    return (run.result.get("metrics") or {}).get(metric)
+
+
+def summarize(sweep: Sweep, metric: str) -> dict[str, Any]:
+    """The whole summary as plain data; metrics are fractions."""
+    groups = [{"group": label, "seeds": [run.result.get("seed") for run in runs],
+               "validation": _spread([validation_value(run, metric) for run in runs]),
+               "test": _spread([gallery_value(run, metric) for run in runs])}
+              for label, runs in group_runs(sweep.finished).items()]
+    return {"metric": metric, "groups": groups, "best": _best(sweep.finished, metric),
+            "unfinished": [str(folder) for folder in sweep.unfinished],
+            "failed": {str(folder): reason for folder, reason in sweep.failed.items()}}
+
+
+def _best(runs: Sequence[Run], metric: str) -> dict[str, Any] | None:
+    """The run with the best validation metric, and the command that goes on from it."""
+    ranked = [run for run in runs if validation_value(run, metric) is not None]
+    if not ranked:
+        return None
+    run = max(ranked, key=lambda run: validation_value(run, metric))
+    own = run.folder / "genotype.json"
+    genotype = str(own if own.exists() else run.result.get("genotype"))
+    checkpoint = run.folder / "checkpoints" / "best.pt"
+    command = (f"python -m nas_reid.evaluate checkpoint={shlex.quote(str(checkpoint))}"
+               if run.result.get("kind") == "retrain" else
+               f"python -m nas_reid.retrain genotype={shlex.quote(genotype)}")
+    return {"folder": str(run.folder), "seed": run.result.get("seed"), "validation": validation_value(run, metric),
+            "genotype": genotype, "command": command}
+
+
+def _spread(values: Sequence[float | None]) -> dict[str, float | int | None]:
+    known = [value for value in values if value is not None]
+    return {"n": len(known), "mean": statistics.fmean(known) if known else None,
+            "std": statistics.stdev(known) if len(known) > 1 else None}
+
+
+def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Nested mappings as (dotted key, JSON value) pairs."""
+    for key, value in tree.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value if isinstance(value, str) else json.dumps(value)
+
+
+def _is_ignored(key: str) -> bool:
+    return any(key == name or key.startswith(f"{name}.") for name in IGNORED)
+
+
+def _last_error(folder: Path) -> str | None:
+    """Message of the last line that Hydra's log format marks as an error."""
+    message = None
+    for path in sorted(folder.glob("*.log")):
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            if "][ERROR] - " in line:
+                message = line.split("][ERROR] - ", 1)[1]
+    return message
+
+
+def _render(summary: Mapping[str, Any]) -> str:
+    metric = summary["metric"]
+    rows = [("group", "runs", f"validation {metric}", f"test {metric}")]
+    rows += [(group["group"], str(len(group["seeds"])), _percent(group["validation"]), _percent(group["test"]))
+             for group in summary["groups"]]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    lines = ["  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in
+                                                   zip(row[1:], widths[1:], strict=True))]) for row in rows]
+    lines.insert(1, "-" * len(lines[0]))
+    lines += [f"unfinished: {folder}" for folder in summary["unfinished"]]
+    lines += [f"failed: {folder}: {reason}" for folder, reason in summary["failed"].items()]
+    best = summary["best"]
+    if best is None:
+        lines.append(f"\nNo finished run has a validation {metric}, so none can be called the best.")
+    else:
+        lines += [f"\nbest by validation {metric}: {best['validation']:.2%}, seed {best['seed']}",
+                  f"  {best['genotype']}", f"  {best['command']}"]
+    return "\n".join(lines)
+
+
+def _percent(spread: Mapping[str, Any]) -> str:
+    if spread["mean"] is None:
+        return "–"
+    return f"{spread['mean']:.2%}" + (f" ± {spread['std']:.2%}" if spread["std"] is not None else "")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, help="folder of a sweep, or any folder with runs below it")
+    parser.add_argument("--metric", default="mAP", help="key of the results: mAP (default), rank1, mINP, ...")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
+    options = parser.parse_args(arguments)
+    if not options.folder.is_dir():
+        print(f"{options.folder} is not a folder; expected that of a sweep, such as multirun/search/<space>/<time>",
+              file=sys.stderr)
+        return 2
+    sweep = read_sweep(options.folder)
+    if not (sweep.finished or sweep.unfinished or sweep.failed):
+        print(f"{options.folder} holds no run: found no result.json, metrics.jsonl or .hydra below it", file=sys.stderr)
+        return 2
+    summary = summarize(sweep, options.metric)
+    print(json.dumps(summary, indent=2) if options.json else _render(summary))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

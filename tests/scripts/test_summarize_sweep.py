@@ -1,0 +1,113 @@
+"""The sweep summary: groups by configuration, sample deviation, and never a choice by test metrics."""
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "summarize_sweep.py"
+
+
+@pytest.fixture(scope="module")
+def script():
+    spec = importlib.util.spec_from_file_location("summarize_sweep", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["summarize_sweep"] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules["summarize_sweep"]
+
+
+def add(root: Path, name: str, *, seed: int, mAP: float, kind: str = "search", test: float | None = None,
+        split: str = "validation", **config) -> Path:
+    folder = root / name
+    (folder / ".hydra").mkdir(parents=True)
+    (folder / "genotype.json").write_text("{}")
+    result = {"kind": kind, "seed": seed, "selection": {"split": split, "mAP": mAP, "rank1": 1 - mAP},
+              "metrics": {} if test is None else {"mAP": test}, "genotype": "elsewhere/genotype.json",
+              "config": {"seed": seed, "device": f"cuda:{seed}", "space": {"name": "auto_reid"}, **config}}
+    (folder / "result.json").write_text(json.dumps(result))
+    return folder
+
+
+def summary(script, capsys, *arguments) -> dict:
+    assert script.main([*map(str, arguments), "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_seeds_form_one_group_with_the_sample_deviation(script, capsys, tmp_path):
+    values = [0.50, 0.56, 0.62]
+    for seed, value in enumerate(values):
+        add(tmp_path, f"{seed}-seed{seed}", seed=seed, mAP=value)
+    (group,) = summary(script, capsys, tmp_path)["groups"]
+    assert group["group"] == "search" and group["seeds"] == [0, 1, 2]
+    assert group["validation"] == {"n": 3, "mean": pytest.approx(np.mean(values)),
+                                   "std": pytest.approx(np.std(values, ddof=1))}
+    assert group["test"] == {"n": 0, "mean": None, "std": None}
+
+
+def test_groups_are_named_by_what_differs(script, capsys, tmp_path):
+    for seed in range(2):
+        add(tmp_path, f"a{seed}", seed=seed, mAP=0.5, weights={"lr": 0.1}, order=["x"])
+        add(tmp_path, f"b{seed}", seed=seed, mAP=0.6, weights={"lr": 0.2}, order=["x"])
+    groups = {group["group"]: group for group in summary(script, capsys, tmp_path)["groups"]}
+    assert set(groups) == {"search weights.lr=0.1", "search weights.lr=0.2"}
+    assert groups["search weights.lr=0.2"]["validation"]["std"] == 0
+
+
+def test_the_best_is_chosen_by_validation_even_when_the_test_disagrees(script, capsys, tmp_path):
+    best = add(tmp_path, "0-seed0", seed=0, mAP=0.6, kind="retrain", test=0.1)
+    add(tmp_path, "1-seed1", seed=1, mAP=0.5, kind="retrain", test=0.9)
+    add(tmp_path, "2-seed2", seed=2, mAP=0.95, kind="retrain", test=0.99, split="test")
+    found = summary(script, capsys, tmp_path)["best"]
+    assert found["folder"] == str(best) and found["validation"] == 0.6
+    assert found["genotype"] == str(best / "genotype.json")
+    assert found["command"] == f"python -m nas_reid.evaluate checkpoint={best / 'checkpoints' / 'best.pt'}"
+
+
+def test_another_metric(script, capsys, tmp_path):
+    add(tmp_path, "0", seed=0, mAP=0.9)
+    low = add(tmp_path, "1", seed=1, mAP=0.2)  # rank1 is 1 - mAP here
+    assert summary(script, capsys, tmp_path, "--metric", "rank1")["best"]["folder"] == str(low)
+
+
+def test_unfinished_and_failed_jobs_are_listed(script, capsys, tmp_path):
+    add(tmp_path, "0", seed=0, mAP=0.5)
+    for name in ("1", "2", "3"):
+        (tmp_path / name / ".hydra").mkdir(parents=True)
+    (tmp_path / "2" / "search.log").write_text("[t][a][INFO] - x\n[t][a][ERROR] - loss is nan\nTraceback\n")
+    (tmp_path / "3" / "result.json").write_text("{")
+    found = summary(script, capsys, tmp_path)
+    assert found["unfinished"] == [str(tmp_path / "1")]
+    assert found["failed"][str(tmp_path / "2")] == "loss is nan"
+    assert "unreadable" in found["failed"][str(tmp_path / "3")]
+    assert found["groups"][0]["validation"]["n"] == 1
+
+
+def test_the_table_is_for_people(script, capsys, tmp_path):
+    folder = add(tmp_path / "my sweep", "0-seed0", seed=0, mAP=0.5)
+    add(tmp_path / "my sweep", "1-seed1", seed=1, mAP=0.4)
+    (tmp_path / "my sweep" / "2-seed2" / ".hydra").mkdir(parents=True)
+    assert script.main([str(tmp_path / "my sweep")]) == 0
+    out = capsys.readouterr().out
+    assert "45.00% ± 7.07%" in out and "validation mAP: 50.00%, seed 0" in out
+    assert f"python -m nas_reid.retrain genotype='{folder / 'genotype.json'}'" in out
+    assert f"unfinished: {tmp_path / 'my sweep' / '2-seed2'}" in out
+
+
+def test_no_validation_metric_means_no_best(script, capsys, tmp_path):
+    add(tmp_path, "0", seed=0, mAP=0.5, split="none")
+    assert script.main([str(tmp_path)]) == 0
+    assert "none can be called the best" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("make", "message"), [(False, "is not a folder"), (True, "holds no run")])
+def test_nothing_to_summarize(script, capsys, tmp_path, make, message):
+    if make:
+        (tmp_path / "sweep").mkdir()
+    assert script.main([str(tmp_path / "sweep")]) == 2
+    streams = capsys.readouterr()
+    assert message in streams.err and streams.out == ""
