@@ -59,8 +59,9 @@ class PublishedPartAware(nn.Module):
     def __init__(self, channels: int, *, parts: int, norm: Callable[[int], nn.Module], fuse: nn.Module) -> None:
         super().__init__()
         hidden = channels // 3
-        self.project = nn.ModuleList(nn.Conv2d(channels, hidden, 1) for _ in range(parts))
-        self.norms = nn.ModuleList(norm(hidden) for _ in range(parts))
+        self.parts = parts
+        self.project = nn.Conv2d(parts * channels, parts * hidden, 1, groups=parts)  # one linear per stripe
+        self.norm = norm(parts * hidden)
         self.key = nn.Linear(hidden, hidden)
         self.query = nn.Linear(hidden, hidden)
         self.fuse = fuse
@@ -72,11 +73,10 @@ class PublishedPartAware(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, c, H, W] to [B, c, ceil(H / stride), ceil(W / stride)]; H >= M."""
-        bounds = stripe_bounds(x.shape[2], len(self.project))
-        stripes = average_stripes(x, bounds).relu()[..., None, None]                    # [B, M, c, 1, 1]
-        features = torch.stack([norm(project(stripe)) for project, norm, stripe
-                                in zip(self.project, self.norms, stripes.unbind(1), strict=True)], dim=1)
-        features = features.flatten(2)                                                   # [B, M, h]
+        bounds = stripe_bounds(x.shape[2], self.parts)
+        stripes = average_stripes(x, bounds).relu().flatten(1)                           # [B, M c]
+        features = self.norm(self.project(stripes[..., None, None]))                     # [B, M h, 1, 1]
+        features = features.view(len(x), self.parts, -1)                                 # [B, M, h]
         attention = torch.softmax(self.key(features) @ self.query(features).mT, dim=-1)  # [B, M, M]
         return self.fuse(torch.cat([x, broadcast_stripes(attention @ features, bounds, x.shape[3])], dim=1))
 

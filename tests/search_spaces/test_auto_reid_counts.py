@@ -80,7 +80,7 @@ def test_part_aware_parameters_follow_the_formula():
     trained = sum(parameter.numel() for parameter in ops["part_aware"].parameters())
     affine = 4 * 2 * h + 2 * c  # what the fixed network adds to the supernet's op
     assert trained + affine == 4 * (c * h + 3 * h) + 2 * (h * h + h) + (c + h) * c + 2 * c
-    assert isinstance(ops["part_aware"].norms[0], nn.BatchNorm2d)
+    assert isinstance(ops["part_aware"].norm, nn.BatchNorm2d)
 
 
 def test_costs_rank_the_primitives():

@@ -124,8 +124,9 @@ def test_part_aware_equals_its_slow_twin(height, parts):
     def arrays(layer):
         return layer.weight.detach().flatten(1).numpy(), layer.bias.detach().numpy()
 
-    expected = part_vectors(x.numpy(), project=[arrays(layer) for layer in op.project],
-                            key=arrays(op.key), query=arrays(op.query))
+    weight, bias = arrays(op.project)
+    project = list(zip(weight.reshape(parts, 3, 9), bias.reshape(parts, 3), strict=True))
+    expected = part_vectors(x.numpy(), project=project, key=arrays(op.key), query=arrays(op.query))
     output = op(x).detach()
     assert torch.equal(output[:, :9], x)
     assert abs(output[:, 9:].numpy() - expected).max() < 1e-12
