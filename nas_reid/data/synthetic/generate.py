@@ -16,7 +16,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from nas_reid.data.synthetic.plan import GALLERY, QUERY, TRAIN, Entry, plan
+from nas_reid.data.layout import MARKET1501, SYNTHETIC_CARD
+from nas_reid.data.synthetic.plan import Entry, plan
 from nas_reid.data.synthetic.population import populate
 from nas_reid.data.synthetic.render import render
 from nas_reid.data.synthetic.sheet import write_sheet
@@ -24,9 +25,6 @@ from nas_reid.data.synthetic.shot import describe_shot
 from nas_reid.data.synthetic.spec import SyntheticSpec
 from nas_reid.errors import DataError
 from nas_reid.progress import progress
-
-MARKER = "synthetic.json"
-"""File that says that a folder is complete, and what is in it; the last one written."""
 
 _log = logging.getLogger(__name__)
 
@@ -62,7 +60,7 @@ def generate(root: Path, spec: SyntheticSpec, *, workers: int) -> Path:
         DataError: ``root`` cannot be written to.
     """
     target = Path(root) / spec.key
-    if (target / MARKER).is_file():
+    if (target / SYNTHETIC_CARD).is_file():
         return target
     _log.info("drawing the synthetic data set %s", target)
     try:
@@ -89,19 +87,19 @@ def _unfinished(target: Path) -> Iterator[Path]:
 def _publish(folder: Path, target: Path) -> None:
     """Give the finished ``folder`` its name, unless another process was faster."""
     folder.chmod(0o755)
-    if target.exists() and not (target / MARKER).is_file():
+    if target.exists() and not (target / SYNTHETIC_CARD).is_file():
         shutil.rmtree(target)  # somebody deleted part of a finished folder
     try:
         os.rename(folder, target)
     except OSError:
-        if not (target / MARKER).is_file():
+        if not (target / SYNTHETIC_CARD).is_file():
             raise
 
 
 def _write(folder: Path, spec: SyntheticSpec, workers: int) -> None:
     """Images, metadata, contact sheet, data card, and last the marker."""
     entries = plan(spec)
-    for name in (TRAIN, QUERY, GALLERY):
+    for name in MARKET1501.folders:
         (folder / name).mkdir()
         if spec.masks:
             (folder / "masks" / name).mkdir(parents=True)
@@ -115,7 +113,8 @@ def _write(folder: Path, spec: SyntheticSpec, workers: int) -> None:
     (folder / "README.txt").write_text(CARD.format(
         train=spec.train_ids, test=spec.test_ids, distractors=spec.distractor_ids, cameras=spec.cameras,
         images=len(entries), tones=spec.skin_tones, lookalikes=spec.lookalikes, kinds=kinds))
-    (folder / MARKER).write_text(json.dumps({"images": len(entries), "spec": dataclasses.asdict(spec)}, indent=2))
+    card = {"images": len(entries), "spec": dataclasses.asdict(spec)}
+    (folder / SYNTHETIC_CARD).write_text(json.dumps(card, indent=2))
 
 
 @contextmanager

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nas_reid.data.layout import MARKET1501
 from nas_reid.data.synthetic.spec import SyntheticSpec
 from nas_reid.data.synthetic.stream import stream
 
-TRAIN, QUERY, GALLERY = "bounding_box_train", "query", "bounding_box_test"
+TRAIN, QUERY, GALLERY = MARKET1501.folders
 
 
 @dataclass(frozen=True)

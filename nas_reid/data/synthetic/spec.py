@@ -25,7 +25,8 @@ SIZES: dict[str, dict[str, int]] = {
 LEVELS: dict[str, dict[str, object]] = {
     "easy": {"style": 0.25, "own": 0.2, "jpeg_quality": (85, 95), "detector_scale": (0.93, 1.07),
              "detector_dx": 0.04, "detector_dy": 0.03, "truncation": 0.0, "occluders": 0.05},
-    "default": {},
+    "default": {"style": 0.5, "own": 0.3, "jpeg_quality": (40, 90), "detector_scale": (0.86, 1.12),
+                "detector_dx": 0.07, "detector_dy": 0.06, "truncation": 0.03, "occluders": 0.15},
     "hard": {"style": 1.0, "own": 0.7, "jpeg_quality": (25, 60), "detector_scale": (0.75, 1.25),
              "detector_dx": 0.12, "detector_dy": 0.10, "truncation": 0.10, "occluders": 0.30},
 }
@@ -35,10 +36,11 @@ LEVELS: dict[str, dict[str, object]] = {
 class SyntheticSpec:
     """Everything that decides the bytes of a synthetic data set; two equal specs give equal files.
 
-    The defaults are size ``small`` at level ``default``; ``SyntheticSpec.of`` picks other presets.
+    Fields left at None take the value of the preset ``size`` (``SIZES``) or of the level ``factors`` (``LEVELS``).
 
     Args:
-        size: name of the preset, used in the folder's name only.
+        size: a name in ``SIZES``.
+        factors: a name in ``LEVELS``.
         seed: seed of every random choice.
         image_size: height and width in pixels.
         train_ids, test_ids, distractor_ids: number of persons; distractors appear as pid 0 in the gallery.
@@ -68,17 +70,21 @@ class SyntheticSpec:
         occluders: probability that something stands before the person; ``occluder_cover`` the range of its extent.
         masks: also write part masks (PNG, values of ``Part``).
         metadata: also write ``metadata.jsonl``, one line per image.
+
+    Raises:
+        ConfigError: an unknown size, level or look-alike kind, or a value out of its range.
     """
 
     size: str = "small"
+    factors: str = "default"
     seed: int = 0
     image_size: tuple[int, int] = (128, 64)
-    train_ids: int = 100
-    test_ids: int = 100
-    distractor_ids: int = 20
-    cameras: int = 6
-    min_cameras: int = 3
-    images_per_camera: int = 4
+    train_ids: int | None = None
+    test_ids: int | None = None
+    distractor_ids: int | None = None
+    cameras: int | None = None
+    min_cameras: int | None = None
+    images_per_camera: int | None = None
     junk: float = 0.05
     lookalikes: float = 0.5
     lookalike_kinds: tuple[str, ...] = LOOKALIKES
@@ -87,7 +93,7 @@ class SyntheticSpec:
     bags: float = 0.6
     body_variation: float = 1.0
     skin_tones: int = 6
-    style: float = 0.5
+    style: float | None = None
     cast: float = 0.4
     saturation: float = 0.55
     gamma: float = 0.5
@@ -95,43 +101,33 @@ class SyntheticSpec:
     blur: float = 1.2
     noise: float = 0.05
     resolution: float = 0.6
-    jpeg_quality: tuple[int, int] = (40, 90)
+    jpeg_quality: tuple[int, int] | None = None
     overlay: float = 0.5
-    own: float = 0.3
+    own: float | None = None
     views: int = 8
     gait: float = 1.0
     light: float = 0.25
     exposure: float = 0.15
-    detector_scale: tuple[float, float] = (0.86, 1.12)
-    detector_dx: float = 0.07
-    detector_dy: float = 0.06
-    truncation: float = 0.03
-    occluders: float = 0.15
+    detector_scale: tuple[float, float] | None = None
+    detector_dx: float | None = None
+    detector_dy: float | None = None
+    truncation: float | None = None
+    occluders: float | None = None
     occluder_cover: tuple[float, float] = (0.15, 0.45)
     masks: bool = False
     metadata: bool = True
 
     def __post_init__(self) -> None:
+        _check_choice("size", self.size, SIZES)
+        _check_choice("factors", self.factors, LEVELS)
+        presets = {**SIZES[self.size], **LEVELS[self.factors]}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            value = presets[field.name] if value is None and field.name in presets else value
+            # Lists (from YAML) become tuples, so that equal specs are equal and hashable.
+            object.__setattr__(self, field.name, tuple(value) if isinstance(value, list) else value)
         self._check_counts()
         self._check_ranges()
-
-    @classmethod
-    def of(cls, size: str, *, factors: str = "default", seed: int = 0, image_size: Sequence[int] = (128, 64),
-           overrides: Mapping[str, object] | None = None) -> "SyntheticSpec":
-        """The spec of a size and a difficulty level, with single fields replaced by ``overrides``.
-
-        Raises:
-            ConfigError: an unknown size, level or field, or a value out of its range.
-        """
-        _check_choice("size", size, SIZES)
-        _check_choice("factors", factors, LEVELS)
-        known = [field.name for field in dataclasses.fields(cls)]
-        for name in overrides or {}:
-            _check_choice("synthetic data factor", name, known)
-        values = {**SIZES[size], **LEVELS[factors], "seed": seed, "image_size": image_size, **(overrides or {})}
-        plain = {name: tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
-                 for name, value in values.items()}
-        return cls(size=size, **plain)
 
     @property
     def key(self) -> str:
