@@ -144,6 +144,9 @@ def test_disabled_never_imports_wandb_and_leaves_two_files(tmp_path):
 
 def wandb_file(folder: Path) -> bytes:
     """The one offline run in the folder, raw: wandb offers no reader, but strings are stored as they are."""
+    import wandb
+
+    wandb.teardown()  # its service writes behind finish(); this waits for the last byte, as the end of a process does
     (path,) = folder.glob("wandb/offline-run-*/*.wandb")
     return path.read_bytes()
 
