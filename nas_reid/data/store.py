@@ -16,8 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nas_reid.data.decoding import decode, map_in_order
+from nas_reid.data.decoding import decode
 from nas_reid.data.sample import Sample
+from nas_reid.data.threads import map_in_order
 from nas_reid.errors import ConfigError, DataError
 from nas_reid.files import replacing
 from nas_reid.progress import progress
@@ -169,7 +170,7 @@ def _build(
     failures = []
     readable = np.ones(len(samples), np.uint8)
     with _cache_file(file, len(samples) * image_size[0] * image_size[1] * 3) as output:
-        results = map_in_order(attempt, samples, workers=workers)
+        results = map_in_order(attempt, samples, workers=workers, window=8 * workers)
         for row, result in enumerate(progress(results, description="decoding", total=len(samples), unit="img")):
             if isinstance(result, str):
                 failures.append(result)

@@ -13,7 +13,6 @@ import torch
 from PIL import Image
 
 from nas_reid.data import store as store_module
-from nas_reid.data.decoding import map_in_order
 from nas_reid.data.sample import Sample
 from nas_reid.data.store import build_store
 from nas_reid.errors import ConfigError, DataError
@@ -204,11 +203,3 @@ def test_bad_arguments(folder):
         build(folder, on_corrupt="ignore")
     with pytest.raises(ConfigError, match=r"\(0, 8\)"):
         build(folder, image_size=(0, 8))
-
-
-def test_map_in_order_holds_few_results():
-    started = []
-    results = map_in_order(lambda i: (started.append(i), i)[1], range(100), workers=2)
-    assert [next(results) for _ in range(3)] == [0, 1, 2]
-    assert max(started) < 3 + 16
-    assert list(results) == list(range(3, 100))

@@ -1,0 +1,127 @@
+"""Splits of the training images: validation identities, and the two parts of a search."""
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Sequence
+
+import numpy as np
+
+from nas_reid.data.sample import Sample
+from nas_reid.errors import ConfigError, DataError
+from nas_reid.seed import derive_seed
+
+
+def hold_out_identities(
+    samples: Sequence[Sample], *, fraction: float, seed: int
+) -> tuple[list[Sample], list[Sample], list[Sample]]:
+    """Hold identities out of the training images and give them Market-1501's test structure.
+
+    Only identities that two cameras saw can be held out: others could not be evaluated and stay in training. Of
+    each held-out identity, every camera contributes one image as a query and the rest to the gallery. Where fewer
+    than two cameras would then have it in the gallery, its most frequent camera gives no query, so that every query
+    has a match from another camera.
+
+    Args:
+        samples: the training images.
+        fraction: share of all identities to hold out, in (0, 1); rounded to the nearest number, at least one, at
+            most all that two cameras saw, and one fewer if none would be left to train on.
+        seed: of the draw.
+
+    Returns:
+        The other images, the queries and the gallery, each sorted by path.
+
+    Raises:
+        ConfigError: ``fraction`` outside (0, 1).
+        DataError: no identity can be held out.
+    """
+    _check_fraction("validation_fraction", fraction)
+    by_pid = _grouped(samples, lambda sample: sample.pid)
+    eligible = [pid for pid, images in by_pid.items() if len({image.camid for image in images}) > 1]
+    count = min(max(1, math.floor(fraction * len(by_pid) + 0.5)), len(eligible), len(by_pid) - 1)
+    if count < 1:
+        raise DataError(f"no identity can be held out for validation: of {len(by_pid)} training identities "
+                        f"{len(eligible)} were seen by two cameras, and one must be left to train on")
+    rng = np.random.default_rng(derive_seed(seed, "hold out identities"))
+    held_out = {eligible[i] for i in rng.permutation(len(eligible))[:count]}
+    query, gallery = [], []
+    for pid in sorted(held_out):
+        chosen = _queries(by_pid[pid], rng)
+        query += chosen
+        gallery += [sample for sample in by_pid[pid] if sample not in chosen]
+    return sorted(s for s in samples if s.pid not in held_out), sorted(query), sorted(gallery)
+
+
+def split_search(
+    samples: Sequence[Sample], *, by: str, fraction: float, seed: int
+) -> tuple[list[Sample], list[Sample]]:
+    """Split the training images of a search between the weights and the alphas.
+
+    Args:
+        samples: the training images.
+        by: "image": both parts have every identity, each with its share of images, rounded up for the weights; an
+            identity of one image is the weights' only. "identity": the parts have different identities.
+        fraction: share of the weights, in (0, 1); neither part gets nothing of what can be divided.
+        seed: of the draw.
+
+    Returns:
+        The weights' part and the alphas' part, each sorted by path.
+
+    Raises:
+        ConfigError: unknown ``by``, or ``fraction`` outside (0, 1).
+        DataError: one part would be empty.
+    """
+    if by not in _SPLITS:
+        raise ConfigError(f"split.by={by!r} is unknown; choose one of {sorted(_SPLITS)}")
+    _check_fraction("split.weights_fraction", fraction)
+    rng = np.random.default_rng(derive_seed(seed, "split search"))
+    weights_part = _SPLITS[by](samples, fraction, rng)
+    alphas_part = set(samples) - weights_part
+    if not weights_part or not alphas_part:
+        raise DataError(f"cannot split {len(samples)} images of {len({s.pid for s in samples})} identities by {by} "
+                        "into two parts; each needs at least one")
+    return sorted(weights_part), sorted(alphas_part)
+
+
+def _queries(images: Sequence[Sample], rng: np.random.Generator) -> list[Sample]:
+    """The query images of one identity: one for each camera, or for each but one."""
+    by_camera = _grouped(images, lambda sample: sample.camid)
+    if sum(len(seen) > 1 for seen in by_camera.values()) < 2:
+        del by_camera[max(by_camera, key=lambda camid: len(by_camera[camid]))]
+    return [seen[rng.integers(len(seen))] for seen in by_camera.values()]
+
+
+def _by_image(samples: Sequence[Sample], fraction: float, rng: np.random.Generator) -> set[Sample]:
+    chosen: set[Sample] = set()
+    for images in _grouped(samples, lambda sample: sample.pid).values():
+        chosen |= _share(images, fraction, rng)
+    return chosen
+
+
+def _by_identity(samples: Sequence[Sample], fraction: float, rng: np.random.Generator) -> set[Sample]:
+    pids = _share(sorted({sample.pid for sample in samples}), fraction, rng)
+    return {sample for sample in samples if sample.pid in pids}
+
+
+_SPLITS: dict[str, Callable[[Sequence[Sample], float, np.random.Generator], set[Sample]]] = {
+    "image": _by_image,
+    "identity": _by_identity,
+}
+
+
+def _share(items: Sequence[Hashable], fraction: float, rng: np.random.Generator) -> set:
+    """``fraction`` of ``items`` at random, rounded up, but not all of several."""
+    count = min(math.ceil(fraction * len(items) - 1e-9), max(1, len(items) - 1))  # 1e-9: 0.1 * 30 is 3, not 4
+    return {items[i] for i in rng.permutation(len(items))[:count]}
+
+
+def _grouped(samples: Iterable[Sample], key: Callable[[Sample], int]) -> dict[int, list[Sample]]:
+    """Samples by ``key``; keys and samples sorted, so that a draw does not depend on the order given."""
+    groups = defaultdict(list)
+    for sample in sorted(samples):
+        groups[key(sample)].append(sample)
+    return dict(sorted(groups.items()))
+
+
+def _check_fraction(name: str, fraction: float) -> None:
+    if not 0 < fraction < 1:
+        raise ConfigError(f"{name}={fraction} must lie strictly between 0 and 1")

@@ -1,0 +1,126 @@
+"""Validation identities and the two parts of a search."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nas_reid.data.sample import Sample
+from nas_reid.data.splits import hold_out_identities, split_search
+from nas_reid.errors import ConfigError, DataError
+
+few = settings(max_examples=60, deadline=None, derandomize=True)
+FRACTIONS = st.floats(0.01, 0.99)
+
+
+@st.composite
+def sample_lists(draw):
+    """Images of 2 to 8 identities in up to four cameras, in random order."""
+    per_camera = draw(st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=4), min_size=2, max_size=8))
+    samples = [Sample(f"{pid}_c{cam}_{i}.jpg", pid, cam)
+               for pid, cameras in enumerate(per_camera, 1) for cam, count in enumerate(cameras) for i in range(count)]
+    return [samples[i] for i in np.random.default_rng(draw(st.integers(0, 9))).permutation(len(samples))]
+
+
+def identities(samples):
+    return {sample.pid for sample in samples}
+
+
+def spanning(samples):
+    """Identities that two cameras saw."""
+    cameras = {(sample.pid, sample.camid) for sample in samples}
+    return {pid for pid, count in Counter(pid for pid, _ in cameras).items() if count > 1}
+
+
+@few
+@given(sample_lists(), FRACTIONS, st.integers(0, 9))
+def test_held_out_identities_can_be_evaluated(samples, fraction, seed):
+    if len(identities(samples)) < 2 or not spanning(samples):
+        with pytest.raises(DataError, match="no identity can be held out"):
+            hold_out_identities(samples, fraction=fraction, seed=seed)
+        return
+    rest, query, gallery = hold_out_identities(samples, fraction=fraction, seed=seed)
+    assert sorted([*rest, *query, *gallery]) == sorted(samples)
+    assert rest and not identities(rest) & identities([*query, *gallery])
+    assert identities(query) == identities(gallery) <= spanning(samples)
+    wanted = max(1, int(fraction * len(identities(samples)) + 0.5))
+    assert len(identities(query)) == min(wanted, len(spanning(samples)), len(identities(samples)) - 1)
+    for q in query:
+        assert any(g.pid == q.pid and g.camid != q.camid for g in gallery)
+    assert max(Counter((q.pid, q.camid) for q in query).values()) == 1
+    for pid in identities(query):
+        cameras = len({sample.camid for sample in samples if sample.pid == pid})
+        assert sum(q.pid == pid for q in query) >= cameras - 1
+    assert (rest, query, gallery) == tuple(map(sorted, (rest, query, gallery)))
+
+
+def test_every_camera_gives_a_query_where_two_have_more_images():
+    samples = [Sample(f"{pid}_{cam}_{i}.jpg", pid, cam) for pid in (1, 2) for cam in range(3) for i in range(2 + cam)]
+    _, query, gallery = hold_out_identities(samples, fraction=0.5, seed=0)
+    assert [q.camid for q in query] == [0, 1, 2] and len(gallery) == 6
+
+
+def test_one_image_in_each_camera():
+    samples = [Sample(f"{pid}_{cam}.jpg", pid, cam) for pid in (1, 2) for cam in (0, 1)]
+    _, query, gallery = hold_out_identities(samples, fraction=0.5, seed=0)
+    assert len(query) == len(gallery) == 1 and query[0].camid != gallery[0].camid
+
+
+@few
+@given(sample_lists(), FRACTIONS, st.integers(0, 9))
+def test_split_by_image_gives_both_parts_their_share(samples, fraction, seed):
+    counts = Counter(sample.pid for sample in samples)
+    if max(counts.values(), default=0) < 2:
+        return
+    weights, alphas = split_search(samples, by="image", fraction=fraction, seed=seed)
+    assert sorted([*weights, *alphas]) == sorted(samples)
+    of_weights = Counter(sample.pid for sample in weights)
+    for pid, count in counts.items():
+        assert of_weights[pid] == (1 if count == 1 else min(np.ceil(fraction * count - 1e-9), count - 1))
+
+
+@few
+@given(sample_lists(), FRACTIONS, st.integers(0, 9))
+def test_split_by_identity_is_disjoint(samples, fraction, seed):
+    total = len(identities(samples))
+    if total < 2:
+        return
+    weights, alphas = split_search(samples, by="identity", fraction=fraction, seed=seed)
+    assert sorted([*weights, *alphas]) == sorted(samples)
+    assert not identities(weights) & identities(alphas)
+    assert len(identities(weights)) == min(np.ceil(fraction * total - 1e-9), total - 1)
+
+
+def many():
+    return [Sample(f"{pid:03d}_{cam}_{i}.jpg", pid, cam) for pid in range(1, 31) for cam in range(2) for i in range(3)]
+
+
+def test_halves_are_halves():
+    weights, alphas = split_search(many(), by="image", fraction=0.5, seed=0)
+    assert len(weights) == len(alphas) == 90
+    assert len(split_search(many(), by="identity", fraction=0.1, seed=0)[0]) == 3 * 6
+
+
+@pytest.mark.parametrize("split", [
+    lambda samples, seed: hold_out_identities(samples, fraction=0.3, seed=seed),
+    lambda samples, seed: split_search(samples, by="image", fraction=0.5, seed=seed),
+    lambda samples, seed: split_search(samples, by="identity", fraction=0.5, seed=seed),
+])
+def test_depends_on_the_seed_and_not_on_the_order(split):
+    assert split(many(), 1) == split(many()[::-1], 1) != split(many(), 2)
+
+
+def test_bad_arguments():
+    for fraction in (0.0, 1.0, -1.0):
+        with pytest.raises(ConfigError, match=r"validation_fraction=.*between 0 and 1"):
+            hold_out_identities(many(), fraction=fraction, seed=0)
+        with pytest.raises(ConfigError, match=r"split\.weights_fraction"):
+            split_search(many(), by="image", fraction=fraction, seed=0)
+    with pytest.raises(ConfigError, match=r"'camera' is unknown; choose one of \['identity', 'image'\]"):
+        split_search(many(), by="camera", fraction=0.5, seed=0)
+    with pytest.raises(DataError, match="1 images of 1 identities by image"):
+        split_search(many()[:1], by="image", fraction=0.5, seed=0)
+    with pytest.raises(DataError, match="of 30 training identities 0 were seen by two cameras"):
+        hold_out_identities([sample for sample in many() if sample.camid == 0], fraction=0.5, seed=0)
