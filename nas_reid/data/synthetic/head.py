@@ -17,7 +17,10 @@ def head_layers(figure: Figure) -> list[Layer]:
     layers = [Layer(Part.HEAD, "skin", skull, shadow=0.35, shade=0.95)]
     if style == "hood":
         hood = Ellipse(-0.01 * figure.sin, 0.072, figure.half_width(0.062, 0.068), 0.08)
-        layers.append(Layer(Part.UPPER, "upper", hood, shadow=0.2, shade=0.9))
+        # With a top that has no hood, it is a headscarf.
+        hooded = figure.identity.upper in ("hoodie", "jacket_open", "jacket_closed", "coat")
+        part, material = (Part.UPPER, "upper") if hooded else (Part.HEADWEAR, "cap")
+        layers.append(Layer(part, material, hood, shadow=0.2, shade=0.9))
     elif style != "none":
         layers += _scalp(figure)
     layers += _ears(figure) if style in ("short", "bun", "cap", "none") else []

@@ -62,11 +62,12 @@ def _split(spec: SyntheticSpec, index: int, count: int) -> tuple[Identity, ...]:
 
 
 def _swap_twins(identity: Identity, rng: np.random.Generator, spec: SyntheticSpec) -> tuple[Identity, Identity]:
-    """Two persons in long sleeves and trousers who differ in which of two fabrics is up and which down."""
+    """Two persons in jacket and trousers of about equal areas, with the two fabrics exchanged."""
     upper, lower = identity.materials["upper"], identity.materials["lower"]
     while distance(upper, lower) < 0.4:
         lower = sample_identity(rng, spec, skin_tone=identity.skin_tone).materials["lower"]
-    dressed = replace(identity, upper="longsleeve", lower="trousers", side_stripe=False, logo="none")
+    dressed = replace(identity, upper="jacket_closed", lower="trousers", side_stripe=False, logo="none",
+                      body=replace(identity.body, legs=0.45))
     return (dressed.wearing(upper=upper, lower=lower, trim=upper.plain()),
             dressed.wearing(upper=lower, lower=upper, trim=lower.plain()))
 

@@ -115,13 +115,15 @@ def _box(canvas: Canvas, shot: Shot, spec: SyntheticSpec, rng: np.random.Generat
 
 def _bush(canvas: Canvas, shot: Shot, spec: SyntheticSpec, rng: np.random.Generator) -> Occluder:
     """Leaves over the lower end."""
-    top = 1.05 - shot.cover
-    leaves = [Layer(Part.OCCLUDER, f"leaf{i % 3}", Ellipse(x, y, size, size), relief=0.6, shadow=0.3)
-              for i, (x, y, size) in enumerate(zip(rng.uniform(-0.35, 0.35, 14), np.linspace(top + 0.04, 1.1, 14),
-                                                   rng.uniform(0.04, 0.1, 14), strict=True))]
+    count, top = 45, 1.05 - shot.cover
+    heights = np.linspace(top + 0.03, 1.08, count) + rng.uniform(-0.02, 0.02, count)
+    places = zip(rng.uniform(-0.36, 0.36, count), heights, rng.uniform(0.02, 0.05, count),
+                 rng.uniform(0.012, 0.03, count), strict=True)
+    leaves = [Layer(Part.OCCLUDER, f"leaf{i % 4}", Ellipse(*place), relief=0.3) for i, place in enumerate(places)]
+    twigs = Layer(Part.OCCLUDER, "leaf0", Ellipse(0, 1.1, 0.34, 1.08 - top), shade=0.6)
     green = rng.uniform(0.7, 1.2)
-    return leaves, {f"leaf{i}": Material((0.2 * green * s, 0.34 * green * s, 0.14 * green * s))
-                    for i, s in enumerate((0.7, 1.0, 1.3))}
+    return [twigs, *leaves], {f"leaf{i}": Material((0.2 * green * s, 0.34 * green * s, 0.14 * green * s))
+                              for i, s in enumerate((0.6, 0.85, 1.1, 1.4))}
 
 
 def _passer_by(canvas: Canvas, shot: Shot, spec: SyntheticSpec, rng: np.random.Generator) -> Occluder:

@@ -1,5 +1,6 @@
 """Backgrounds: wide street, park, square and indoor scenes, from which every image takes a window."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -45,6 +46,8 @@ class Painter:
         xx = (np.arange(columns.start, columns.start + area.shape[1], dtype=np.float32)[None] / h - x) / rx
         radius = np.sqrt(xx * xx + yy * yy)
         noise = smooth_noise(self.rng, area.shape[:2], max(h // 40, 2))
+        if ragged:
+            noise = noise + 0.8 * smooth_noise(self.rng, area.shape[:2], max(h // 110, 1))
         alpha = np.clip((1.0 + ragged * noise - radius) * 12, 0, 1)[..., None]
         shade = (1.0 - 0.3 * yy + 0.35 * noise * (ragged > 0))[..., None]
         area += alpha * (np.clip(colour * shade, 0, 1) - area)
@@ -94,27 +97,29 @@ def _ground(painter: Painter, colour: np.ndarray) -> None:
         painter.pixels[rows] *= np.where(columns % pitch < 0.012, joint, 1.0).astype(np.float32)[..., None]
 
 
-def _windows(painter: Painter, top: float, bottom: float, colour: np.ndarray) -> None:
-    """A row of windows or doors with frames and reflections."""
+def _windows(painter: Painter, tops: Sequence[float], height: float, colour: np.ndarray) -> None:
+    """Storeys of windows with frames, mullions and reflections."""
     rng = painter.rng
     width, gap = rng.uniform(0.1, 0.3), rng.uniform(0.06, 0.3)
     frame = _colour(rng, 0.2, 0.95, 0.1)
     for left in np.arange(rng.uniform(0, 0.2), painter.span, width + gap):
-        painter.box(left - 0.012, top - 0.012, left + width + 0.012, bottom + 0.012, frame)
-        painter.box(left, top, left + width, bottom, colour * rng.uniform(0.7, 1.3))
-        painter.box(left, top, left + 0.4 * width, bottom, np.float32(1.0), 0.12)
-        painter.box(left + 0.48 * width, top, left + 0.52 * width, bottom, frame)
+        for top in tops:
+            bottom = top + height
+            painter.box(left - 0.012, top - 0.012, left + width + 0.012, bottom + 0.012, frame)
+            painter.box(left, top, left + width, bottom, colour * rng.uniform(0.7, 1.3))
+            painter.box(left, top, left + 0.4 * width, bottom, np.float32(1.0), 0.12)
+            painter.box(left + 0.48 * width, top, left + 0.52 * width, bottom, frame)
 
 
 def _street(painter: Painter) -> None:
     """A house front, a pavement with a kerb, parked cars, posts."""
     rng = painter.rng
-    painter.box(0, 0, painter.span, HORIZON, _colour(rng, 0.35, 0.85, 0.25))
+    painter.box(0, 0, painter.span, HORIZON, _colour(rng, 0.35, 0.85, 0.15))
     if rng.random() < 0.6:
         tone = rng.uniform(0.8, 0.92)
         for y in np.arange(0, HORIZON, 0.022):
             painter.pixels[int(y * painter.height)] *= tone
-    _windows(painter, rng.uniform(0.05, 0.15), rng.uniform(0.26, 0.34), _colour(rng, 0.15, 0.5, 0.2))
+    _windows(painter, [rng.uniform(0.05, 0.15)], rng.uniform(0.14, 0.24), _colour(rng, 0.15, 0.5, 0.2))
     painter.box(0, HORIZON - 0.05, painter.span, HORIZON, _colour(rng, 0.2, 0.5, 0.1))
     _ground(painter, _colour(rng, 0.4, 0.7, 0.08))
     kerb = rng.uniform(0.58, 0.72)
@@ -128,8 +133,7 @@ def _street(painter: Painter) -> None:
 def _park(painter: Painter) -> None:
     """Sky, trees and bushes over grass or a path."""
     rng = painter.rng
-    sky = _colour(rng, 0.7, 0.9, 0.12)
-    painter.box(0, 0, painter.span, HORIZON, sky)
+    painter.box(0, 0, painter.span, HORIZON, np.array([0.72, 0.8, 0.9], np.float32) * rng.uniform(0.85, 1.1))
     leaf = np.array([0.22, 0.36, 0.15], np.float32) * rng.uniform(0.6, 1.4)
     for x in rng.uniform(0, painter.span, 9):
         painter.box(x - 0.02, 0.15, x + 0.02, HORIZON + 0.02, _colour(rng, 0.2, 0.32, 0.2))
@@ -152,8 +156,7 @@ def _square(painter: Painter) -> None:
     painter.box(0, 0, painter.span, HORIZON, _colour(rng, 0.45, 0.8, 0.15))
     glass = _colour(rng, 0.3, 0.65, 0.25)
     if rng.random() < 0.5:
-        for row in (0.02, 0.19, 0.36):
-            _windows(painter, row, row + rng.uniform(0.09, 0.13), glass)
+        _windows(painter, (0.02, 0.19, 0.36), rng.uniform(0.09, 0.13), glass)
     else:
         painter.box(0, 0.06, painter.span, HORIZON, glass * 0.6)
         pitch = rng.uniform(0.35, 0.7)
@@ -172,11 +175,15 @@ def _hall(painter: Painter) -> None:
     wall = _colour(rng, 0.55, 0.92, 0.1)
     painter.box(0, 0, painter.span, HORIZON, wall)
     painter.box(0, rng.uniform(0.28, 0.38), painter.span, HORIZON, _colour(rng, 0.35, 0.75, 0.25), 0.7)
-    for x in rng.uniform(0, painter.span, 6):
-        painter.box(x, 0.08, x + 0.22, HORIZON, _colour(rng, 0.25, 0.7, 0.3))
-        painter.box(x + 0.18, 0.28, x + 0.2, 0.3, np.float32(0.85))
     for x in rng.uniform(0, painter.span, 7):
-        painter.box(x, 0.12, x + rng.uniform(0.08, 0.2), 0.27, rng.uniform(0.1, 0.95, 3).astype(np.float32))
+        right, poster = x + rng.uniform(0.08, 0.2), _colour(rng, 0.4, 0.8, 0.5)
+        painter.box(x, 0.12, right, 0.27, poster)
+        painter.box(x + 0.02, 0.14, right - 0.02, rng.uniform(0.17, 0.25), 1 - poster)
+    door = _colour(rng, 0.25, 0.7, 0.3)
+    for x in rng.uniform(0, painter.span, 6):
+        painter.box(x - 0.012, 0.068, x + 0.232, HORIZON, 0.7 * door)
+        painter.box(x, 0.08, x + 0.22, HORIZON, door)
+        painter.box(x + 0.18, 0.28, x + 0.2, 0.3, np.float32(0.85))
     painter.box(0, HORIZON - 0.02, painter.span, HORIZON, _colour(rng, 0.15, 0.5, 0.1))
     _ground(painter, _colour(rng, 0.4, 0.85, 0.1))
     for x in rng.uniform(0, painter.span, 8):
@@ -192,11 +199,19 @@ def _posts(painter: Painter, count: int) -> None:
 
 def _car(painter: Painter, x: float) -> None:
     paint = painter.rng.uniform(0.1, 0.85) * painter.rng.uniform(0.6, 1.0, 3).astype(np.float32)
-    painter.blob(x, HORIZON - 0.03, 0.26, 0.1, paint * 0.8)
-    painter.blob(x, HORIZON - 0.05, 0.2, 0.06, np.array([0.16, 0.19, 0.22], np.float32))
-    painter.box(x - 0.42, HORIZON - 0.03, x + 0.42, HORIZON + 0.09, paint)
-    for wheel in (x - 0.25, x + 0.25):
-        painter.blob(wheel, HORIZON + 0.09, 0.06, 0.06, np.full(3, 0.08, np.float32))
+    ground = HORIZON + 0.1
+    painter.blob(x, ground, 0.46, 0.025, np.full(3, 0.12, np.float32))
+    painter.blob(x - 0.02, ground - 0.13, 0.26, 0.085, paint * 0.85)
+    painter.blob(x - 0.02, ground - 0.135, 0.22, 0.06, np.array([0.16, 0.19, 0.22], np.float32))
+    painter.box(x - 0.03, ground - 0.2, x - 0.01, ground - 0.12, paint * 0.8)
+    painter.blob(x, ground - 0.055, 0.43, 0.062, paint)
+    painter.box(x - 0.43, ground - 0.06, x + 0.43, ground - 0.02, paint * 0.9)
+    painter.box(x - 0.43, ground - 0.065, x + 0.43, ground - 0.058, paint * 0.6)
+    for end, lamp in ((x - 0.425, (0.75, 0.2, 0.15)), (x + 0.4, (0.95, 0.92, 0.8))):
+        painter.box(end, ground - 0.075, end + 0.025, ground - 0.05, np.array(lamp, np.float32))
+    for wheel in (x - 0.26, x + 0.26):
+        painter.blob(wheel, ground - 0.015, 0.045, 0.045, np.full(3, 0.08, np.float32))
+        painter.blob(wheel, ground - 0.015, 0.022, 0.022, np.full(3, 0.5, np.float32))
 
 
 def _bench(painter: Painter, x: float) -> None:
