@@ -96,6 +96,10 @@ class GridFeatures:
             squares[part] = rows[part].double().square_().sum(dim=1)
         return cls(rows, squares)
 
+    def __getitem__(self, images: slice) -> "GridFeatures":
+        """Some of the images; copies nothing."""
+        return GridFeatures(self.rows[images], self.squares[images])
+
 
 class FeatureDistances:
     """Distances between two feature sets, by blocks of rows (a ``DistanceBlocks``).
@@ -121,16 +125,21 @@ class FeatureDistances:
         self.gallery = gallery
         self.shape = (len(query.rows), len(gallery.rows))
         self.device = query.rows.device
-        self._from_dots = DISTANCES[distance]
+        self._distance = distance
+
+    def part(self, queries: slice, gallery: slice) -> "FeatureDistances":
+        """The distances of some rows to some columns; copies nothing."""
+        return FeatureDistances(self.query[queries], self.gallery[gallery], distance=self._distance)
 
     def block(self, start: int, stop: int) -> Tensor:
         """Float64 distances [stop - start, N_g] of queries ``start`` to ``stop - 1``."""
+        from_dots = DISTANCES[self._distance]
         queries = self.query.rows[start:stop].double()
         squares = self.query.squares[start:stop, None]
         block = queries.new_empty(len(queries), self.shape[1])
         for part in _chunks(self.gallery.rows):
             dots = queries @ self.gallery.rows[part].double().T
-            block[:, part] = self._from_dots(dots, squares, self.gallery.squares[part])
+            block[:, part] = from_dots(dots, squares, self.gallery.squares[part])
         return block
 
     def pairs(self, queries: Tensor, gallery: Tensor) -> Tensor:
@@ -139,7 +148,7 @@ class FeatureDistances:
         size = _rows_of(self.query.rows)
         for x, y, out in zip(queries.split(size), gallery.split(size), result.split(size), strict=True):
             dots = (self.query.rows[x].double() * self.gallery.rows[y]).sum(dim=1)
-            out.copy_(self._from_dots(dots, self.query.squares[x], self.gallery.squares[y]))
+            out.copy_(DISTANCES[self._distance](dots, self.query.squares[x], self.gallery.squares[y]))
         return result
 
 
