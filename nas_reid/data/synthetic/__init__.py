@@ -4,7 +4,7 @@ A scene is described (``identity``, ``shot``), turned into labelled layers (``bo
 seen by a sensor (``camera``, ``sensor``). Layers name materials, not colours, so another sensor may see them otherwise.
 """
 
-from nas_reid.data.synthetic.generate import generate
+from nas_reid.data.synthetic.generation import generate
 from nas_reid.data.synthetic.spec import SyntheticSpec
 
 __all__ = ["SyntheticSpec", "generate"]
