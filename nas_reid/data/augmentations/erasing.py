@@ -6,7 +6,7 @@ from functools import cache
 import torch
 from torch import Generator, Tensor
 
-from nas_reid.data.augmentations.per_image import check_probability, choose, uniform
+from nas_reid.data.augmentations.per_image import blend, byte_mask, check_probability, uniform
 from nas_reid.data.normalise import IMAGENET_MEAN
 from nas_reid.errors import ConfigError
 
@@ -44,14 +44,14 @@ class RandomErasing:
         top, left, tall, wide = (edge[:, None] for edge in self.rectangles(images, generator))
         y = torch.arange(height, device=images.device)
         x = torch.arange(width * channels, device=images.device) // channels
-        rows = (y >= top) & (y < top + tall)                                                     # [B, H]
-        columns = (x >= left) & (x < left + wide)                                                # [B, 3 W]
+        rows = byte_mask((y >= top) & (y < top + tall))                                          # [B, H]
+        columns = byte_mask((x >= left) & (x < left + wide))                                     # [B, 3 W]
         flat = images.view(batch, height, width * channels)
         if self.fill == "noise":
             fill = torch.randint(256, flat.shape, dtype=torch.uint8, device=images.device, generator=generator)
         else:
             fill = _mean_row(images.device, width)
-        return choose(rows[:, :, None] & columns[:, None, :], fill, flat).view(images.shape)
+        return blend(fill, flat, rows[:, :, None] & columns[:, None, :]).view(images.shape)
 
     def rectangles(self, images: Tensor, generator: Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Draw top, left, height and width, int64 [B] each; the height is 0 where nothing is to be erased."""

@@ -2,7 +2,7 @@
 
 from torch import Generator, Tensor
 
-from nas_reid.data.augmentations.per_image import check_probability, choose, uniform
+from nas_reid.data.augmentations.per_image import blend, byte_mask, check_probability, uniform
 
 
 class HorizontalFlip:
@@ -14,4 +14,4 @@ class HorizontalFlip:
     def __call__(self, images: Tensor, generator: Generator) -> Tensor:
         """Flip images [B, H, W, 3]."""
         chosen = uniform(images, generator) < self.p
-        return choose(chosen[:, None, None, None], images.flip(2), images)
+        return blend(images.flip(2), images, byte_mask(chosen)[:, None, None, None])
