@@ -51,10 +51,10 @@ def _readable_errors() -> Iterator[None]:
     try:
         yield
     except NasReidError as error:
-        log.debug("", exc_info=True)
+        log.error("%s", error)  # a job of a sweep needs the reason in its own log
         raise CommandError(f"{type(error).__name__}: {error}") from error
     except OSError as error:
-        log.debug("", exc_info=True)
+        log.error("%s", error)
         raise CommandError(f"{type(error).__name__}: {error}. Check free space and permissions, then repeat the "
                            "command: a run continues from its last checkpoint") from error
     except Exception:

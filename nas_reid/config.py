@@ -13,6 +13,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from nas_reid.errors import ConfigError
+from nas_reid.optim import OPTIMIZERS, SCHEDULES
 
 
 def _require(condition: bool, key: str, value: object, rule: str) -> None:
@@ -32,7 +33,6 @@ class DataConfig:
     cache: str | None = MISSING
     workers: int = MISSING
     on_corrupt: str = MISSING
-    validation_fraction: float = MISSING
 
     def __post_init__(self) -> None:
         size = self.image_size
@@ -40,8 +40,6 @@ class DataConfig:
                  "must be two positive integers, [height,width]")
         _require(self.workers >= 1, "data.workers", self.workers, "must be at least 1")
         _require(self.on_corrupt in ("error", "skip"), "data.on_corrupt", self.on_corrupt, "must be error or skip")
-        _require(0 < self.validation_fraction < 1, "data.validation_fraction", self.validation_fraction,
-                 "must lie strictly between 0 and 1")
         _require(self.root is not None or self.synthetic is not None, "data.root", self.root,
                  "must name the folder of the data set (or set NAS_REID_DATA, or use data=synthetic)")
 
@@ -110,6 +108,8 @@ class OptimizerConfig:
     warmup_epochs: float = MISSING
 
     def __post_init__(self) -> None:
+        for key, value, known in (("optimizer", self.name, OPTIMIZERS), ("schedule", self.schedule, SCHEDULES)):
+            _require(value in known, key, value, f"is unknown; known are: {', '.join(known)}")
         _require(self.lr > 0, "lr", self.lr, "must be positive")
         _require(self.weight_decay >= 0, "weight_decay", self.weight_decay, "must be >= 0")
         _require(len(self.betas) == 2, "betas", self.betas, "must be two numbers")
@@ -141,7 +141,8 @@ class AlgorithmConfig:
     order: str = MISSING
     warmup_epochs: int = MISSING             # epochs with frozen alphas
     clip_weights: float = MISSING            # largest gradient norm of the weights; 0 for none
-    regularisers: dict[str, float] = MISSING
+    init_scale: float = MISSING              # standard deviation of the initial alphas
+    regularisers: Any = MISSING              # name -> weight, or [first, last]
     stop_skips: int | None = MISSING
     stop_none: float | None = MISSING
 
@@ -210,6 +211,7 @@ class RunConfig:
     batch: BatchConfig = MISSING
     evaluation: EvaluationConfig = MISSING
     wandb: WandbConfig = MISSING
+    validation_fraction: float = MISSING     # of the training identities
     epochs: int = MISSING
     seed: int = MISSING
     device: str = MISSING
@@ -220,6 +222,8 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         _require(self.epochs >= 1, "epochs", self.epochs, "must be at least 1")
+        _require(0 < self.validation_fraction < 1, "validation_fraction", self.validation_fraction,
+                 "must lie strictly between 0 and 1")
         _require(self.seed >= 0, "seed", self.seed, "must be >= 0")
         _require(self.resume in ("auto", "never"), "resume", self.resume, "is unknown; known are: auto, never")
 
@@ -243,6 +247,16 @@ class SearchConfig(RunConfig):
     weights: OptimizerConfig = MISSING
     alphas: OptimizerConfig = MISSING
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require(isinstance(self.space, dict) and "name" in self.space, "space", self.space,
+                 "must come from conf/space: space=<name>")
+        _require(self.algorithm.scheme != "second_order" or self.weights.name == "sgd", "weights.name",
+                 self.weights.name, "does not go with algorithm.scheme=second_order, which unrolls one step of sgd")
+        _require(self.split.by != "identity" or self.objective.alphas.identity_weight == 0,
+                 "objective.alphas.identity_weight", self.objective.alphas.identity_weight,
+                 "must be 0 with split.by=identity: the classifier never learns the alphas' identities")
+
 
 @dataclass
 class RetrainConfig(RunConfig):
@@ -253,10 +267,12 @@ class RetrainConfig(RunConfig):
     drop_path: float = MISSING
     objective: ObjectiveConfig = MISSING
     optimizer: OptimizerConfig = MISSING
+    clip: float = MISSING
     full_training_set: bool = MISSING
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        _require(self.clip >= 0, "clip", self.clip, "must be >= 0; 0 is off")
         _require(0 <= self.drop_path < 1, "drop_path", self.drop_path, "must lie in [0, 1)")
 
 
@@ -266,6 +282,7 @@ class EvaluateConfig:
 
     checkpoint: str = MISSING
     data: DataConfig = MISSING
+    image_size: list[int] | None = MISSING   # null: the size the network was trained on
     evaluation: EvaluationConfig = MISSING
     device: str = MISSING
     channels_last: bool = MISSING

@@ -1,7 +1,7 @@
 """Optimisers by name, and learning rates as a pure function of progress: resuming needs only the epoch."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -56,10 +56,11 @@ def build_optimizer(
             return _ADAMS[name](groups, lr=lr, betas=betas, amsgrad=amsgrad)
     except ValueError as error:
         raise ConfigError(f"optimizer {name!r}: {error}") from None
-    raise ConfigError(f"unknown optimizer {name!r}; choose one of {sorted(['sgd', *_ADAMS])}")
+    raise ConfigError(f"unknown optimizer {name!r}; choose one of {list(OPTIMIZERS)}")
 
 
 _ADAMS: dict[str, type[Optimizer]] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+OPTIMIZERS = ("sgd", *_ADAMS)
 
 
 def assert_disjoint(weights: Mapping[str, Tensor], alphas: Mapping[str, Tensor]) -> None:
@@ -147,3 +148,14 @@ SCHEDULES: dict[str, Callable[[LearningRate, float], float]] = {
     "cosine": _cosine,
     "multi_step": _multi_step,
 }
+
+
+def build_training(parameters: Iterable[nn.Parameter], *, name: str, lr: float, weight_decay: float, momentum: float,
+                   betas: Sequence[float], schedule: str, final_ratio: float, milestones: Sequence[int], gamma: float,
+                   warmup_epochs: float, epochs: int) -> tuple[Optimizer, LearningRate]:
+    """An optimiser and the learning rate to give it, from flat settings; see ``build_optimizer``, ``LearningRate``."""
+    optimizer = build_optimizer(name, parameters, lr=lr, weight_decay=weight_decay, momentum=momentum,
+                                betas=(betas[0], betas[1]))
+    rate = LearningRate(base=lr, schedule=schedule, epochs=epochs, final_ratio=final_ratio,
+                        milestones=tuple(milestones), gamma=gamma, warmup_epochs=warmup_epochs)
+    return optimizer, rate

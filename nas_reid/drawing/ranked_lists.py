@@ -54,7 +54,7 @@ def draw_ranked_lists(
     Args:
         path: the PNG file.
         queries: indices of the queries to show, from top to bottom.
-        ranked: gallery indices from rank 1, [len(queries), k].
+        ranked: gallery indices from rank 1, [len(queries), k]; a shorter list ends in -1.
         distances: their distances, [len(queries), k].
         query_images, gallery_images: uint8, [Q, H, W, 3] and [G, H, W, 3]; indexed row by row, never copied whole.
         query_pids, query_camids, gallery_pids, gallery_camids: [Q] and [G].
@@ -72,6 +72,8 @@ def draw_ranked_lists(
         score = "query" if ap is None else f"AP {float(ap[query]):.2f}"
         tiles = [_tile(query_images[query], QUERY, f"{score}\npid {pid} cam {camid}")]
         for index, distance in zip(ranked[row], distances[row], strict=True):
+            if index < 0:
+                break
             other, camera = int(gallery_pids[index]), int(gallery_camids[index])
             border = WRONG if other != pid else JUNK if camera == camid else RIGHT
             tiles.append(_tile(gallery_images[index], border, f"{float(distance):.3f}\npid {other} cam {camera}"))

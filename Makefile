@@ -1,0 +1,27 @@
+# make search: a first search and its genotype, from nothing. make test: everything the CI runs but the wheel.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: search test lint clean
+
+search: $(VENV)/installed
+	$(BIN)/python -m nas_reid.search space=auto_reid
+
+test: $(VENV)/installed-dev
+	OMP_NUM_THREADS=1 WANDB_MODE=disabled $(BIN)/python -m pytest -n 2
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable .
+	touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(BIN)/pip install --quiet --editable ".[dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist

@@ -1,0 +1,107 @@
+"""From plain settings to images: the data set (drawn first when it is synthetic) and the store of decoded images."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nas_reid.data.augment import Augment
+from nas_reid.data.batches import EvalBatches, TrainBatches
+from nas_reid.data.cache import cache_root
+from nas_reid.data.readers import read_dataset
+from nas_reid.data.sample import Dataset, Sample, label_map
+from nas_reid.data.sampler import IdentitySampler
+from nas_reid.data.store import ImageStore, build_store
+from nas_reid.data.synthetic import SyntheticSpec, generate
+from nas_reid.errors import ConfigError
+from nas_reid.seed import derive_seed
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """A data set on disk and how its images are stored.
+
+    Args:
+        dataset: the lists of samples.
+        image_size: (height, width) of the stored images.
+        cache: folder of the image stores.
+        workers: decoding threads.
+        on_corrupt: ``error`` or ``skip``.
+    """
+
+    dataset: Dataset
+    image_size: tuple[int, int]
+    cache: Path
+    workers: int
+    on_corrupt: str
+
+    def store(self, samples: Sequence[Sample]) -> ImageStore:
+        """The decoded images of ``samples``; see ``build_store``."""
+        return build_store(self.dataset.root, samples, image_size=self.image_size, cache_dir=self.cache / "stores",
+                           workers=self.workers, on_corrupt=self.on_corrupt)
+
+
+def open_source(*, name: str, reader: str, root: str | None, synthetic: Mapping[str, Any] | None,
+                image_size: Sequence[int], cache: str | None, workers: int, on_corrupt: str) -> DataSource:
+    """Read a data set's lists; a synthetic one is drawn into the cache first, once.
+
+    Args:
+        name: for messages and records.
+        reader: name of the reader.
+        root: folder of the data set; unused for synthetic data.
+        synthetic: arguments of ``SyntheticSpec``, or None for real data.
+        image_size: [height, width].
+        cache: folder for drawn images and stores; None for ``cache_root()``.
+        workers: decoding threads and drawing processes.
+        on_corrupt: what to do about unreadable images, ``error`` or ``skip``.
+
+    Raises:
+        ConfigError, DataError: see ``SyntheticSpec``, ``read_dataset``.
+    """
+    folder = Path(cache).expanduser() if cache else cache_root()
+    height, width = image_size
+    if synthetic is not None:
+        try:
+            spec = SyntheticSpec(**synthetic)
+        except TypeError as error:
+            raise ConfigError(f"data.synthetic: {error}") from None
+        root = str(generate(folder / "synthetic", spec, workers=workers))
+    dataset = read_dataset(reader, root)
+    log.info("%s: %d training, %d query, %d gallery images in %s", name, len(dataset.train), len(dataset.query),
+             len(dataset.gallery), dataset.root)
+    return DataSource(dataset, (height, width), folder, workers, on_corrupt)
+
+
+def training_batches(store: ImageStore, samples: Sequence[Sample], augment: Augment, *, labels: Mapping[int, int],
+                     identities: int, instances: int, seed: int, device: torch.device) -> TrainBatches:
+    """Augmented P x K batches over ``samples``.
+
+    Args:
+        store: holds the images.
+        samples: the images to draw from.
+        augment: in-batch augmentation.
+        labels: pid -> classifier label.
+        identities, instances: P and K.
+        seed: of the draws.
+        device: where batches are wanted.
+
+    Raises:
+        DataError: fewer identities than P.
+    """
+    rows = store.rows(samples)
+    targets = torch.tensor([labels[pid] for pid in store.pids[rows].tolist()])
+    sampler = IdentitySampler(targets, num_identities=identities, num_instances=instances,
+                              seed=derive_seed(seed, "sampler"))
+    return TrainBatches(store, rows, targets, sampler, augment, seed=derive_seed(seed, "augment"), device=device)
+
+
+def evaluation_batches(store: ImageStore, samples: Sequence[Sample], *, batch_size: int,
+                       device: torch.device) -> EvalBatches:
+    """Batches over ``samples`` in their order, normalised and not augmented."""
+    return EvalBatches(store, store.rows(samples), batch_size=batch_size, device=device)

@@ -1,0 +1,66 @@
+"""Evaluate a trained network: query against gallery, on its own data set or any other.
+
+    python -m nas_reid.evaluate checkpoint=outputs/retrain/.../checkpoints/best.pt
+    python -m nas_reid.evaluate checkpoint=... data=market1501 data.root=DIR evaluation.distance=cosine
+
+Leaves result.json and pictures/ in the run folder.
+"""
+
+import json
+import logging
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from omegaconf import DictConfig
+
+from nas_reid.command import command, output_dir, select_device
+from nas_reid.config import EvaluateConfig, load, to_plain
+from nas_reid.data.source import evaluation_batches, open_source
+from nas_reid.evaluation.retrieval import describe_protocol, retrieve
+from nas_reid.files import write_atomically
+from nas_reid.pictures import draw_retrieval
+from nas_reid.provenance import versions
+from nas_reid.trained import load_trained
+
+log = logging.getLogger(__name__)
+
+
+@command("evaluate")
+def main(cfg: DictConfig) -> float:
+    """Hydra's entry. The last line on standard output is a JSON object; returns the mAP."""
+    settings = load(cfg, EvaluateConfig)
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    folder, device = output_dir(), select_device(settings.device)
+
+    # The network, in the memory format that runs fastest.
+    network, description = load_trained(Path(settings.checkpoint), device=device)
+    if settings.channels_last:
+        network.to(memory_format=torch.channels_last)
+
+    # The data, at the size that the network was trained on unless the configuration names another.
+    size = settings.image_size or description.image_size
+    source = open_source(**asdict(settings.data) | {"image_size": size})
+    stores = [source.store(source.dataset.query), source.store(source.dataset.gallery)]
+    lists = [evaluation_batches(store, store.samples, batch_size=settings.evaluation.batch_size, device=device)
+             for store in stores]
+
+    # Rank, and write what was found under which protocol.
+    distance, flip = settings.evaluation.distance, settings.evaluation.flip
+    retrieval = retrieve(network, *lists, distance=distance, flip=flip, device=device)
+    metrics = retrieval.ranking.summary()
+    result = {"kind": "evaluate", "checkpoint": settings.checkpoint, "data": settings.data.name, "metrics": metrics,
+              "protocol": describe_protocol(distance, flip), "image_size": list(size), "versions": versions(),
+              "config": to_plain(settings)}
+    write_atomically(folder / "result.json", (json.dumps(result, indent=2) + "\n").encode())
+    draw_retrieval(retrieval, *stores, folder / "pictures", distance=distance)
+    log.info("%s: %s", settings.data.name, "  ".join(f"{name} {value:.4g}" for name, value in metrics.items()))
+    log.info("ranked lists: %s", folder / "pictures" / "ranked_lists.png")
+    sys.stdout.write(json.dumps(metrics) + "\n")
+    return metrics["mAP"]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""Which pictures a command leaves, drawn from what it has at hand."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cosine_similarity
+
+from nas_reid.data.store import ImageStore
+from nas_reid.drawing.alphas import draw_alphas
+from nas_reid.drawing.cells import draw_graphs
+from nas_reid.drawing.curves import draw_cmc
+from nas_reid.drawing.ranked_lists import choose_queries, draw_ranked_lists
+from nas_reid.evaluation.nearest import nearest
+from nas_reid.evaluation.retrieval import Retrieval
+from nas_reid.genotype import Genotype
+from nas_reid.search_space import SearchSpace
+
+
+def draw_search(space: SearchSpace, genotype: Genotype, history: Sequence[Mapping[str, Tensor]],
+                folder: Path) -> list[Path]:
+    """The derived cells, the supernet's cells with their weights, and the alphas over the epochs.
+
+    Cells are drawn for a space that offers ``graphs(genotype)`` and ``supernet_graphs(probs)``.
+
+    Args:
+        space: that was searched.
+        genotype: its result.
+        history: per epoch, decision -> probabilities [R, K].
+        folder: of the pictures.
+    """
+    pictures = [path for path in [draw_genotype(space, genotype, folder / "cells.png")] if path]
+    if hasattr(space, "supernet_graphs"):
+        pictures.append(folder / "supernet.png")
+        draw_graphs(space.supernet_graphs(history[-1]), pictures[-1], title=f"{space.name}: supernet, last epoch")
+    pictures.append(folder / "alphas.png")
+    draw_alphas({name: torch.stack([probs[name] for probs in history]).numpy() for name in history[0]}, pictures[-1],
+                choices={decision.name: [choice.name for choice in decision.choices] for decision in space.decisions()},
+                epochs=range(1, len(history) + 1))
+    return pictures
+
+
+def draw_genotype(space: SearchSpace, genotype: Genotype, path: Path) -> Path | None:
+    """The derived cells, for a space that offers ``graphs(genotype)``; None for one that does not."""
+    if not hasattr(space, "graphs"):
+        return None
+    draw_graphs(space.graphs(genotype), path, title=f"{genotype.space}: genotype")
+    return path
+
+
+def draw_retrieval(retrieval: Retrieval, query: ImageStore, gallery: ImageStore, folder: Path, *, distance: str,
+                   seed: int = 0) -> list[Path]:
+    """Ranked lists of the five worst and five other queries, and the CMC curve.
+
+    Args:
+        retrieval: features and metrics; its rows are those of the two stores.
+        query, gallery: the images.
+        folder: of the pictures.
+        distance: that the ranking used.
+        seed: of the choice of queries.
+    """
+    ap = retrieval.ranking.ap.numpy()
+    chosen = choose_queries(ap, worst=5, random=5, seed=seed)
+    ranked = nearest(retrieval.query[chosen], retrieval.gallery, k=min(10, len(gallery.paths)),
+                     query_pids=query.pids[chosen], query_camids=query.camids[chosen], gallery_pids=gallery.pids,
+                     gallery_camids=gallery.camids, distance=distance)
+    anchors, found = retrieval.query[chosen][:, None], retrieval.gallery[ranked]                 # [q, 1, D], [q, k, D]
+    distances = 1 - cosine_similarity(anchors, found, dim=2) if distance == "cosine" else (anchors - found).norm(dim=2)
+    lists, curve = folder / "ranked_lists.png", folder / "cmc.png"
+    draw_ranked_lists(lists, queries=chosen, ranked=ranked.numpy(), distances=distances.numpy(),
+                      query_images=query.images, gallery_images=gallery.images, query_pids=query.pids.numpy(),
+                      query_camids=query.camids.numpy(), gallery_pids=gallery.pids.numpy(),
+                      gallery_camids=gallery.camids.numpy(), ap=ap)
+    draw_cmc({"query vs. gallery": retrieval.ranking.cmc.numpy()}, curve)
+    return [lists, curve]

@@ -1,0 +1,173 @@
+"""Retrain: genotype -> fixed network -> train -> evaluate on query and gallery.
+
+    python -m nas_reid.retrain genotype=outputs/search/auto_reid/.../genotype.json
+    python -m nas_reid.retrain genotype=auto_reid/retrieval network.channels=64
+
+Leaves in the run folder: checkpoints/best.pt (chosen on validation identities) and last.pt, model.safetensors,
+metrics.jsonl, result.json, pictures/ and report.html. Repeating the command with ``hydra.run.dir=<that folder>``
+continues a stopped run.
+"""
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+import torch
+from omegaconf import DictConfig
+from torch.nn.utils import clip_grad_norm_
+from torch.optim import Optimizer
+
+from nas_reid.command import command
+from nas_reid.config import RetrainConfig, load
+from nas_reid.data.augment import Augment, build_augment
+from nas_reid.data.batches import EvalBatches, TrainBatches
+from nas_reid.data.sample import label_map
+from nas_reid.data.source import DataSource, evaluation_batches, open_source, training_batches
+from nas_reid.data.splits import hold_out_identities
+from nas_reid.evaluation.retrieval import Retrieval, describe_protocol, retrieve
+from nas_reid.genotype import Genotype
+from nas_reid.job import Job, finished_result, start_job
+from nas_reid.losses import RetrievalObjective
+from nas_reid.model import ReIDNetwork
+from nas_reid.modules.head import Head
+from nas_reid.optim import LearningRate, build_training, set_lr
+from nas_reid.pictures import draw_genotype, draw_retrieval
+from nas_reid.progress import progress
+from nas_reid.registry import load_genotype, space_of
+from nas_reid.running_losses import RunningLosses
+from nas_reid.seed import derive_seed, seed_everything
+from nas_reid.trained import Description, export_safetensors, load_trained
+
+log = logging.getLogger(__name__)
+
+
+@command("retrain")
+def main(cfg: DictConfig) -> float:
+    """Hydra's entry. Returns the validation mAP, so that any sweeper can rank runs."""
+    settings = load(cfg, RetrainConfig)
+    genotype = load_genotype(settings.genotype)
+    finished = finished_result(settings)
+    if finished is not None:
+        return finished["selection"]["mAP"]
+    with start_job(settings, kind="retrain", name=f"{genotype.space}-seed{settings.seed}") as job:
+        return run(settings, genotype, job)
+
+
+def run(settings: RetrainConfig, genotype: Genotype, job: Job) -> float:
+    """One training, from the genotype to ``result.json``; returns the validation mAP."""
+    # The network and every name come first: a mistake in one must not wait for the data.
+    seed_everything(settings.seed)
+    epochs, trunk = settings.epochs, space_of(genotype, settings.network).network(genotype)
+    objective = RetrievalObjective(**asdict(settings.objective))
+    augment = build_augment(settings.augment)
+
+    # Data: validation identities are carved from the training set; query and gallery wait until the end.
+    source = open_source(**asdict(settings.data))
+    batches, lists, num_classes = load_data(settings, source, augment, job.device)
+
+    # The fixed network and its optimiser; continue where a stopped run left off.
+    network = ReIDNetwork(trunk, Head(trunk.out_channels, num_classes, **asdict(settings.head))).to(job.device)
+    if settings.channels_last:
+        network.to(memory_format=torch.channels_last)
+    optimizer, rate = build_training(network.parameters(), **asdict(settings.optimizer), epochs=epochs)
+    description = Description(genotype, settings.network, asdict(settings.head), num_classes, source.image_size)
+    first, validation = 0, {}
+    if (saved := job.saved()) is not None:
+        network.load_state_dict(saved["weights"])
+        optimizer.load_state_dict(saved["optimizer"])
+        first, validation = saved["epoch"], saved["validation"]
+
+    # Train. The best epoch is the one with the highest mAP on the validation identities.
+    for epoch in range(first, epochs):
+        started = time.monotonic()
+        if hasattr(trunk, "set_drop_path"):
+            trunk.set_drop_path(settings.drop_path * epoch / max(1, epochs - 1))
+        record = train_one_epoch(network, batches, optimizer, rate, epoch, epochs=epochs, objective=objective,
+                                 clip=settings.clip, seed=settings.seed)
+        best = not lists  # without validation identities the latest epoch is the one to keep
+        if lists and (epoch + 1 == epochs or (epoch + 1) % settings.evaluation.every == 0):
+            metrics = evaluate(network, lists, settings, job.device).ranking.summary()
+            record |= {f"retrain/val_{name}": value for name, value in metrics.items()}
+            if best := metrics["mAP"] > validation.get("mAP", -1.0):
+                validation = {**metrics, "epoch": epoch + 1}
+        state = {"epoch": epoch + 1, "description": description.to_plain(), "weights": network.state_dict(),
+                 "validation": validation}
+        if best:
+            job.save(state, job.best)
+        job.finish_epoch(epoch, record, started)
+        job.save(state | {"optimizer": optimizer.state_dict()})
+
+    # The result: the best epoch's network on query and gallery, which nothing has looked at before.
+    return finish(settings, source, job, validation)
+
+
+def load_data(settings: RetrainConfig, source: DataSource, augment: Augment,
+              device: torch.device) -> tuple[TrainBatches, list[EvalBatches], int]:
+    """Training batches, validation query and gallery (none with ``full_training_set``), number of identities."""
+    store = source.store(source.dataset.train)
+    train, held_out = list(store.samples), []
+    if not settings.full_training_set:
+        train, *held_out = hold_out_identities(store.samples, fraction=settings.validation_fraction,
+                                               seed=derive_seed(settings.seed, "validation"))
+    labels = label_map(train)
+    batches = training_batches(store, train, augment, labels=labels, identities=settings.batch.identities,
+                               instances=settings.batch.instances, seed=settings.seed, device=device)
+    lists = [evaluation_batches(store, part, batch_size=settings.evaluation.batch_size, device=device)
+             for part in held_out]
+    log.info("training data: %d images of %d identities; validation: %d query, %d gallery images", len(train),
+             len(labels), *([len(part) for part in held_out] or [0, 0]))
+    return batches, lists, len(labels)
+
+
+def train_one_epoch(network: ReIDNetwork, batches: TrainBatches, optimizer: Optimizer, rate: LearningRate, epoch: int,
+                    *, epochs: int, objective: RetrievalObjective, clip: float, seed: int) -> dict[str, float]:
+    """One pass over the training images."""
+    torch.manual_seed(derive_seed(seed, "epoch", epoch))  # for dropout and drop-path, the global generator's only users
+    network.train()
+    losses, steps = RunningLosses(epoch + 1), len(batches)
+    bar = progress(batches.epoch(epoch), description=f"epoch {epoch + 1}/{epochs}", total=steps, unit="step")
+    for step, batch in enumerate(bar):
+        set_lr(optimizer, rate.at(epoch + step / steps))
+        loss, terms = objective(network(batch.images, modality=batch.modalities), batch.labels)
+        loss.backward()
+        if clip:
+            clip_grad_norm_(network.parameters(), clip)
+        optimizer.step()
+        optimizer.zero_grad()
+        if losses.add(step, {"retrain/loss": loss} | {f"retrain/{name}": term for name, term in terms.items()}):
+            bar.set_postfix({name.split("/")[-1]: f"{mean:.3f}" for name, mean in losses.means().items()})
+    losses.read()
+    return losses.means()
+
+
+def evaluate(network: ReIDNetwork, lists: Sequence[EvalBatches], settings: RetrainConfig,
+             device: torch.device) -> Retrieval:
+    """Query against gallery."""
+    return retrieve(network, *lists, distance=settings.evaluation.distance, flip=settings.evaluation.flip,
+                    device=device)
+
+
+def finish(settings: RetrainConfig, source: DataSource, job: Job, validation: Mapping[str, float]) -> float:
+    """Evaluate the best checkpoint on the test lists, write the result, and say what comes next."""
+    network, description = load_trained(job.best, device=job.device)
+    export_safetensors(job.folder / "model.safetensors", network, description)
+    stores = [source.store(source.dataset.query), source.store(source.dataset.gallery)]
+    lists = [evaluation_batches(store, store.samples, batch_size=settings.evaluation.batch_size, device=job.device)
+             for store in stores]
+    retrieval = evaluate(network, lists, settings, job.device)
+    pictures = draw_retrieval(retrieval, *stores, job.folder / "pictures", distance=settings.evaluation.distance)
+    cells = draw_genotype(space_of(description.genotype), description.genotype, job.folder / "pictures" / "cells.png")
+    metrics = retrieval.ranking.summary()
+    result = {"kind": "retrain", "space": description.genotype.space, "data": settings.data.name,
+              "seed": settings.seed, "genotype": settings.genotype, "metrics": metrics,
+              "selection": {"split": "validation" if validation else "none", **validation},
+              "protocol": describe_protocol(settings.evaluation.distance, settings.evaluation.flip)}
+    job.finish(result, [*pictures, *([cells] if cells else [])])
+    log.info("query and gallery: %s", "  ".join(f"{name} {value:.4g}" for name, value in metrics.items()))
+    log.info("next: python -m nas_reid.evaluate checkpoint=%s", job.best)
+    return validation.get("mAP", float("nan"))
+
+
+if __name__ == "__main__":
+    main()

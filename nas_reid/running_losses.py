@@ -1,0 +1,52 @@
+"""Losses of an epoch, kept on the device so that a step never waits for it."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from nas_reid.errors import NonFiniteError
+
+
+class RunningLosses:
+    """Collects scalars per step; reads them (one wait) every ``every`` steps and refuses NaN and infinity.
+
+    Args:
+        epoch: for messages.
+        every: steps between two reads.
+    """
+
+    def __init__(self, epoch: int, *, every: int = 10) -> None:
+        self.epoch = epoch
+        self.every = every
+        self._pending: list[tuple[int, str, Tensor]] = []
+        self._values: dict[str, list[float]] = {}
+
+    def add(self, step: int, losses: Mapping[str, Tensor]) -> bool:
+        """Note the detached scalars of a step; True when they were read, so that a bar may show ``means``.
+
+        Raises:
+            NonFiniteError: names the quantity, the epoch and the step.
+        """
+        self._pending += [(step, name, value.detach()) for name, value in losses.items()]
+        if (step + 1) % self.every:
+            return False
+        self.read()
+        return True
+
+    def read(self) -> None:
+        """Fetch what is pending; see ``add`` for the error."""
+        if not self._pending:
+            return
+        numbers = torch.stack([value.float() for _, _, value in self._pending]).tolist()
+        for (step, name, _), number in zip(self._pending, numbers, strict=True):
+            if number - number != 0.0:
+                raise NonFiniteError(f"{name} became {number} at epoch {self.epoch}, step {step}; the last good "
+                                     "checkpoint is kept. Lower the learning rate or clip the gradients, then repeat "
+                                     "the command with resume=never or from that checkpoint")
+            self._values.setdefault(name, []).append(number)
+        self._pending.clear()
+
+    def means(self) -> dict[str, float]:
+        """Mean of each quantity over the steps read so far."""
+        return {name: sum(values) / len(values) for name, values in self._values.items()}

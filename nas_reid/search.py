@@ -1,0 +1,253 @@
+"""Search: configuration -> data -> supernet -> alternate alphas and weights -> genotype.
+
+    python -m nas_reid.search space=auto_reid
+    python -m nas_reid.search -m space=auto_reid seed=0,1,2,3
+
+Leaves in the run folder: genotype.json (rewritten every epoch), metrics.jsonl, result.json, checkpoints/last.pt,
+pictures/ and report.html. Repeating the command with ``hydra.run.dir=<that folder>`` continues a stopped run.
+"""
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
+
+from nas_reid.arch_parameters import ArchParameters
+from nas_reid.architect import first_order, second_order
+from nas_reid.bilevel import Bilevel, Level, Moment
+from nas_reid.command import command
+from nas_reid.config import AlgorithmConfig, SearchConfig, load
+from nas_reid.data.augment import Augment, build_augment
+from nas_reid.data.batches import Batch, EvalBatches, TrainBatches
+from nas_reid.data.sample import label_map
+from nas_reid.data.source import evaluation_batches, open_source, training_batches
+from nas_reid.data.splits import hold_out_identities, split_search
+from nas_reid.evaluation.retrieval import retrieve
+from nas_reid.genotype import Genotype
+from nas_reid.job import Job, finished_result, start_job
+from nas_reid.losses import RetrievalObjective
+from nas_reid.model import ReIDNetwork
+from nas_reid.modules.head import Head
+from nas_reid.optim import assert_disjoint, build_training, set_lr
+from nas_reid.pictures import draw_search
+from nas_reid.progress import progress
+from nas_reid.provenance import versions
+from nas_reid.registry import create_space
+from nas_reid.regularisers import build_regulariser, none_share, skip_count
+from nas_reid.relaxation import get_relaxation
+from nas_reid.running_losses import RunningLosses
+from nas_reid.search_space import SearchSpace
+from nas_reid.seed import derive_seed, seed_everything
+from nas_reid.temperature import build_temperature
+
+log = logging.getLogger(__name__)
+
+
+@command("search")
+def main(cfg: DictConfig) -> float:
+    """Hydra's entry. Returns the supernet's validation mAP, so that any sweeper can rank runs."""
+    settings = load(cfg, SearchConfig)
+    finished = finished_result(settings)
+    if finished is not None:
+        return finished["selection"]["mAP"]
+    with start_job(settings, kind="search", name=f"{settings.space['name']}-seed{settings.seed}") as job:
+        return run(settings, job)
+
+
+def run(settings: SearchConfig, job: Job) -> float:
+    """One search, from the configuration to ``result.json``; returns the validation mAP."""
+    # The space and every name come first: a mistake in one must not wait for the data.
+    seed_everything(settings.seed)
+    algorithm, epochs = settings.algorithm, settings.epochs
+    space = create_space(settings.space["name"], {key: settings.space[key] for key in settings.space if key != "name"})
+    get_relaxation(algorithm.relaxation)
+    temperature = build_temperature(**asdict(algorithm.temperature))
+    augment = build_augment(settings.augment)
+
+    # Data: validation identities stay apart; the other images are split between weights and alphas.
+    batches, lists, num_classes = load_data(settings, augment, job.device)
+
+    # The supernet's weights below, the alphas above; continue where a stopped run left off.
+    bilevel = build_bilevel(settings, space, num_classes, job.device)
+    history, validation = [], {}
+    if (saved := job.saved()) is not None:
+        bilevel.load_state_dict(saved["bilevel"])
+        history, validation = saved["history"], saved["validation"]
+
+    # Alternate.
+    for epoch in range(len(history), epochs):
+        started = time.monotonic()
+        record = train_one_epoch(bilevel, batches, epoch, algorithm=algorithm, epochs=epochs,
+                                 temperature=temperature(epoch, epochs))
+        history.append(bilevel.probabilities())
+        record |= signs_of_collapse(space, history[-1])
+        last = epoch + 1 == epochs or has_collapsed(record, algorithm)
+        if last or (epoch + 1) % settings.evaluation.every == 0:
+            validation = validate(bilevel, lists, settings, job.device)
+            record |= {f"search/val_{name}": value for name, value in validation.items()}
+        genotype = space.derive(history[-1]).with_provenance(**provenance(settings, epoch, validation))
+        genotype.save(job.folder / "genotype.json")
+        genotype.save(job.folder / "genotypes" / f"epoch_{epoch + 1:03d}.json")
+        job.finish_epoch(epoch, record, started)
+        job.save({"epoch": epoch + 1, "bilevel": bilevel.state_dict(), "history": history, "validation": validation})
+        if last:
+            break
+
+    # The result, and the command that comes next.
+    genotype = Genotype.load(job.folder / "genotype.json")
+    pictures = draw_search(space, genotype, history, job.folder / "pictures")
+    job.finish({"kind": "search", "space": space.name, "data": settings.data.name, "seed": settings.seed,
+                "selection": {"split": "validation", **validation}, "metrics": {},
+                "genotype": str(job.folder / "genotype.json")}, pictures)
+    job.tracker.artifact(job.folder / "genotype.json", "genotype", {"space": space.name, **validation})
+    log.info("genotype: %s", job.folder / "genotype.json")
+    log.info("next: python -m nas_reid.retrain genotype=%s", job.folder / "genotype.json")
+    return validation["mAP"]
+
+
+def load_data(settings: SearchConfig, augment: Augment,
+              device: torch.device) -> tuple[list[TrainBatches], list[EvalBatches], int]:
+    """Batches for the weights and for the alphas, validation query and gallery, and the number of identities."""
+    source = open_source(**asdict(settings.data))
+    store = source.store(source.dataset.train)
+    train, query, gallery = hold_out_identities(store.samples, fraction=settings.validation_fraction,
+                                                seed=derive_seed(settings.seed, "validation"))
+    halves = split_search(train, by=settings.split.by, fraction=settings.split.weights_fraction,
+                          seed=derive_seed(settings.seed, "split"))
+    labels = label_map(train)
+    batches = [training_batches(store, half, augment, labels=labels, identities=settings.batch.identities,
+                                instances=settings.batch.instances, seed=derive_seed(settings.seed, level),
+                                device=device) for half, level in zip(halves, ("weights", "alphas"), strict=True)]
+    lists = [evaluation_batches(store, part, batch_size=settings.evaluation.batch_size, device=device)
+             for part in (query, gallery)]
+    log.info("search data: %d identities, %d images for weights and %d for alphas; validation: %d queries, %d gallery",
+             len(labels), *map(len, halves), len(query), len(gallery))
+    return batches, lists, len(labels)
+
+
+def build_bilevel(settings: SearchConfig, space: SearchSpace, num_classes: int, device: torch.device) -> Bilevel:
+    """The supernet with its head, the alphas, and how both are trained."""
+    algorithm, decisions = settings.algorithm, space.decisions()
+    trunk = space.supernet()
+    head = Head(trunk.out_channels, num_classes, **asdict(settings.head), running_stats=False)
+    network = ReIDNetwork(trunk, head).to(device)
+    if settings.channels_last:
+        network.to(memory_format=torch.channels_last)
+    arch = ArchParameters(decisions, init_scale=algorithm.init_scale,
+                          generator=torch.Generator().manual_seed(derive_seed(settings.seed, "alphas"))).to(device)
+    assert_disjoint(dict(network.named_parameters()), arch.alphas())
+    lower, upper = (Level(RetrievalObjective(**asdict(objective)),
+                          *build_training(module.parameters(), **asdict(training), epochs=settings.epochs))
+                    for objective, training, module in ((settings.objective.weights, settings.weights, network),
+                                                        (settings.objective.alphas, settings.alphas, arch)))
+    penalties = {name: weight for name, weight in algorithm.regularisers.items() if weight}
+    return Bilevel(network, arch, lower, upper, get_relaxation(algorithm.relaxation), algorithm.samples,
+                   build_regulariser(penalties, decisions), settings.seed)
+
+
+def train_one_epoch(bilevel: Bilevel, batches: Sequence[TrainBatches], epoch: int, *, algorithm: AlgorithmConfig,
+                    epochs: int, temperature: float) -> dict[str, float]:
+    """One pass over the weights' images; after the warm-up the alphas step once beside every step of the weights."""
+    torch.manual_seed(derive_seed(bilevel.seed, "epoch", epoch))  # for dropout, the global generator's only user
+    bilevel.network.train()
+    losses, steps = RunningLosses(epoch + 1), len(batches[0])
+    alphas_move = epoch >= algorithm.warmup_epochs
+    pairs = zip(*(part.stream(epoch * steps, steps) for part in batches), strict=True)
+    bar = progress(pairs, description=f"epoch {epoch + 1}/{epochs}", total=steps, unit="step")
+    for step, (train_batch, val_batch) in enumerate(bar):
+        moment = Moment(epoch, step, epochs, temperature)
+        for level in (bilevel.lower, bilevel.upper):
+            set_lr(level.optimizer, level.rate.at(epoch + step / steps))
+        terms = {}
+        if alphas_move and algorithm.scheme != "joint" and algorithm.order == "alphas_first":
+            terms |= step_alphas(bilevel, train_batch, val_batch, moment, algorithm)
+        terms |= step_weights(bilevel, train_batch, moment, clip=algorithm.clip_weights,
+                              joint=alphas_move and algorithm.scheme == "joint")
+        if alphas_move and algorithm.scheme != "joint" and algorithm.order == "weights_first":
+            terms |= step_alphas(bilevel, train_batch, val_batch, moment, algorithm)
+        if losses.add(step, terms):
+            bar.set_postfix({name.split("/")[-1]: f"{mean:.3f}" for name, mean in losses.means().items()})
+    losses.read()
+    return losses.means()
+
+
+def step_weights(bilevel: Bilevel, batch: Batch, moment: Moment, *, clip: float, joint: bool) -> dict[str, Tensor]:
+    """One step on the weights with the mixing weights fixed, or (``joint``) on weights and alphas together."""
+    alphas = bilevel.arch.alphas()
+    if not joint:
+        alphas = {name: alpha.detach() for name, alpha in alphas.items()}
+    compute = bilevel.upper_loss if joint else bilevel.lower_loss
+    loss, terms = compute(batch, moment, weights=None, alphas=alphas)
+    loss.backward()
+    if clip:
+        clip_grad_norm_(bilevel.network.parameters(), clip)  # the weights alone, never the alphas
+    for level in (bilevel.lower, bilevel.upper) if joint else (bilevel.lower,):
+        level.optimizer.step()
+        level.optimizer.zero_grad()
+    return {"search/loss_weights": loss} | {f"search/weights_{name}": term for name, term in terms.items()}
+
+
+def step_alphas(bilevel: Bilevel, train_batch: Batch, val_batch: Batch, moment: Moment,
+                algorithm: AlgorithmConfig) -> dict[str, Tensor]:
+    """One step on the alphas; the gradients of the live weights stay untouched."""
+    alphas, weights = bilevel.arch.alphas(), dict(bilevel.network.named_parameters())
+
+    def val_loss(weights: dict[str, Tensor], alphas: dict[str, Tensor]) -> Tensor:
+        return bilevel.upper_loss(val_batch, moment, weights=weights, alphas=alphas)[0]
+
+    def train_loss(weights: dict[str, Tensor], alphas: dict[str, Tensor]) -> Tensor:
+        return bilevel.lower_loss(train_batch, moment, weights=weights, alphas=alphas)[0]
+
+    if algorithm.scheme == "second_order":
+        group, state = bilevel.lower.optimizer.param_groups[0], bilevel.lower.optimizer.state
+        buffers = {name: state[weight]["momentum_buffer"] for name, weight in weights.items()
+                   if state[weight].get("momentum_buffer") is not None}
+        loss, gradients = second_order(train_loss, val_loss, weights, alphas, xi=group["lr"],
+                                       momentum=group["momentum"], weight_decay=group["weight_decay"],
+                                       momentum_buffers=buffers, hessian=algorithm.hessian)
+    else:
+        loss, gradients = first_order(val_loss, weights, alphas)
+    for name, alpha in alphas.items():
+        alpha.grad = gradients[name]
+    bilevel.upper.optimizer.step()
+    bilevel.upper.optimizer.zero_grad()
+    return {"search/loss_alphas": loss}
+
+
+def signs_of_collapse(space: SearchSpace, probabilities: Mapping[str, Tensor]) -> dict[str, float]:
+    """How decided the alphas are, and how far ``none`` and ``skip`` have taken over."""
+    decisions = space.decisions()
+    entropy = torch.cat([-(p * p.clamp_min(1e-12).log()).sum(1) for p in probabilities.values()]).mean()
+    return {"search/alpha_entropy": entropy.item(), "search/none_share": none_share(probabilities, decisions),
+            "search/most_skips": max(skip_count(probabilities, decisions).values())}
+
+
+def has_collapsed(signs: Mapping[str, float], algorithm: AlgorithmConfig) -> bool:
+    """Whether a configured limit on skips or on ``none`` is exceeded."""
+    return ((algorithm.stop_skips is not None and signs["search/most_skips"] > algorithm.stop_skips)
+            or (algorithm.stop_none is not None and signs["search/none_share"] > algorithm.stop_none))
+
+
+def validate(bilevel: Bilevel, lists: Sequence[EvalBatches], settings: SearchConfig,
+             device: torch.device) -> dict[str, float]:
+    """Retrieval metrics of the supernet, without noise, on the validation identities."""
+    retrieval = retrieve(bilevel.evaluated(), *lists, distance=settings.evaluation.distance,
+                         flip=settings.evaluation.flip, device=device)
+    return retrieval.ranking.summary()
+
+
+def provenance(settings: SearchConfig, epoch: int, validation: Mapping[str, float]) -> dict[str, Any]:
+    """Where a genotype comes from."""
+    return {"kind": "search", "seed": settings.seed, "data": settings.data.name,
+            "synthetic": settings.data.synthetic is not None, "epoch": epoch + 1, "epochs": settings.epochs,
+            "algorithm": settings.algorithm.name, "validation": dict(validation), **versions()}
+
+
+if __name__ == "__main__":
+    main()
