@@ -120,7 +120,7 @@ def _bush(canvas: Canvas, shot: Shot, spec: SyntheticSpec, rng: np.random.Genera
     places = zip(rng.uniform(-0.36, 0.36, count), heights, rng.uniform(0.02, 0.05, count),
                  rng.uniform(0.012, 0.03, count), strict=True)
     leaves = [Layer(Part.OCCLUDER, f"leaf{i % 4}", Ellipse(*place), relief=0.3) for i, place in enumerate(places)]
-    twigs = Layer(Part.OCCLUDER, "leaf0", Ellipse(0, 1.1, 0.34, 1.08 - top), shade=0.6)
+    twigs = Layer(Part.OCCLUDER, "leaf0", Ellipse(0, 1.1, 0.34, 1.08 - top))
     green = rng.uniform(0.7, 1.2)
     return [twigs, *leaves], {f"leaf{i}": Material((0.2 * green * s, 0.34 * green * s, 0.14 * green * s))
                               for i, s in enumerate((0.6, 0.85, 1.1, 1.4))}

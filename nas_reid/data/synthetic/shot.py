@@ -74,8 +74,8 @@ def describe_shot(spec: SyntheticSpec, person: int, camera_index: int, index: in
 def _view(spec: SyntheticSpec, camera_index: int, rng: np.random.Generator) -> tuple[str, Pose]:
     """A view from the camera's mix, an azimuth near one of eight, and a moment of the step."""
     view = int(rng.choice(3, p=camera(spec, camera_index).views))
-    turn, wobble, phase = rng.integers(0, 3), rng.uniform(-10, 10), rng.uniform(0, 2 * np.pi)
-    azimuth = ((0, 45, -45), (90, -90, 90), (180, 135, -135))[view][turn]
+    turn, wobble, phase = rng.integers(0, 4), rng.uniform(-10, 10), rng.uniform(0, 2 * np.pi)
+    azimuth = ((0, 45, -45, 0), (90, -90, 90, -90), (180, 135, -135, 180))[view][turn]
     step = 360 // spec.views
     azimuth = int(np.floor(azimuth / step + 0.5)) * step % 360
     name = VIEWS[0] if azimuth in (0, 45, 315) else VIEWS[1] if azimuth in (90, 270) else VIEWS[2]

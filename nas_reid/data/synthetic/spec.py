@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from nas_reid.errors import ConfigError
 
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 """Raised with every change that moves a pixel, so that a cached folder of an older generator is not reused."""
 
 LOOKALIKES = ("swap", "detail", "shape")
