@@ -50,9 +50,15 @@ def test_pure_in_seed_epoch_and_step(store):
     loader.load(3, 0)
     assert same(first, loader.load(2, 1)) and same(first, batches(store).load(2, 1))
     assert not torch.equal(first.images, batches(store, seed=1).load(2, 1).images)
-    plain = {"flip": {"p": 0.5}}
-    images = [batches(store, augment=plain).load(*when).images for when in ((0, 0), (0, 1), (1, 0))]
-    assert not torch.equal(images[0], images[1]) and not torch.equal(images[0], images[2])
+
+
+def test_augmentation_is_seeded_by_epoch_and_step(store):
+    seeds = []
+    loader = batches(store)
+    loader._augment = lambda images, generator: seeds.append(generator.initial_seed())
+    for when in ((0, 0), (0, 1), (1, 0), (1, 1), (0, 0)):
+        loader.load(*when)
+    assert len(set(seeds)) == 4 and seeds[0] == seeds[-1]
 
 
 def test_resident_images_give_the_same_batches(store):

@@ -83,10 +83,10 @@ def test_cameras_counted_from_zero_are_kept(tmp_path):
 
 def test_oddities_are_reported(tmp_path):
     write(tmp_path, FOLDER_FILES)
-    write(tmp_path, {"train": ["portrait.jpg", "0_c1.jpg", "20_c3.jpg"]})
+    write(tmp_path, {"train": ["portrait_3_c1.jpg", "0_c1.jpg", "20_c3.jpg"]})
     dataset = read_dataset("folder", tmp_path)
     unnamed, distractor, shared = dataset.warnings
-    assert "1 images" in unnamed and "portrait.jpg" in unnamed
+    assert "1 images" in unnamed and "portrait_3_c1.jpg" in unnamed
     assert "pid 0" in distractor and 0 not in {s.pid for s in dataset.train}
     assert "1 identities occur in train" in shared
 
