@@ -195,7 +195,7 @@ def _cache_file(file: Path, size: int) -> Iterator[BinaryIO]:
     """``replacing(file)`` for about ``size`` bytes, with errors that tell a user what to do."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(file)
+        _remove_abandoned(file.parent)
         free = shutil.disk_usage(file.parent).free
         if free < size:
             raise DataError(f"{file.parent} has {free / 1e9:.1f} GB free and the decoded images need {size / 1e9:.1f} "
@@ -207,9 +207,9 @@ def _cache_file(file: Path, size: int) -> Iterator[BinaryIO]:
                         "set data.cache (or NAS_REID_CACHE) to a writable folder with room") from None
 
 
-def _remove_abandoned(file: Path) -> None:
-    """Remove what killed processes left of this store; a living one writes to its file all the time."""
-    for leftover in file.parent.glob(f".{file.name}.*"):
+def _remove_abandoned(folder: Path) -> None:
+    """Remove what killed processes left of any store; a living one writes to its file all the time."""
+    for leftover in folder.glob(".*.images.*"):
         with suppress(FileNotFoundError):  # another process may be faster
             if time.time() - leftover.stat().st_mtime > _ABANDONED_AFTER_S:
                 leftover.unlink()

@@ -191,8 +191,7 @@ def test_leftovers_of_killed_builders_are_removed_but_not_those_of_living_ones(f
     living.touch()
     dead.touch()
     os.utime(dead, (0, time.time() - 7200))
-    file.unlink()
-    build(folder)
+    build(folder, image_size=(8, 8))
     assert living.exists() and not dead.exists()
 
 
