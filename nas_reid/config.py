@@ -314,7 +314,7 @@ def register_schemas() -> None:
     """Give Hydra the schemas ``<command>_schema``. ``network`` takes any key: the space checks them."""
     for command, schema in SCHEMAS.items():
         node = OmegaConf.structured(schema)
-        if "network" in node:
+        if "network" in schema.__dataclass_fields__:
             node.network = {}
             OmegaConf.set_struct(node.network, False)
         ConfigStore.instance().store(name=f"{command}_schema", node=node)

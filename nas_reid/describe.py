@@ -28,7 +28,7 @@ def main(cfg: DictConfig) -> None:
     height, width = settings.image_size
     with torch.device("meta"):
         trunk = space.network(genotype)
-        network = ReIDNetwork(trunk, Head(trunk.out_channels, settings.num_classes, **asdict(settings.head))).eval()
+        network = ReIDNetwork(trunk, Head(trunk.out_channels, settings.num_classes, **asdict(settings.head)))
     picture = draw_genotype(space, genotype, output_dir() / "cells.png")
     sys.stdout.write(table(network, (height, width)) + "\n")
     summary = {"genotype": settings.genotype, "space": genotype.space, "image_size": [height, width],

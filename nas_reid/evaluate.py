@@ -24,7 +24,7 @@ from nas_reid.pictures import draw_retrieval
 from nas_reid.provenance import versions
 from nas_reid.trained import load_trained
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("nas_reid.evaluate")
 
 
 @command("evaluate")

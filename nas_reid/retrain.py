@@ -39,7 +39,7 @@ from nas_reid.running_losses import RunningLosses
 from nas_reid.seed import derive_seed, seed_everything
 from nas_reid.trained import Description, export_safetensors, load_trained
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("nas_reid.retrain")
 
 
 @command("retrain")

@@ -46,7 +46,7 @@ from nas_reid.search_space import SearchSpace
 from nas_reid.seed import derive_seed, seed_everything
 from nas_reid.temperature import build_temperature
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("nas_reid.search")
 
 
 @command("search")
