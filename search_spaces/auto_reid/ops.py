@@ -90,6 +90,14 @@ class DepthwiseSeparable(nn.Module):
         return self.norm(self.pointwise(self.depthwise(F.relu(x))))
 
 
+class SeparableConv(nn.Sequential):
+    """Two depthwise-separable stages, the first with the stride."""
+
+    def __init__(self, channels: int, kernel: int, *, stride: int, settings: OpSettings) -> None:
+        super().__init__(*(DepthwiseSeparable(channels, kernel, stride=s, dilation=1, settings=settings)
+                           for s in (stride, 1)))
+
+
 class Zero(nn.Module):
     """The primitive ``none``: no connection. Exists so that a sampled ``none`` runs like any other op."""
 
@@ -121,13 +129,10 @@ def _skip(channels: int, stride: int, settings: OpSettings) -> nn.Module:
 
 
 def _sep_conv(kernel: int) -> Callable[[int, int, OpSettings], nn.Module]:
-    """Two depthwise-separable stages, the first with the stride."""
-    return lambda channels, stride, settings: nn.Sequential(*(
-        DepthwiseSeparable(channels, kernel, stride=s, dilation=1, settings=settings) for s in (stride, 1)))
+    return lambda channels, stride, settings: SeparableConv(channels, kernel, stride=stride, settings=settings)
 
 
 def _dil_conv(kernel: int) -> Callable[[int, int, OpSettings], nn.Module]:
-    """One depthwise-separable stage with dilation 2."""
     return lambda channels, stride, settings: DepthwiseSeparable(
         channels, kernel, stride=stride, dilation=2, settings=settings)
 

@@ -62,8 +62,7 @@ class PublishedPartAware(nn.Module):
         self.parts = parts
         self.project = nn.Conv2d(parts * channels, parts * hidden, 1, groups=parts)  # one linear per stripe
         self.norm = norm(parts * hidden)
-        self.key = nn.Linear(hidden, hidden)
-        self.query = nn.Linear(hidden, hidden)
+        self.keys_and_queries = nn.Linear(hidden, 2 * hidden)
         self.fuse = fuse
 
     @staticmethod
@@ -77,7 +76,8 @@ class PublishedPartAware(nn.Module):
         stripes = average_stripes(x, bounds).relu().flatten(1)                           # [B, M c]
         features = self.norm(self.project(stripes[..., None, None]))                     # [B, M h, 1, 1]
         features = features.view(len(x), self.parts, -1)                                 # [B, M, h]
-        attention = torch.softmax(self.key(features) @ self.query(features).mT, dim=-1)  # [B, M, M]
+        keys, queries = self.keys_and_queries(features).chunk(2, dim=-1)
+        attention = torch.softmax(keys @ queries.mT, dim=-1)                             # [B, M, M]
         return self.fuse(torch.cat([x, broadcast_stripes(attention @ features, bounds, x.shape[3])], dim=1))
 
 

@@ -1,22 +1,24 @@
 """The search space itself: what the engine sees of Auto-ReID."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from nas_reid.complexity import count_macs_of
+from nas_reid.drawing.graph import Graph
 from nas_reid.errors import ConfigError, GenotypeError
 from nas_reid.genotype import Genotype
 from nas_reid.registry import register
 from nas_reid.search_space import Choice, Decision
 from search_spaces.auto_reid.cell import cell_edges
 from search_spaces.auto_reid.derive import KINDS, check_body, derive_cell, one_hot_cell
+from search_spaces.auto_reid.graphs import fixed_graph, supernet_graph
 from search_spaces.auto_reid.macro import STEMS
 from search_spaces.auto_reid.network import Network
 from search_spaces.auto_reid.ops import OPS, PRIMITIVES, TAGS, OpSettings
 from search_spaces.auto_reid.part_aware import PART_AWARE
-from search_spaces.auto_reid.supernet import Supernet
+from search_spaces.auto_reid.supernet import EXECUTIONS, Supernet
 
 
 @register("auto_reid")
@@ -34,6 +36,7 @@ class AutoReID:
         parts: stripes M of the part-aware op.
         part_attention: layout of the part-aware op, a key of ``PART_AWARE``.
         stem: a key of ``STEMS``.
+        execution: how the supernet runs, ``fused`` or ``plain``; no property of the architecture.
 
     Raises:
         ConfigError: an unknown name, or a number out of range.
@@ -43,10 +46,11 @@ class AutoReID:
     version = 1
 
     def __init__(self, channels: int, layers: Sequence[int], *, nodes: int, primitives: str, parts: int,
-                 part_attention: str, stem: str) -> None:
+                 part_attention: str, stem: str, execution: str = "fused") -> None:
         _check_name("primitives", primitives, PRIMITIVES)
         _check_name("part_attention", part_attention, PART_AWARE)
         _check_name("stem", stem, STEMS)
+        _check_name("execution", execution, EXECUTIONS)
         for key, value, smallest in (("channels", channels, 3), ("nodes", nodes, 1), ("parts", parts, 1)):
             _check_integer(key, value, smallest)
         for value in layers:
@@ -56,6 +60,7 @@ class AutoReID:
         self.arguments = {"channels": channels, "layers": list(layers), "nodes": nodes, "primitives": primitives,
                           "parts": parts, "part_attention": part_attention, "stem": stem}
         self.channels, self.layers, self.nodes, self.stem = channels, tuple(layers), nodes, stem
+        self.execution = execution
         self.primitives = PRIMITIVES[primitives]
         self._settings = {"parts": parts, "part_attention": part_attention}
 
@@ -69,7 +74,7 @@ class AutoReID:
     def supernet(self) -> nn.Module:
         """The supernet; its batch norms have no affine parameters and no running statistics."""
         return Supernet(self.channels, self.layers, nodes=self.nodes, primitives=self.primitives, stem=self.stem,
-                        settings=OpSettings(search=True, **self._settings))
+                        execution=self.execution, settings=OpSettings(search=True, **self._settings))
 
     def derive(self, probs: Mapping[str, Tensor]) -> Genotype:
         """Two likeliest predecessors per node, the likeliest op other than ``none`` on each."""
@@ -102,6 +107,14 @@ class AutoReID:
         return Network(self.channels, self.layers, body=genotype.body, stem=self.stem,
                        settings=OpSettings(search=False, **self._settings))
 
+    def graphs(self, genotype: Genotype) -> list[Graph]:
+        """The derived cells, to draw."""
+        return [fixed_graph(kind, genotype.body[kind]) for kind in KINDS]
+
+    def supernet_graphs(self, probs: Mapping[str, Tensor]) -> list[Graph]:
+        """The supernet's cells with weighted edges, to draw."""
+        return [supernet_graph(kind, probs[kind], primitives=self.primitives, nodes=self.nodes) for kind in KINDS]
+
     def _costs(self) -> list[float]:
         """Multiply-accumulates of each primitive on a cell's map at stride 1, relative to the dearest."""
         settings = OpSettings(search=True, **self._settings)
@@ -113,7 +126,7 @@ class AutoReID:
         return [count / max(macs) for count in macs]
 
 
-def _check_name(key: str, value: object, known: Mapping[str, object]) -> None:
+def _check_name(key: str, value: object, known: Iterable[str]) -> None:
     if value not in known:
         raise ConfigError(f"space.{key}={value!r} is unknown; known are: {', '.join(sorted(known))}")
 

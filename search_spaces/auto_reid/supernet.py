@@ -1,6 +1,7 @@
 """The supernet: cells whose every edge mixes all primitives.
 
-This plain form is the definition (``sum(w * op(x))`` per edge).
+``plain`` execution is the definition (``sum(w * op(x))`` per edge); ``fused`` execution (``fused.py``) batches the
+edges over the same parameters and is what a search should use.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,11 +9,15 @@ from functools import reduce
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from nas_reid.search_space import Mix
 from search_spaces.auto_reid.cell import INPUTS, build_preprocess, cell_edges, edge_stride
+from search_spaces.auto_reid.fused import edge_groups, fused_cell, group_weights
 from search_spaces.auto_reid.macro import CellPlan, build_stem, plan_cells
 from search_spaces.auto_reid.ops import OPS, OpSettings
+
+EXECUTIONS = ("fused", "plain")
 
 
 class MixedOp(nn.ModuleDict):
@@ -44,6 +49,7 @@ class SearchCell(nn.Module):
         super().__init__()
         self.plan = plan
         self.nodes = nodes
+        self.groups = edge_groups(nodes, primitives, is_reduction=plan.is_reduction)
         self.wiring = cell_edges(nodes)
         self.preprocess = build_preprocess(plan, settings=settings)
         self.edges = nn.ModuleList(
@@ -75,12 +81,15 @@ class Supernet(nn.Module):
         nodes: B, intermediate nodes per cell.
         primitives: names of the ops on every edge, in the order of the mixing weights' columns.
         stem: key of ``macro.STEMS``.
+        execution: ``fused`` or ``plain``; the same parameters and, up to rounding, the same function.
         settings: shared settings of the ops.
     """
 
     def __init__(self, channels: int, layers: Sequence[int], *, nodes: int, primitives: Sequence[str], stem: str,
-                 settings: OpSettings) -> None:
+                 execution: str, settings: OpSettings) -> None:
         super().__init__()
+        self.primitives = tuple(primitives)
+        self.is_fused = execution == "fused"
         self.stem, stem_channels = build_stem(stem, channels, settings=settings)
         plans = plan_cells(channels, layers, nodes=nodes, stem_channels=stem_channels)
         self.cells = nn.ModuleList(SearchCell(plan, nodes=nodes, primitives=primitives, settings=settings)
@@ -99,6 +108,8 @@ class Supernet(nn.Module):
         Returns:
             [B, out_channels, H', W'].
         """
+        if self.is_fused and not any(mix.sampled_only for mix in mixes.values()):
+            return self._forward_fused(images, mixes)
         # One copy to the host per decision and forward: asking edge by edge would stop a GPU 14 times per cell.
         chosen = {name: mix.index.tolist() if mix.sampled_only else None for name, mix in mixes.items()}
         older = newer = self.stem(images)
@@ -106,3 +117,13 @@ class Supernet(nn.Module):
             kind = cell.plan.kind
             older, newer = newer, cell(older, newer, mixes[kind].weights, chosen[kind])
         return newer
+
+    def _forward_fused(self, images: Tensor, mixes: Mapping[str, Mix]) -> Tensor:
+        groups = {cell.plan.kind: cell.groups for cell in self.cells}
+        weights = {kind: group_weights(mixes[kind].weights, groups[kind], self.primitives) for kind in groups}
+        output, older = self.stem(images).contiguous(memory_format=torch.channels_last), None
+        for cell in self.cells:
+            newer = F.relu(output)  # once, although two cells read it
+            output = fused_cell(cell, newer if older is None else older, newer, weights[cell.plan.kind])
+            older = newer
+        return output

@@ -126,7 +126,8 @@ def test_part_aware_equals_its_slow_twin(height, parts):
 
     weight, bias = arrays(op.project)
     project = list(zip(weight.reshape(parts, 3, 9), bias.reshape(parts, 3), strict=True))
-    expected = part_vectors(x.numpy(), project=project, key=arrays(op.key), query=arrays(op.query))
+    (key, query), (key_bias, query_bias) = (array.reshape(2, 3, -1) for array in arrays(op.keys_and_queries))
+    expected = part_vectors(x.numpy(), project=project, key=(key, key_bias[:, 0]), query=(query, query_bias[:, 0]))
     output = op(x).detach()
     assert torch.equal(output[:, :9], x)
     assert abs(output[:, 9:].numpy() - expected).max() < 1e-12

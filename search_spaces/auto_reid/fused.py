@@ -1,0 +1,130 @@
+"""The search cell, edges batched: equal to ``SearchCell.forward`` up to the order of summation.
+
+The plain form runs every op of every edge by itself. Here the edges that read the same sources run together, over
+the same parameters:
+
+- one ReLU, one pool of each kind and one stripe average per source; ``none`` is skipped;
+- depthwise and pointwise convolutions of all edges as grouped convolutions, the part-aware op's linears as batched
+  products;
+- the mixing weight of an op is the scale of its last, affine-free batch norm;
+- ops without parameters are computed once per source and mixed into all targets by one matrix product.
+
+Both cell inputs are known from the start and feed the same nodes, so they form one group of S = 2 sources; every
+further node is a group of its own. Maps are ``[B, H, W, channels]`` here (channels-last memory), a group's channels
+run over (source, target, channel). Letters: S sources, E edges per source (= target nodes), c channels of the cell.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from search_spaces.auto_reid.cell import INPUTS, cell_edges
+from search_spaces.auto_reid.fan import Fan
+from search_spaces.auto_reid.fused_ops import is_shared, normalise, scaled_map, shared_map
+from search_spaces.auto_reid.grouped_conv import from_tokens, to_tokens
+from search_spaces.auto_reid.ops import FactorizedReduce, shift_by_one
+
+
+@dataclass(frozen=True)
+class Group:
+    """The edges that leave one group of sources.
+
+    Args:
+        sources: S.
+        stride: of these edges.
+        rows: their G = S E rows of the decision, source by source, targets in increasing order.
+        shared: primitives without parameters.
+        scaled: the other primitives, without ``none``.
+    """
+
+    sources: int
+    stride: int
+    rows: tuple[int, ...]
+    shared: tuple[str, ...]
+    scaled: tuple[str, ...]
+
+
+class GroupWeights(NamedTuple):
+    """Mixing weights of one group: ``shared`` [E, S P] for P shared primitives, ``scaled`` [Q, G] for Q others."""
+
+    shared: Tensor
+    scaled: Tensor
+
+
+def edge_groups(nodes: int, primitives: Sequence[str], *, is_reduction: bool) -> tuple[Group, ...]:
+    """The groups of a cell with B ``nodes``, in the order in which their sources become known."""
+    edges = cell_edges(nodes)
+    groups = []
+    for sources in (range(INPUTS), *((node,) for node in range(INPUTS, INPUTS + nodes - 1))):
+        stride = 2 if is_reduction and sources[0] < INPUTS else 1
+        rows = tuple(row for source in sources for row, edge in enumerate(edges) if edge.source == source)
+        groups.append(Group(len(sources), stride, rows,
+                            shared=tuple(name for name in primitives if is_shared(name, stride)),
+                            scaled=tuple(name for name in primitives
+                                         if name != "none" and not is_shared(name, stride))))
+    return tuple(groups)
+
+
+def group_weights(weights: Tensor, groups: Sequence[Group], primitives: Sequence[str]) -> list[GroupWeights]:
+    """Rearrange a decision's mixing weights [rows, K] once per forward, for all its cells."""
+    rows = weights.unbind()
+    arranged = []
+    for group in groups:
+        columns = dict(zip(primitives, torch.stack([rows[row] for row in group.rows]).unbind(1), strict=True))
+        shared = torch.stack([columns[name] for name in group.shared], dim=-1)                   # [G, P]
+        shared = shared.unflatten(0, (group.sources, -1)).transpose(0, 1).flatten(1)             # [E, S P]
+        arranged.append(GroupWeights(shared, torch.stack([columns[name] for name in group.scaled])))
+    return arranged
+
+
+def fused_cell(cell: nn.Module, older: Tensor, newer: Tensor, weights: Sequence[GroupWeights]) -> Tensor:
+    """Run a ``SearchCell`` group by group.
+
+    Args:
+        cell: the cell whose parameters are used.
+        older, newer: [B, C, H, W], the rectified outputs of the cell before the previous one, and of the previous
+            one, in channels-last memory.
+        weights: of ``group_weights``.
+
+    Returns:
+        [B, nodes * c, H', W'] in channels-last memory.
+    """
+    x = _preprocess(cell.preprocess, older, newer)                                 # [B, 2 c, H, W]
+    pending: Tensor | None = None                                                  # [targets left, B, H', W', c]
+    nodes = []
+    for group, group_weight in zip(cell.groups, weights, strict=True):
+        fan = Fan(x, sources=group.sources, targets=len(group.rows) // group.sources, stride=group.stride)
+        pending = _add_group(pending, fan, group, [cell.edges[row] for row in group.rows], group_weight)
+        node, pending = pending.split([1, len(pending) - 1])
+        nodes.append(node.squeeze(0))
+        x = from_tokens(nodes[-1])
+    return from_tokens(torch.cat(nodes, dim=-1))
+
+
+def _preprocess(preprocess: nn.ModuleList, older: Tensor, newer: Tensor) -> Tensor:
+    """Both inputs side by side at the cell's width, [B, 2 c, H, W]: one batch norm for all convolutions."""
+    if isinstance(preprocess[0], FactorizedReduce):
+        maps = [preprocess[0].even(older), preprocess[0].odd(shift_by_one(older))]
+    else:
+        maps = [preprocess[0].conv(older)]
+    return normalise(torch.cat([*maps, preprocess[1].conv(newer)], dim=1))
+
+
+def _add_group(pending: Tensor | None, fan: Fan, group: Group, edges: Sequence[nn.ModuleDict],
+               weights: GroupWeights) -> Tensor:
+    """Add what a group of sources contributes to its E targets: [E, B, H', W', c]."""
+    maps = [to_tokens(shared_map(name, fan, edges[0][name])).unflatten(-1, (fan.sources, -1)).unbind(-2)
+            for name in group.shared]
+    stacked = torch.stack([per_source[source] for source in range(fan.sources) for per_source in maps])
+    mixed = (weights.shared @ stacked.flatten(1) if pending is None
+             else torch.addmm(pending.flatten(1), weights.shared, stacked.flatten(1)))     # [E, B H' W' c]
+    # A copy even for G = 1: batch norm's backward on a CPU reads its scale as contiguous memory, unchecked.
+    scales = weights.scaled.repeat_interleave(fan.channels, dim=1).unbind()                # Q of [G c]
+    scaled = reduce(torch.add, (scaled_map(fan, [edge[name] for edge in edges], scale)
+                                for name, scale in zip(group.scaled, scales, strict=True)))
+    scaled = to_tokens(scaled).unflatten(-1, (fan.sources, fan.targets, -1)).sum(-3)       # [B, H', W', E, c]
+    return mixed.view(fan.targets, *scaled.shape[:3], -1) + scaled.permute(3, 0, 1, 2, 4)

@@ -1,0 +1,152 @@
+"""Fused execution is the plain one, in fewer launches and less memory."""
+
+from collections import Counter
+from functools import partial
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from nas_reid.search_space import Mix
+from tests.search_spaces.auto_reid_spaces import hard_mixes, make_alphas, make_images, make_space, softmax_mixes
+
+GIB = 2**30
+
+
+def make_pair(**changes):
+    """A plain and a fused supernet with the same parameters, in float64."""
+    torch.manual_seed(0)
+    plain = make_space(execution="plain", **changes).supernet().double()
+    fused = make_space(execution="fused", **changes).supernet().double()
+    fused.load_state_dict(plain.state_dict())
+    return plain, fused
+
+
+def run(supernet, images, mixes, tensors, *, create_graph=False):
+    output = supernet(images, mixes)
+    weight = torch.randn(output.shape, generator=torch.Generator().manual_seed(3), dtype=output.dtype)
+    gradients = torch.autograd.grad((output * weight).sum(), tensors, create_graph=create_graph, allow_unused=True)
+    return [output, *gradients]
+
+
+def relative_error(expected, got):
+    return ((expected - got).norm() / expected.norm()).item()
+
+
+def check_equal(plain, fused, images, alphas, *, mix=softmax_mixes):
+    architecture, images = list(alphas.values()), images.requires_grad_()
+    expected, got = (run(supernet, images, mix(alphas), [*architecture, images, *supernet.parameters()])
+                     for supernet in (plain, fused))
+    for first, second in zip(expected[:4], got[:4], strict=True):  # output, both kinds of alphas, images
+        assert relative_error(first, second) < 1e-12
+    # All weights as one vector: some biases have a gradient of exactly zero, up to rounding.
+    flat = [torch.cat([gradient.flatten() for gradient in gradients[4:]]) for gradients in (expected, got)]
+    assert relative_error(*flat) < 1e-12
+
+
+@settings(max_examples=12, deadline=None, derandomize=True)
+@given(channels=st.sampled_from([8, 9, 16, 24]), layers=st.sampled_from([[1, 1], [2, 1], [1, 2], [1, 1, 1]]),
+       height=st.integers(33, 70), width=st.integers(9, 40), parts=st.integers(1, 3), nodes=st.integers(2, 4),
+       ops=st.sampled_from([("reid", "published"), ("reid", "qkv"), ("darts", "published")]))
+def test_fused_equals_plain(channels, layers, height, width, parts, nodes, ops):
+    primitives, part_attention = ops
+    changes = {"channels": channels, "layers": layers, "parts": parts, "nodes": nodes, "primitives": primitives,
+               "part_attention": part_attention}
+    check_equal(*make_pair(**changes), make_images(batch=6, height=height, width=width), make_alphas(make_space(**changes)))
+
+
+def test_fused_equals_plain_at_width_64():
+    changes = {"channels": 64, "layers": [1, 1]}
+    check_equal(*make_pair(**changes), make_images(height=48, width=16), make_alphas(make_space(**changes)))
+
+
+def test_fused_equals_plain_under_hard_weights():
+    alphas = make_alphas(make_space())
+    check_equal(*make_pair(), make_images(), alphas, mix=partial(hard_mixes, sampled_only=False))
+
+
+def test_second_derivatives_agree():
+    plain, fused = make_pair(layers=[1, 1])
+    images, alphas = make_images(height=32, width=16), make_alphas(make_space())
+    products = []
+    for supernet in (plain, fused):
+        architecture, weights = list(alphas.values()), list(supernet.parameters())
+        gradients = run(supernet, images, softmax_mixes(alphas), weights, create_graph=True)[1:]
+        products.append(torch.autograd.grad(sum((gradient * weight.detach()).sum() for gradient, weight
+                                                in zip(gradients, weights, strict=True)), architecture))
+    for expected, got in zip(*products, strict=True):
+        assert relative_error(expected, got) < 1e-9
+
+
+def test_one_step_of_both_optimisers_agrees():
+    results = []
+    for supernet in make_pair():
+        alphas = make_alphas(make_space())
+        weight_optimiser = torch.optim.SGD(supernet.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4)
+        alpha_optimiser = torch.optim.Adam(alphas.values(), lr=0.02, weight_decay=5e-4)
+        supernet(make_images(), softmax_mixes(alphas)).square().mean().backward()
+        weight_optimiser.step()
+        alpha_optimiser.step()
+        results.append([torch.cat([tensor.detach().flatten() for tensor in tensors])
+                        for tensors in (supernet.parameters(), alphas.values())])
+    for expected, got in zip(*results, strict=True):
+        assert relative_error(expected, got) < 1e-12
+
+
+def test_sampled_execution_does_not_depend_on_the_switch():
+    plain, fused = make_pair()
+    mixes = hard_mixes(make_alphas(make_space()), sampled_only=True)
+    assert torch.equal(plain(make_images(), mixes), fused(make_images(), mixes))
+
+
+class DispatchCount(TorchDispatchMode):
+    """Counts every dispatched op that is not a view."""
+
+    def __init__(self):
+        super().__init__()
+        self.ops = Counter()
+
+    def __torch_dispatch__(self, op, types, args=(), kwargs=None):
+        if not op.is_view:
+            self.ops[op] += 1
+        return op(*args, **(kwargs or {}))
+
+
+def cost_of_a_step(execution, phase):
+    """Dispatched ops and saved bytes of forward and backward at the paper's configuration, 16 x 3 x 384 x 128.
+
+    ``phase`` is "joint" (gradients of everything), "weights" (alphas detached) or "alphas" (weights frozen).
+    """
+    space = make_space(channels=32, layers=[2, 2, 2, 2], execution=execution)
+    with torch.device("meta"):
+        supernet, images = space.supernet(), torch.empty(16, 3, 384, 128)
+        mixes = {decision.name: torch.empty(decision.rows, len(decision.choices), requires_grad=phase != "weights")
+                 for decision in space.decisions()}
+    supernet.requires_grad_(phase != "alphas")
+    supernet(images, {name: Mix(weights) for name, weights in mixes.items()})  # fills caches of constants
+    weights, saved = {parameter.untyped_storage()._cdata for parameter in supernet.parameters()}, {}
+
+    def pack(tensor):
+        storage = tensor.untyped_storage()
+        if storage._cdata not in weights:
+            saved[storage._cdata] = storage
+        return tensor
+
+    with DispatchCount() as count, torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        supernet(images, {name: Mix(weights) for name, weights in mixes.items()}).sum().backward()
+    return sum(count.ops.values()), sum(storage.nbytes() for storage in saved.values()) / GIB
+
+
+@pytest.mark.parametrize(("phase", "most_ops", "most_gib"), [
+    ("joint", 5_000, 4.0), ("weights", 4_800, 3.7), ("alphas", 4_400, 3.4)])
+def test_fused_step_is_small(phase, most_ops, most_gib):
+    ops, gib = cost_of_a_step("fused", phase)
+    assert ops <= most_ops and gib <= most_gib
+
+
+def test_plain_step_is_what_fused_saves():
+    ops, gib = cost_of_a_step("plain", "joint")
+    fused_ops, fused_gib = cost_of_a_step("fused", "joint")
+    assert ops > 3 * fused_ops and gib > 1.8 * fused_gib
