@@ -20,7 +20,9 @@ from torch import Tensor
 from nas_reid.errors import ConfigError, DataError
 
 BLOCK_MEMORY = 256 * 2**20  # bytes that one block of rows and its temporaries may take
-_CHUNK_MEMORY = 4 * 2**20  # bytes of features that are widened to float64 at a time; small enough for a CPU's cache
+# Bytes of features widened to float64 at a time. Smaller ones start so many parallel operations that a shared CPU
+# waits; larger ones leave its cache.
+_CHUNK_MEMORY = 16 * 2**20
 
 
 def _squared_euclidean(dots: Tensor, squares_x: Tensor, squares_y: Tensor) -> Tensor:
