@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from nas_reid.config import differing_keys
 from nas_reid.errors import CheckpointError
 from nas_reid.files import write_atomically
 
@@ -64,3 +63,15 @@ def require_same_config(path: Path, saved: Mapping[str, Any], current: Mapping[s
     if changes:
         raise CheckpointError(f"{path} belongs to another configuration: {'; '.join(changes)}. Use the saved values, "
                               "resume=never, or another output folder (hydra.run.dir=)")
+
+
+def differing_keys(saved: Mapping[str, Any], current: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Dotted keys whose values differ, as ``key: saved -> current``."""
+    changes = []
+    for key in sorted(set(saved) | set(current)):
+        old, new = saved.get(key), current.get(key)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            changes += differing_keys(old, new, f"{prefix}{key}.")
+        elif old != new:
+            changes.append(f"{prefix}{key}: {old} -> {new}")
+    return changes

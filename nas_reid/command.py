@@ -9,12 +9,13 @@ from typing import Any
 
 import hydra
 import torch
+from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from hydra.errors import CompactHydraException
 from omegaconf import DictConfig
 
-from nas_reid.config import config_dir, register_schemas
+from nas_reid.config import SCHEMAS, schema_node
 from nas_reid.errors import ConfigError, NasReidError
 from nas_reid.search_path import InstalledSpaces
 
@@ -44,6 +45,19 @@ def command(name: str) -> Callable[[Callable[[DictConfig], Any]], Callable[[], A
         return entry
 
     return decorate
+
+
+def register_schemas() -> None:
+    """Give Hydra the schemas ``<command>_schema`` that the files in ``conf/`` start from."""
+    for name, schema in SCHEMAS.items():
+        ConfigStore.instance().store(name=f"{name}_schema", node=schema_node(schema))
+
+
+def config_dir() -> str:
+    """Folder of the configuration: inside the package in an installed wheel, beside it in a checkout."""
+    package = Path(__file__).resolve().parent
+    installed = package / "conf"
+    return str(installed if installed.is_dir() else package.parent / "conf")
 
 
 @contextmanager

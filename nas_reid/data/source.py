@@ -2,18 +2,17 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from nas_reid.data.augment import Augment
 from nas_reid.data.batches import EvalBatches, TrainBatches
 from nas_reid.data.cache import cache_root
 from nas_reid.data.readers import read_dataset
-from nas_reid.data.sample import Dataset, Sample, label_map
+from nas_reid.data.sample import Dataset, Sample
 from nas_reid.data.sampler import IdentitySampler
 from nas_reid.data.store import ImageStore, build_store
 from nas_reid.data.synthetic import SyntheticSpec, generate
@@ -62,20 +61,31 @@ def open_source(*, name: str, reader: str, root: str | None, synthetic: Mapping[
         on_corrupt: what to do about unreadable images, ``error`` or ``skip``.
 
     Raises:
-        ConfigError, DataError: see ``SyntheticSpec``, ``read_dataset``.
+        ConfigError, DataError: see ``synthetic_spec``, ``read_dataset``.
     """
     folder = Path(cache).expanduser() if cache else cache_root()
     height, width = image_size
     if synthetic is not None:
-        try:
-            spec = SyntheticSpec(**synthetic)
-        except TypeError as error:
-            raise ConfigError(f"data.synthetic: {error}") from None
-        root = str(generate(folder / "synthetic", spec, workers=workers))
+        root = str(generate(folder / "synthetic", synthetic_spec(synthetic), workers=workers))
     dataset = read_dataset(reader, root)
     log.info("%s: %d training, %d query, %d gallery images in %s", name, len(dataset.train), len(dataset.query),
              len(dataset.gallery), dataset.root)
     return DataSource(dataset, (height, width), folder, workers, on_corrupt)
+
+
+def synthetic_spec(factors: Mapping[str, Any]) -> SyntheticSpec:
+    """The specification of a drawn data set from plain settings.
+
+    Raises:
+        ConfigError: a factor that does not exist (those that do are listed), or a value out of range.
+    """
+    known = [field.name for field in fields(SyntheticSpec)]
+    if unknown := sorted(set(factors) - set(known)):
+        raise ConfigError(f"data.synthetic has no factor {', '.join(unknown)}; it has: {', '.join(known)}")
+    try:
+        return SyntheticSpec(**factors)
+    except ConfigError as error:
+        raise ConfigError(f"data.synthetic: {error}") from None
 
 
 def training_batches(store: ImageStore, samples: Sequence[Sample], augment: Augment, *, labels: Mapping[int, int],

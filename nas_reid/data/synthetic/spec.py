@@ -2,9 +2,12 @@
 
 import dataclasses
 import hashlib
+import inspect
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import UnionType
+from typing import Any, get_args, get_origin
 
 from nas_reid.errors import ConfigError
 
@@ -72,7 +75,7 @@ class SyntheticSpec:
         metadata: also write ``metadata.jsonl``, one line per image.
 
     Raises:
-        ConfigError: an unknown size, level or look-alike kind, or a value out of its range.
+        ConfigError: an unknown size, level or look-alike kind, or a value of another type or out of its range.
     """
 
     size: str = "small"
@@ -125,7 +128,10 @@ class SyntheticSpec:
             value = getattr(self, field.name)
             value = presets[field.name] if value is None and field.name in presets else value
             # Lists (from YAML) become tuples, so that equal specs are equal and hashable.
-            object.__setattr__(self, field.name, tuple(value) if isinstance(value, list) else value)
+            value = tuple(value) if isinstance(value, list) else value
+            if not _fits(value, field.type):
+                raise ConfigError(f"{field.name}={value!r}: expected {inspect.formatannotation(field.type)}")
+            object.__setattr__(self, field.name, value)
         self._check_counts()
         self._check_ranges()
 
@@ -168,6 +174,17 @@ class SyntheticSpec:
             value = getattr(self, name)
             if len(value) != 2 or not low <= value[0] <= value[1] <= high:
                 raise ConfigError(f"{name}={value}: expected two increasing numbers from {low} to {high}")
+
+
+def _fits(value: object, kind: Any) -> bool:
+    """Whether a value has the type that a field's annotation names; an integer is a number, a boolean is not."""
+    if get_origin(kind) is UnionType:
+        return any(_fits(value, option) for option in get_args(kind))
+    if get_origin(kind) is tuple:
+        return isinstance(value, tuple) and all(_fits(item, get_args(kind)[0]) for item in value)
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, int | float if kind is float else kind)
 
 
 def _check_choice(what: str, value: str, known: Sequence[str] | Mapping[str, object]) -> None:

@@ -1,0 +1,223 @@
+"""Types and ranges of each group of the configuration; ``nas_reid.config`` assembles them and applies the rules.
+
+A group's ``rules()`` yields, per rule, the key below the group, whether the rule holds, and the rule in words. They are
+read in order and reading stops at the first that does not hold, so a later rule may rely on an earlier one.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from nas_reid.modules.head import POOLINGS
+from nas_reid.optim import OPTIMIZERS, SCHEDULES
+from nas_reid.regularisers import REGULARISERS
+
+Rules = Iterator[tuple[str, bool, str]]
+
+
+@dataclass
+class DataConfig:
+    """Where images come from and how they are stored."""
+
+    name: str
+    reader: str
+    root: str | None
+    synthetic: Any                 # keys of SyntheticSpec, or null for real data
+    image_size: list[int]          # [height, width]
+    cache: str | None
+    workers: int
+    on_corrupt: str
+
+    def rules(self) -> Rules:
+        """See the module."""
+        yield "image_size", *is_image_size(self.image_size)
+        yield "workers", self.workers >= 1, "must be at least 1"
+        yield "on_corrupt", *is_one_of(self.on_corrupt, ("error", "skip"))
+        if self.synthetic is None:
+            yield "root", bool(self.root), ("must name the folder of the data set; set it or NAS_REID_DATA, "
+                                            "or use data=synthetic")
+        else:
+            yield "root", self.root is None, "does not go with drawn data; choose data=market1501 or data=folder for it"
+            yield "synthetic", isinstance(self.synthetic, dict), "must hold keys of SyntheticSpec, or be null"
+
+
+@dataclass
+class BatchConfig:
+    """P x K batches: ``size`` images of which each identity has ``instances``."""
+
+    size: int
+    instances: int
+
+    def rules(self) -> Rules:
+        """See the module."""
+        yield "instances", self.instances >= 1, "must be at least 1"
+        yield ("size", self.size >= 1 and self.size % self.instances == 0,
+               f"must be a positive multiple of batch.instances={self.instances}")
+
+    @property
+    def identities(self) -> int:
+        """P, the identities in a batch."""
+        return self.size // self.instances
+
+
+@dataclass
+class HeadConfig:
+    """Arguments of ``modules.head.Head``."""
+
+    pooling: str
+    embedding: int
+    dropout: float
+    neck: bool
+
+    def rules(self) -> Rules:
+        """See the module."""
+        yield "pooling", *is_one_of(self.pooling, POOLINGS)
+        yield "embedding", self.embedding >= 0, "must be 0 (none) or a width"
+        yield "dropout", 0 <= self.dropout < 1, "must lie in [0, 1)"
+
+
+@dataclass
+class ObjectiveConfig:
+    """Auto-ReID's Eq. 5: ``identity_weight`` * cross-entropy + (1 - ``identity_weight``) * triplet."""
+
+    identity_weight: float
+    margin: float | None           # null: soft margin
+    smoothing: float
+
+    def rules(self) -> Rules:
+        """See the module."""
+        yield ("identity_weight", 0 <= self.identity_weight <= 1,
+               "must lie in [0, 1]: 1 is cross-entropy alone, 0 is triplet alone")
+        yield "margin", self.margin is None or self.margin >= 0, "must be >= 0, or null for the soft margin"
+        yield "smoothing", 0 <= self.smoothing < 1, "must lie in [0, 1)"
+
+
+@dataclass
+class OptimizerConfig:
+    """An optimiser and its learning-rate schedule."""
+
+    name: str
+    lr: float
+    weight_decay: float
+    momentum: float                # sgd only
+    betas: list[float]             # adam and adamw only
+    schedule: str
+    final_ratio: float             # cosine: lr at the end / lr at the start
+    milestones: list[int]          # multi_step: epochs, counted from the start
+    gamma: float                   # multi_step: factor at each milestone
+    warmup_epochs: float
+
+    def rules(self) -> Rules:
+        """See the module."""
+        yield "name", *is_one_of(self.name, OPTIMIZERS)
+        yield "schedule", *is_one_of(self.schedule, SCHEDULES)
+        yield "lr", 0 < self.lr < float("inf"), "must be positive"
+        yield "weight_decay", self.weight_decay >= 0, "must be >= 0"
+        yield "momentum", 0 <= self.momentum < 1, "must lie in [0, 1)"
+        yield ("betas", len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas),
+               "must be two numbers in [0, 1)")
+        yield "final_ratio", self.final_ratio >= 0, "must be >= 0"
+        yield "milestones", self.milestones == sorted(set(self.milestones)), "must increase"
+        yield "gamma", self.gamma > 0, "must be positive"
+        yield "warmup_epochs", self.warmup_epochs >= 0, "must be >= 0"
+
+
+@dataclass
+class TemperatureConfig:
+    """Temperature of the stochastic relaxations over the epochs."""
+
+    schedule: str
+    start: float
+    end: float
+    every: int                     # step schedule: epochs between two halvings
+
+    def rules(self) -> Rules:
+        """See the module."""
+        yield "start", self.start > 0, "must be positive"
+        yield "end", self.end > 0, "must be positive"
+        yield "every", self.every >= 1, "must be at least 1"
+
+
+@dataclass
+class AlgorithmConfig:
+    """How alphas are relaxed and updated."""
+
+    name: str
+    relaxation: str
+    temperature: TemperatureConfig
+    samples: int                   # Monte Carlo samples per step, losses averaged
+    scheme: str
+    hessian: str                   # second_order only
+    order: str
+    warmup_epochs: int             # epochs with frozen alphas
+    clip_weights: float            # largest gradient norm of the weights; 0 for none
+    init_scale: float              # standard deviation of the initial alphas
+    regularisers: Any              # name -> weight, or [first, last]
+    stop_skips: int | None
+    stop_none: float | None
+
+    def rules(self) -> Rules:
+        """See the module."""
+        yield "scheme", *is_one_of(self.scheme, ("first_order", "second_order", "joint"))
+        yield "hessian", *is_one_of(self.hessian, ("finite_difference", "exact"))
+        yield "order", *is_one_of(self.order, ("alphas_first", "weights_first"))
+        yield "samples", self.samples >= 1, "must be at least 1"
+        yield "warmup_epochs", self.warmup_epochs >= 0, "must be >= 0"
+        yield "clip_weights", self.clip_weights >= 0, "must be >= 0; 0 is off"
+        yield "init_scale", self.init_scale >= 0, "must be >= 0"
+        yield ("regularisers", isinstance(self.regularisers, dict) and set(self.regularisers) <= set(REGULARISERS),
+               f"names an unknown one; known are: {', '.join(REGULARISERS)}")
+
+
+@dataclass
+class SplitConfig:
+    """The search's own split of the training images: one part for weights, one for alphas."""
+
+    by: str
+    weights_fraction: float
+
+    def rules(self) -> Rules:
+        """See the module."""
+        yield "by", *is_one_of(self.by, ("image", "identity"))
+        yield "weights_fraction", 0 < self.weights_fraction < 1, "must lie strictly between 0 and 1"
+
+
+@dataclass
+class EvaluationConfig:
+    """How embeddings are compared."""
+
+    every: int                     # epochs between two validations; the last epoch always validates
+    distance: str
+    flip: bool
+    batch_size: int
+
+    def rules(self) -> Rules:
+        """See the module."""
+        yield "distance", *is_one_of(self.distance, ("euclidean", "cosine"))
+        yield "every", self.every >= 1, "must be at least 1"
+        yield "batch_size", self.batch_size >= 1, "must be at least 1"
+
+
+@dataclass
+class WandbConfig:
+    """The wandb mirror of ``metrics.jsonl``; the files in the run folder are the record."""
+
+    mode: str
+    project: str
+    group: str | None
+    tags: list[str]
+
+    def rules(self) -> Rules:
+        """See the module."""
+        ok, rule = is_one_of(self.mode, ("offline", "online", "disabled"))
+        yield "mode", ok, f"{rule} (WANDB_MODE sets it too)"
+
+
+def is_one_of(value: str, known: Collection[str]) -> tuple[bool, str]:
+    """Whether a name is known, and the rule that lists the known ones."""
+    return value in known, f"is unknown; known are: {', '.join(known)}"
+
+
+def is_image_size(size: list[int]) -> tuple[bool, str]:
+    """Whether this is a height and a width."""
+    return len(size) == 2 and all(side > 0 for side in size), "must be two positive integers, [height,width]"
