@@ -43,10 +43,12 @@ class Profile:
     points: Sequence[tuple[float, float, float]]
 
     def bounds(self) -> tuple[float, float, float, float]:
+        """See ``Shape``."""
         return (min(c - w for _, c, w in self.points), self.points[0][0],
                 max(c + w for _, c, w in self.points), self.points[-1][0])
 
     def sample(self, x: np.ndarray, y: np.ndarray) -> Surface:
+        """See ``Shape``."""
         heights, centres, widths = np.asarray(self.points, np.float32).T
         offset = x - np.interp(y, heights, centres).astype(np.float32)
         width = np.maximum(np.interp(y, heights, widths).astype(np.float32), 1e-4)
@@ -67,10 +69,12 @@ class Limb:
     flat: bool = False
 
     def bounds(self) -> tuple[float, float, float, float]:
+        """See ``Shape``."""
         return (min(x - r for x, _, r in self.joints), min(y - r for _, y, r in self.joints),
                 max(x + r for x, _, r in self.joints), max(y + r for _, y, r in self.joints))
 
     def sample(self, x: np.ndarray, y: np.ndarray) -> Surface:
+        """See ``Shape``."""
         parts, start, beyond = [], 0.0, None
         for (ax, ay, ar), (bx, by, br) in zip(self.joints[:-1], self.joints[1:], strict=True):
             dx, dy = bx - ax, by - ay
@@ -106,9 +110,11 @@ class Ellipse:
     ry: float
 
     def bounds(self) -> tuple[float, float, float, float]:
+        """See ``Shape``."""
         return self.x - self.rx, self.y - self.ry, self.x + self.rx, self.y + self.ry
 
     def sample(self, x: np.ndarray, y: np.ndarray) -> Surface:
+        """See ``Shape``."""
         dx, dy = x - self.x, y - self.y
         norm = np.sqrt((dx / self.rx) ** 2 + (dy / self.ry) ** 2)
         distance = (norm - 1.0) * min(self.rx, self.ry)
@@ -132,9 +138,11 @@ class Box:
     corner: float = 0.0
 
     def bounds(self) -> tuple[float, float, float, float]:
+        """See ``Shape``."""
         return self.x - self.rx, self.y - self.ry, self.x + self.rx, self.y + self.ry
 
     def sample(self, x: np.ndarray, y: np.ndarray) -> Surface:
+        """See ``Shape``."""
         dx, dy = x - self.x, y - self.y
         corner = min(self.corner, self.rx, self.ry)
         qx, qy = np.abs(dx) - (self.rx - corner), np.abs(dy) - (self.ry - corner)
