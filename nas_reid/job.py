@@ -55,12 +55,14 @@ class Job:
         save_checkpoint(path or self.last, state, config=self.config)
 
     def saved(self) -> dict[str, Any] | None:
-        """The state to continue from, its metrics truncated to match; None for a new run.
+        """The state to continue from, its metrics truncated to match; None for a new run, which forgets an old one.
 
         Raises:
             CheckpointError: damaged, or of another configuration.
         """
         if not (self.resume and self.last.exists()):
+            for stale in (self.folder / "result.json", self.last, self.best, *self.folder.glob("genotypes/*.json")):
+                stale.unlink(missing_ok=True)  # else this run, stopped and repeated, would be taken for the old one
             self.tracker.resume_at(1)
             return None
         state = load_checkpoint(self.last, device="cpu")
@@ -68,7 +70,6 @@ class Job:
         self.tracker.resume_at(state["epoch"] + 1)  # records count epochs from 1
         log.info("continuing %s after epoch %d", self.folder, state["epoch"])
         return state
-
 
     def finish_epoch(self, epoch: int, record: Mapping[str, float], started: float) -> None:
         """Record an epoch (counted from 0) that began at ``started`` on the monotonic clock, and log one line."""
@@ -99,11 +100,11 @@ def start_job(settings: RunConfig, *, kind: str, name: str) -> Iterator[Job]:
     sweep, number = job_identity()
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    plain = to_plain(settings)
+    plain, device = to_plain(settings), select_device(settings.device, job=number)
     with Tracker(output_dir(), mode=settings.wandb.mode, project=settings.wandb.project,
                  group=settings.wandb.group or sweep, name=name, job_type=kind,
                  config={**plain, "versions": versions()}, tags=settings.wandb.tags) as tracker:
-        yield Job(output_dir(), select_device(settings.device, job=number), tracker, plain, settings.resume == "auto")
+        yield Job(output_dir(), device, tracker, plain, settings.resume == "auto")
 
 
 def finished_result(settings: RunConfig) -> dict[str, Any] | None:

@@ -23,8 +23,9 @@ from nas_reid.config import RetrainConfig, load
 from nas_reid.data.augment import Augment, build_augment
 from nas_reid.data.batches import EvalBatches, TrainBatches
 from nas_reid.data.sample import label_map
-from nas_reid.data.source import DataSource, evaluation_batches, open_source, training_batches
+from nas_reid.data.source import evaluation_batches, open_source, training_batches
 from nas_reid.data.splits import hold_out_identities
+from nas_reid.data.store import ImageStore
 from nas_reid.evaluation.retrieval import Retrieval, describe_protocol, retrieve
 from nas_reid.genotype import Genotype
 from nas_reid.job import Job, finished_result, start_job
@@ -62,9 +63,11 @@ def run(settings: RetrainConfig, genotype: Genotype, job: Job) -> float:
     objective = RetrievalObjective(**asdict(settings.objective))
     augment = build_augment(settings.augment)
 
-    # Data: validation identities are carved from the training set; query and gallery wait until the end.
+    # Data: validation identities are carved from the training set; query and gallery are decoded now, so that an
+    # unreadable image shows before the training, and looked at when it is over.
     source = open_source(**asdict(settings.data))
-    batches, lists, num_classes = load_data(settings, source, augment, job.device)
+    store, *test = (source.store(part) for part in (source.dataset.train, source.dataset.query, source.dataset.gallery))
+    batches, lists, num_classes = load_data(settings, store, augment, job.device)
 
     # The fixed network and its optimiser; continue where a stopped run left off.
     network = ReIDNetwork(trunk, Head(trunk.out_channels, num_classes, **asdict(settings.head))).to(job.device)
@@ -99,13 +102,12 @@ def run(settings: RetrainConfig, genotype: Genotype, job: Job) -> float:
         job.save(state | {"optimizer": optimizer.state_dict()})
 
     # The result: the best epoch's network on query and gallery, which nothing has looked at before.
-    return finish(settings, source, job, validation)
+    return finish(settings, test, job, validation)
 
 
-def load_data(settings: RetrainConfig, source: DataSource, augment: Augment,
+def load_data(settings: RetrainConfig, store: ImageStore, augment: Augment,
               device: torch.device) -> tuple[TrainBatches, list[EvalBatches], int]:
     """Training batches, validation query and gallery (none with ``full_training_set``), number of identities."""
-    store = source.store(source.dataset.train)
     train, held_out = list(store.samples), []
     if not settings.full_training_set:
         train, *held_out = hold_out_identities(store.samples, fraction=settings.validation_fraction,
@@ -148,11 +150,10 @@ def evaluate(network: ReIDNetwork, lists: Sequence[EvalBatches], settings: Retra
                     device=device)
 
 
-def finish(settings: RetrainConfig, source: DataSource, job: Job, validation: Mapping[str, float]) -> float:
-    """Evaluate the best checkpoint on the test lists, write the result, and say what comes next."""
+def finish(settings: RetrainConfig, stores: Sequence[ImageStore], job: Job, validation: Mapping[str, float]) -> float:
+    """Evaluate the best checkpoint on query and gallery, write the result, and say what comes next."""
     network, description = load_trained(job.best, device=job.device)
     export_safetensors(job.folder / "model.safetensors", network, description)
-    stores = [source.store(source.dataset.query), source.store(source.dataset.gallery)]
     lists = [evaluation_batches(store, store.samples, batch_size=settings.evaluation.batch_size, device=job.device)
              for store in stores]
     retrieval = evaluate(network, lists, settings, job.device)

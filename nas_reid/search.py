@@ -75,14 +75,14 @@ def run(settings: SearchConfig, job: Job) -> float:
 
     # The supernet's weights below, the alphas above; continue where a stopped run left off.
     bilevel = build_bilevel(settings, space, num_classes, job.device)
-    history, validation = [], {}
+    history, validation, last = [], {}, False
     if (saved := job.saved()) is not None:
         bilevel.load_state_dict(saved["bilevel"])
-        history, validation = saved["history"], saved["validation"]
+        history, validation, last = saved["history"], saved["validation"], saved["last"]
 
     # Alternate.
-    for epoch in range(len(history), epochs):
-        started = time.monotonic()
+    while not last:
+        started, epoch = time.monotonic(), len(history)
         record = train_one_epoch(bilevel, batches, epoch, algorithm=algorithm, epochs=epochs,
                                  temperature=temperature(epoch, epochs))
         history.append(bilevel.probabilities())
@@ -95,9 +95,8 @@ def run(settings: SearchConfig, job: Job) -> float:
         genotype.save(job.folder / "genotype.json")
         genotype.save(job.folder / "genotypes" / f"epoch_{epoch + 1:03d}.json")
         job.finish_epoch(epoch, record, started)
-        job.save({"epoch": epoch + 1, "bilevel": bilevel.state_dict(), "history": history, "validation": validation})
-        if last:
-            break
+        job.save({"epoch": epoch + 1, "bilevel": bilevel.state_dict(), "history": history, "validation": validation,
+                  "last": last})
 
     # The result, and the command that comes next.
     genotype = Genotype.load(job.folder / "genotype.json")
