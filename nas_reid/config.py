@@ -166,10 +166,12 @@ def load(cfg: DictConfig, schema: type[_Config]) -> _Config:
     """The checked dataclass of a composed configuration.
 
     Raises:
-        ConfigError: a missing mandatory value, a wrong type, or a value out of range; the message names the key.
+        ConfigError: a missing mandatory value, an unknown key (which a ``+`` gets past Hydra), a wrong type, or a value
+            out of range; the message names the key.
     """
     try:
-        settings = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), cfg))
+        plain = OmegaConf.to_container(cfg, resolve=True)
+        settings = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), plain))
     except OmegaConfBaseException as error:
         raise ConfigError(str(error)) from error
     _check(settings, "")

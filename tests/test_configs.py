@@ -1,0 +1,279 @@
+"""Every YAML in conf/ composes and converts; every illegal value is refused by name."""
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import ConfigCompositionException
+from omegaconf import OmegaConf
+
+import nas_reid.command as command
+from nas_reid.config import SCHEMAS, load, to_plain
+from nas_reid.data.augment import build_augment
+from nas_reid.data.source import open_source, synthetic_spec
+from nas_reid.errors import ConfigError
+from nas_reid.registry import create_space
+from nas_reid.regularisers import build_regulariser
+from nas_reid.relaxation import get_relaxation
+
+CONF = Path(__file__).resolve().parent.parent / "conf"
+GENOTYPE = ["genotype=auto_reid/baseline"]
+MANDATORY = {"search": [], "retrain": GENOTYPE, "evaluate": ["checkpoint=best.pt"], "describe": GENOTYPE}
+ROOT = {"market1501": ["data.root=somewhere"], "folder": ["data.root=somewhere"], "synthetic": []}
+
+
+def options(group: str) -> list[str]:
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+def header(experiment: str) -> str:
+    """The comment that opens an experiment's file."""
+    lines = (CONF / "experiment" / f"{experiment}.yaml").read_text().splitlines()
+    assert lines[0] == "# @package _global_"
+    return "\n".join(line for line in lines[1:next(i for i, line in enumerate(lines) if not line.startswith("#"))])
+
+
+@pytest.fixture(autouse=True, scope="module")
+def hydra() -> Iterator[None]:
+    command.register_schemas()
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(command.config_dir(), version_base="1.3"):
+        yield
+
+
+def settings(name: str, *overrides: str) -> Any:
+    return load(compose(name, [*MANDATORY[name], *overrides]), SCHEMAS[name])
+
+
+@cache
+def defaults(name: str) -> dict[str, Any]:
+    return OmegaConf.to_container(compose(name, MANDATORY[name]))
+
+
+def changed(name: str, *overrides: str) -> Any:
+    """As ``settings`` for plain values, without composing again."""
+    return load(OmegaConf.merge(defaults(name), OmegaConf.from_dotlist(list(overrides))), SCHEMAS[name])
+
+
+def test_every_file_has_a_test_here() -> None:
+    commands = [f"{name}.yaml" for name in SCHEMAS]
+    groups = {"space", "data", "augment", "algorithm", "experiment", "wandb", "hydra/help"}
+    found = sorted(path.relative_to(CONF).as_posix() for path in CONF.rglob("*.yaml")
+                   if path.relative_to(CONF).parts[0] != "local")  # a user's own, git-ignored
+    expected = commands + [f"{group}/{option}.yaml" for group in groups for option in options(group)]
+    assert found == sorted(expected)
+    assert len(found) >= 25 and options("hydra/help") == sorted(SCHEMAS) and options("wandb") == ["default"]
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_defaults_are_complete(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NAS_REID_DATA", raising=False)
+    result = settings(name)
+    assert type(result) is SCHEMAS[name]
+    assert not OmegaConf.missing_keys(OmegaConf.structured(result))
+
+
+@pytest.mark.parametrize("name", ["search", "retrain", "evaluate"])
+@pytest.mark.parametrize("data", options("data"))
+def test_data(name: str, data: str) -> None:
+    result = settings(name, f"data={data}", *ROOT[data]).data
+    assert result.name == data and len(result.image_size) == 2
+    assert (result.synthetic is None) == (data != "synthetic")
+
+
+@pytest.mark.parametrize("name", ["search", "retrain"])
+@pytest.mark.parametrize("augment", options("augment"))
+def test_augment(name: str, augment: str) -> None:
+    steps = settings(name, f"augment={augment}").augment
+    assert len(build_augment(steps).steps) == sum(arguments is not None for arguments in steps.values())
+
+
+@pytest.mark.parametrize("algorithm", options("algorithm"))
+@pytest.mark.parametrize("space", options("space"))
+def test_algorithm_and_space(algorithm: str, space: str) -> None:
+    result = settings("search", f"algorithm={algorithm}", f"space={space}")
+    built = create_space(space, {key: value for key, value in result.space.items() if key != "name"})
+    assert result.algorithm.name == algorithm and result.space["name"] == built.name == space
+    get_relaxation(result.algorithm.relaxation)
+    assert set(build_regulariser(result.algorithm.regularisers, built.decisions()).weights) == {
+        "beta_decay", "zero_one", "entropy", "expected_cost"}
+
+
+@pytest.mark.parametrize("experiment", options("experiment"))
+def test_experiment(experiment: str) -> None:
+    text = header(experiment)
+    name, = set(re.findall(r"python -m nas_reid\.(\w+)", text))
+    assert re.search(rf"python -m nas_reid\.{name} (.* )?experiment={experiment}\b", text)
+    assert "Hardware" in text and "Expected" in text
+    needs_root = ["data.root=somewhere"] if "data.root=" in text else []
+    result = settings(name, f"experiment={experiment}", *needs_root)
+    build_augment(result.augment)
+    assert result.epochs >= 1 and not OmegaConf.missing_keys(OmegaConf.structured(result))
+
+
+def test_an_experiment_changes_something_and_the_command_line_wins() -> None:
+    assert settings("search", "experiment=smoke").epochs != settings("search").epochs
+    assert settings("search", "experiment=smoke", "epochs=7").epochs == 7
+
+
+@pytest.mark.parametrize(("name", "override", "message"), [
+    ("search", "batch.size=15", r"batch\.size=15 must be a positive multiple of batch\.instances=4"),
+    ("search", "batch.size=0", r"batch\.size=0"),
+    ("search", "batch.instances=0", r"batch\.instances=0 must be at least 1"),
+    ("search", "epochs=0", r"epochs=0 must be at least 1"),
+    ("search", "epochs=1.5", r"Value '1\.5' of type 'float' could not be converted to Integer\s+full_key: epochs"),
+    ("search", "seed=-1", r"seed=-1 must be >= 0"),
+    ("search", "threads=0", r"threads=0 must be at least 1"),
+    ("search", "resume=maybe", r"resume=maybe is unknown; known are: auto, never"),
+    ("search", "validation_fraction=1", r"validation_fraction=1\.0 must lie strictly between 0 and 1"),
+    ("search", "data.image_size=[128]", r"data\.image_size=\[128\] must be two positive integers"),
+    ("evaluate", "image_size=[128,0]", r"image_size=\[128, 0\] must be two positive integers"),
+    ("describe", "image_size=[1,2,3]", r"image_size=\[1, 2, 3\] must be two positive integers"),
+    ("describe", "num_classes=0", r"num_classes=0 must be at least 1"),
+    ("search", "data.workers=0", r"data\.workers=0 must be at least 1"),
+    ("search", "data.on_corrupt=ignore", r"data\.on_corrupt=ignore is unknown; known are: error, skip"),
+    ("search", "data.root=somewhere", r"data\.root=somewhere does not go with drawn data"),
+    ("search", "data.synthetic=tiny", r"data\.synthetic=tiny must hold keys of SyntheticSpec"),
+    ("search", "head.pooling=mean", r"head\.pooling=mean is unknown; known are: average, max"),
+    ("search", "head.embedding=-1", r"head\.embedding=-1"),
+    ("search", "head.dropout=1", r"head\.dropout=1\.0 must lie in \[0, 1\)"),
+    ("search", "objective.weights.identity_weight=2", r"objective\.weights\.identity_weight=2\.0 must lie in \[0, 1\]"),
+    ("search", "objective.alphas.margin=-1", r"objective\.alphas\.margin=-1\.0 must be >= 0, or null"),
+    ("retrain", "objective.smoothing=1", r"objective\.smoothing=1\.0 must lie in \[0, 1\)"),
+    ("search", "weights.name=lion", r"weights\.name=lion is unknown; known are: sgd, adam, adamw"),
+    ("search", "alphas.schedule=cos", r"alphas\.schedule=cos is unknown; known are: constant, cosine, multi_step"),
+    ("search", "weights.lr=0", r"weights\.lr=0\.0 must be positive"),
+    ("search", "alphas.lr=-1", r"alphas\.lr=-1\.0 must be positive"),
+    ("search", "alphas.lr=.nan", r"alphas\.lr=nan must be positive"),
+    ("retrain", "optimizer.lr=fast", r"Value 'fast' of type 'str' .* to Float\s+full_key: optimizer\.lr"),
+    ("retrain", "optimizer.weight_decay=-1", r"optimizer\.weight_decay=-1\.0 must be >= 0"),
+    ("retrain", "optimizer.momentum=1", r"optimizer\.momentum=1\.0 must lie in \[0, 1\)"),
+    ("retrain", "optimizer.betas=[0.9]", r"optimizer\.betas=\[0\.9\] must be two numbers"),
+    ("retrain", "optimizer.milestones=[5,3]", r"optimizer\.milestones=\[5, 3\] must increase"),
+    ("retrain", "optimizer.warmup_epochs=30", r"optimizer\.warmup_epochs=30\.0 must be smaller than epochs=30"),
+    ("search", "weights.warmup_epochs=99", r"weights\.warmup_epochs=99\.0 must be smaller than epochs"),
+    ("search", "algorithm.temperature.end=0", r"algorithm\.temperature\.end=0\.0 must be positive"),
+    ("search", "algorithm.scheme=third", r"algorithm\.scheme=third is unknown; known are: first_order"),
+    ("search", "algorithm.hessian=full", r"algorithm\.hessian=full is unknown; known are: finite_difference, exact"),
+    ("search", "algorithm.order=both", r"algorithm\.order=both is unknown; known are: alphas_first"),
+    ("search", "algorithm.samples=0", r"algorithm\.samples=0 must be at least 1"),
+    ("search", "algorithm.warmup_epochs=-1", r"algorithm\.warmup_epochs=-1 must be >= 0"),
+    ("search", "algorithm.clip_weights=-1", r"algorithm\.clip_weights=-1\.0"),
+    ("search", "algorithm.regularisers.l2=1", r"algorithm\.regularisers=.*'l2'.* known are: beta_decay"),
+    ("search", "split.by=camera", r"split\.by=camera is unknown; known are: image, identity"),
+    ("search", "split.weights_fraction=0", r"split\.weights_fraction=0\.0"),
+    ("search", "evaluation.distance=manhattan", r"evaluation\.distance=manhattan is unknown; known are: euclidean"),
+    ("search", "evaluation.every=0", r"evaluation\.every=0 must be at least 1"),
+    ("evaluate", "evaluation.batch_size=0", r"evaluation\.batch_size=0 must be at least 1"),
+    ("search", "wandb.mode=on", r"wandb\.mode=\S+ is unknown; known are: offline, online, disabled \(WANDB_MODE"),
+    ("retrain", "clip=-1", r"clip=-1\.0 must be >= 0"),
+    ("retrain", "drop_path=1", r"drop_path=1\.0 must lie in \[0, 1\)"),
+])
+def test_illegal_values_are_refused_by_name(name: str, override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{message}"):
+        changed(name, override)
+
+
+@pytest.mark.parametrize(("overrides", "message"), [
+    (["algorithm.scheme=second_order", "weights.name=adam"], r"^weights\.name=adam does not go with .*second_order"),
+    (["split.by=identity"], r"^objective\.alphas\.identity_weight=\S+ must be 0 with split\.by=identity"),
+])
+def test_values_that_contradict_each_other(overrides: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        changed("search", *overrides)
+
+
+@pytest.mark.parametrize("data", ["market1501", "folder"])
+def test_real_data_need_a_root(data: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NAS_REID_DATA", raising=False)
+    with pytest.raises(ConfigError, match=r"^data\.root=None must name the folder of the data set.*NAS_REID_DATA"):
+        settings("search", f"data={data}")
+    monkeypatch.setenv("NAS_REID_DATA", "/images")
+    assert settings("search", f"data={data}").data.root == "/images"
+
+
+@pytest.mark.parametrize("name", ["retrain", "describe", "evaluate"])
+def test_a_missing_mandatory_value_is_named(name: str) -> None:
+    key = MANDATORY[name][0].split("=")[0]
+    with pytest.raises(ConfigError, match=f"missing mandatory value: {key}"):
+        load(compose(name), SCHEMAS[name])
+
+
+@pytest.mark.parametrize(("name", "override"), [
+    ("search", "bach.size=16"), ("search", "batch.sizes=16"), ("search", "algorithm.temprature.start=1"),
+    ("retrain", "optimizer.learning_rate=1"), ("evaluate", "flip=true"), ("describe", "epochs=1"),
+    ("search", "data.workerz=1"),
+])
+def test_a_key_that_does_not_exist_is_refused(name: str, override: str) -> None:
+    with pytest.raises(ConfigCompositionException, match=f"Could not override '{override.split('=')[0]}'"):
+        settings(name, override)
+    with pytest.raises(ConfigError, match="full_key: "):  # nor does a plus smuggle it in
+        settings(name, f"+{override}")
+
+
+@pytest.mark.parametrize("name", ["retrain", "describe"])
+def test_network_takes_any_argument_of_a_space(name: str) -> None:
+    assert settings(name, "network.channels=64", "network.layers=[1,2]").network == {"channels": 64, "layers": [1, 2]}
+
+
+@pytest.mark.parametrize("name", ["search", "retrain", "evaluate"])
+def test_synthetic_factors_need_no_plus(name: str) -> None:
+    synthetic = settings(name, "data.synthetic.occluders=0.5", "data.synthetic.views=2").data.synthetic
+    spec = synthetic_spec(synthetic)
+    assert (spec.occluders, spec.views, spec.size) == (0.5, 2, "small")
+
+
+def test_synthetic_factors_do_not_turn_real_data_into_drawn_ones() -> None:
+    with pytest.raises(ConfigCompositionException, match="synthetic"):
+        settings("search", "data=market1501", "data.root=somewhere", "data.synthetic.size=tiny")
+
+
+@pytest.mark.parametrize(("factor", "value", "message"), [
+    ("ocluders", 0.5, "data.synthetic has no factor ocluders; it has: size, factors, seed.*occluders"),
+    ("occluders", 2, r"data.synthetic: occluders=2: expected a number from 0 to 1"),
+    ("occluders", "many", r"data.synthetic: occluders='many': expected float"),
+    ("train_ids", 2.5, r"data.synthetic: train_ids=2.5: expected int"),
+    ("seed", True, r"data.synthetic: seed=True: expected int"),
+    ("masks", 1, r"data.synthetic: masks=1: expected bool"),
+    ("jpeg_quality", [40, "x"], r"data.synthetic: jpeg_quality=\(40, 'x'\): expected tuple\[int, int\]"),
+    ("size", "huge", r"data.synthetic: unknown size 'huge'; known: tiny, small, base"),
+])
+def test_illegal_factors_are_refused_before_anything_is_drawn(factor: str, value: object, message: str,
+                                                              tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=message):
+        open_source(name="synthetic", reader="market1501", root=None, synthetic={factor: value}, image_size=[64, 32],
+                    cache=str(tmp_path), workers=1, on_corrupt="error")
+    assert not list(tmp_path.iterdir())
+
+
+def test_open_parts_refuse_unknown_keys_with_the_known_ones() -> None:
+    result = settings("search", "space.chanels=3", "augment.flop.p=1")
+    with pytest.raises(ConfigError, match="has no argument chanels; it has: channels, layers"):
+        create_space("auto_reid", {key: value for key, value in result.space.items() if key != "name"})
+    with pytest.raises(ConfigError, match=r"unknown augmentations \['flop'\]; choose from"):
+        build_augment(result.augment)
+
+
+def test_space_must_come_from_a_file() -> None:
+    with pytest.raises(ConfigError, match="must come from conf/space"):
+        settings("search", "~space")
+
+
+def test_plain_form_is_what_was_loaded() -> None:
+    plain = to_plain(settings("retrain", "network.channels=64", "seed=3"))
+    assert plain["network"] == {"channels": 64} and plain["seed"] == 3
+    assert type(plain["data"]["synthetic"]) is dict and type(plain["augment"]["flip"]) is dict
+    assert plain == to_plain(load(OmegaConf.create(plain), SCHEMAS["retrain"]))
+
+
+def test_config_dir_is_the_wheels_else_the_checkouts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Path(command.config_dir()) == CONF
+    monkeypatch.setattr(command, "__file__", str(tmp_path / "nas_reid" / "command.py"))
+    assert Path(command.config_dir()) == tmp_path / "conf"
+    (tmp_path / "nas_reid" / "conf").mkdir(parents=True)
+    assert Path(command.config_dir()) == tmp_path / "nas_reid" / "conf"
