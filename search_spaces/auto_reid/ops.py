@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from search_spaces.auto_reid.grouped_conv import grouped_conv
 from search_spaces.auto_reid.part_aware import PART_AWARE
 
 
@@ -75,13 +76,24 @@ def shift_by_one(x: Tensor) -> Tensor:
     return F.pad(shifted, (0, width % 2, 0, height % 2)) if height % 2 or width % 2 else shifted
 
 
+class DepthwiseConv(nn.Conv2d):
+    """``nn.Conv2d`` with one kernel per channel, trained through ``grouped_conv`` where that is faster."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """As ``nn.Conv2d``."""
+        if self.dilation[0] == 1 or not torch.is_grad_enabled():
+            return super().forward(x)
+        return grouped_conv(x, self.weight, groups=self.groups, stride=self.stride[0], padding=self.padding[0],
+                            dilation=self.dilation[0])
+
+
 class DepthwiseSeparable(nn.Module):
     """ReLU, depthwise k x k, pointwise 1x1, batch norm; ``k^2 c + c^2`` weights (+ ``2 c`` affine)."""
 
     def __init__(self, channels: int, kernel: int, *, stride: int, dilation: int, settings: OpSettings) -> None:
         super().__init__()
-        self.depthwise = nn.Conv2d(channels, channels, kernel, stride=stride, padding=dilation * (kernel // 2),
-                                   dilation=dilation, groups=channels, bias=False)
+        self.depthwise = DepthwiseConv(channels, channels, kernel, stride=stride, padding=dilation * (kernel // 2),
+                                       dilation=dilation, groups=channels, bias=False)
         self.pointwise = nn.Conv2d(channels, channels, 1, bias=False)
         self.norm = settings.norm(channels)
 
@@ -161,6 +173,7 @@ OPS: dict[str, Callable[[int, int, OpSettings], nn.Module]] = {
 # The op sets a search can choose from: O_reid (Auto-ReID, section 3.3) and the one of DARTS.
 PRIMITIVES: dict[str, tuple[str, ...]] = {
     "reid": ("none", "max_pool_3x3", "avg_pool_3x3", "skip_connect", "sep_conv_3x3", "dil_conv_3x3", "part_aware"),
+    "baseline": ("none", "max_pool_3x3", "avg_pool_3x3", "skip_connect", "sep_conv_3x3", "dil_conv_3x3"),
     "darts": ("none", "max_pool_3x3", "avg_pool_3x3", "skip_connect",
               "sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5"),
 }

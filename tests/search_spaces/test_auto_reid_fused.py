@@ -54,7 +54,8 @@ def test_fused_equals_plain(channels, layers, height, width, parts, nodes, ops):
     primitives, part_attention = ops
     changes = {"channels": channels, "layers": layers, "parts": parts, "nodes": nodes, "primitives": primitives,
                "part_attention": part_attention}
-    check_equal(*make_pair(**changes), make_images(batch=6, height=height, width=width), make_alphas(make_space(**changes)))
+    images = make_images(batch=6, height=height, width=width)
+    check_equal(*make_pair(**changes), images, make_alphas(make_space(**changes)))
 
 
 def test_fused_equals_plain_at_width_64():
