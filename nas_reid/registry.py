@@ -9,7 +9,7 @@ import importlib
 import importlib.util
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, TypeVar
@@ -49,26 +49,23 @@ def space_class(name: str) -> type:
     """The registered class of a search space, importing its module if needed.
 
     Raises:
-        ConfigError: no installed space has this name (the known ones are listed), or its module registers another.
+        ConfigError: no installed space has this name (the known ones are listed), its module registers another, or
+            that module cannot be imported.
     """
+    if name not in _spaces and (module := _module_of(name)):
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            raise ConfigError(f"search space {name!r} cannot be imported from {module}: {error}") from error
     if name in _spaces:
         return _spaces[name]
-    if isinstance(name, str) and _NAME.fullmatch(name):
-        for entry in _entries(name):
-            importlib.import_module(entry.module)
-            break
-        else:
-            if importlib.util.find_spec(_BUNDLED) and importlib.util.find_spec(f"{_BUNDLED}.{name}"):
-                importlib.import_module(f"{_BUNDLED}.{name}")
-        if name in _spaces:
-            return _spaces[name]
     raise ConfigError(f"unknown search space {name!r}; known are: {', '.join(known_spaces())}. "
                       "A space of another package appears once that package is installed.")
 
 
 def known_spaces() -> list[str]:
     """Names of all spaces that can be created here, sorted; imports none of them."""
-    names = {entry.name for entry in _entries()} | set(_spaces)
+    names = {entry.name for entry in installed_spaces()} | set(_spaces)
     bundled = importlib.util.find_spec(_BUNDLED)
     for folder in (bundled.submodule_search_locations or []) if bundled else []:
         names |= {path.stem for path in Path(folder).iterdir()
@@ -80,13 +77,15 @@ def create_space(name: str, arguments: Mapping[str, Any]) -> SearchSpace:
     """Construct a space from its YAML keys.
 
     Raises:
-        ConfigError: unknown space, or an argument that its constructor does not have.
+        ConfigError: unknown space, an argument that its constructor does not have, or one that is missing.
     """
     space = space_class(name)
-    allowed = [parameter for parameter in inspect.signature(space).parameters if parameter != "self"]
-    unknown = sorted(set(arguments) - set(allowed))
-    if unknown:
-        raise ConfigError(f"search space {name!r} has no argument {', '.join(unknown)}; it has: {', '.join(allowed)}")
+    known = inspect.signature(space).parameters
+    unknown = sorted(set(arguments) - set(known))
+    missing = [key for key, parameter in known.items() if parameter.default is parameter.empty and key not in arguments]
+    if unknown or missing:
+        problem = f"has no argument {', '.join(unknown)}" if unknown else f"needs the argument {', '.join(missing)}"
+        raise ConfigError(f"search space {name!r} {problem}; it has: {', '.join(known)}")
     return space(**arguments)
 
 
@@ -100,11 +99,11 @@ def space_of(genotype: Genotype, overrides: Mapping[str, Any] | None = None) -> 
     if genotype.space not in known_spaces():
         raise GenotypeError(f"genotype belongs to search space {genotype.space!r}, which is not installed here; "
                             f"installed are: {', '.join(known_spaces())}. Install the package that provides it.")
-    space = create_space(genotype.space, {**genotype.arguments, **(overrides or {})})
-    if genotype.space_version > space.version:
+    installed = space_class(genotype.space).version
+    if genotype.space_version > installed:
         raise GenotypeError(f"genotype is of version {genotype.space_version} of space {genotype.space!r}, installed "
-                            f"is version {space.version}: update the package that provides it")
-    return space
+                            f"is version {installed}: update the package that provides it")
+    return create_space(genotype.space, {**genotype.arguments, **(overrides or {})})
 
 
 def load_genotype(reference: str) -> Genotype:
@@ -120,7 +119,7 @@ def load_genotype(reference: str) -> Genotype:
     if path.is_file():
         return Genotype.load(path)
     space, _, name = reference.partition("/")
-    published = dict(_published(space)) if space in known_spaces() else {}
+    published = _published(space)
     if name in published:
         return Genotype.load(published[name])
     hint = (f"{space} publishes: {', '.join(f'{space}/{known}' for known in sorted(published))}" if published
@@ -131,17 +130,36 @@ def load_genotype(reference: str) -> Genotype:
                         f"{hint}{found}")
 
 
-def _entries(name: str | None = None) -> list[EntryPoint]:
-    found = entry_points(group=ENTRY_POINT_GROUP)
-    return [entry for entry in found if name is None or entry.name == name]
+def installed_spaces() -> list[EntryPoint]:
+    """Entry points of the spaces that installed distributions offer."""
+    return list(entry_points(group=ENTRY_POINT_GROUP))
 
 
-def _published(space: str) -> Iterator[tuple[str, Path]]:
+def folder_of(module: str) -> Path | None:
+    """Folder of a module's file, found without running it; None if there is no such module."""
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        return None
+    return Path(spec.origin).parent if spec and spec.origin else None
+
+
+def _module_of(space: str) -> str | None:
+    """The module that registers a space: that of its entry point, else the bundled one."""
+    if not _NAME.fullmatch(space):
+        return None
+    for entry in installed_spaces():
+        if entry.name == space:
+            return entry.module
+    bundled = f"{_BUNDLED}.{space}"
+    return bundled if folder_of(bundled) else None
+
+
+def _published(space: str) -> dict[str, Path]:
     """Name and file of the genotypes that ship in the folder ``genotypes`` beside a space's module."""
-    folder = Path(inspect.getfile(space_class(space))).parent / "genotypes"
-    for file in sorted(folder.glob("*.json")):
-        yield file.stem, file
+    folder = folder_of(module) if (module := _module_of(space)) else None
+    return {file.stem: file for file in sorted(folder.glob("genotypes/*.json"))} if folder else {}
 
 
 def _all_published() -> list[str]:
-    return [f"{space}/{name}" for space in known_spaces() for name, _ in _published(space)]
+    return [f"{space}/{name}" for space in known_spaces() for name in _published(space)]

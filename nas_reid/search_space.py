@@ -63,7 +63,8 @@ class Mix(NamedTuple):
 
 
 class SearchSpace(Protocol):
-    """What a plugin implements. Constructor arguments are the keys of its ``conf/space/<name>.yaml``.
+    """What a plugin implements. Constructor arguments are the keys of its ``conf/space/<name>.yaml``; ``name`` and
+    ``version`` are attributes of the class, so that a genotype can be judged before a space is built.
 
     Both networks return a feature map [B, out_channels, H', W'] and carry ``out_channels: int``;
     the engine adds pooling, neck and classifier. ``modality`` is [B] int64 or None.
