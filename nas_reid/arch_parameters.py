@@ -18,7 +18,7 @@ class ArchParameters(nn.Module):
 
     Args:
         decisions: what is searched; the order does not matter.
-        init_scale: standard deviation of the normal initial values (DARTS: 1e-3).
+        init_mean, init_scale: mean and standard deviation of the normal initial values (DARTS: 0 and 1e-3).
         generator: source of the initial values, drawn in sorted decision order; its device is theirs.
         initial: decision -> [R, K] values to start from exactly (for example gates that begin open); decisions
             it does not name are drawn, with the same values as without it.
@@ -34,6 +34,7 @@ class ArchParameters(nn.Module):
         *,
         init_scale: float,
         generator: torch.Generator,
+        init_mean: float = 0.0,
         initial: Mapping[str, Tensor] | None = None,
     ) -> None:
         super().__init__()
@@ -44,7 +45,7 @@ class ArchParameters(nn.Module):
         self.values = nn.ParameterDict()
         for name in sorted(shapes):
             drawn = torch.randn(shapes[name], generator=generator, device=generator.device, dtype=torch.float32)
-            value = initial[name].detach().clone().to(drawn) if name in initial else init_scale * drawn
+            value = initial[name].detach().clone().to(drawn) if name in initial else init_mean + init_scale * drawn
             self.values[name] = nn.Parameter(value)
 
     def alphas(self) -> dict[str, Tensor]:

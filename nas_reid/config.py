@@ -95,6 +95,7 @@ class RetrainConfig(RunConfig):
 
     genotype: str
     network: dict[str, Any]        # overrides of the genotype's space arguments
+    weights: str | None            # file with initial weights
     drop_path: float
     objective: ObjectiveConfig
     optimizer: OptimizerConfig

@@ -62,17 +62,20 @@ class BatchConfig:
 
 @dataclass
 class HeadConfig:
-    """Arguments of ``modules.head.Head``."""
+    """Arguments of ``modules.head.Head``; None leaves one to the search space."""
 
     pooling: str
-    embedding: int
+    embedding: int | None
+    embedding_norm_relu: bool | None
     dropout: float
     neck: bool
+    init_std: float | None
 
     def rules(self) -> Rules:
         """See the module."""
         yield "pooling", *is_one_of(self.pooling, POOLINGS)
-        yield "embedding", self.embedding >= 0, "must be 0 (none) or a width"
+        yield "embedding", self.embedding is None or self.embedding >= 0, "must be 0 (none) or a width"
+        yield "init_std", self.init_std is None or self.init_std >= 0, "must be >= 0; 0: PyTorch's initial values"
         yield "dropout", 0 <= self.dropout < 1, "must lie in [0, 1)"
 
 
@@ -151,7 +154,8 @@ class AlgorithmConfig:
     order: str
     warmup_epochs: int             # epochs with frozen alphas
     clip_weights: float            # largest gradient norm of the weights; 0 for none
-    init_scale: float              # standard deviation of the initial alphas
+    init_mean: float               # mean of the initial alphas
+    init_scale: float              # their standard deviation
     regularisers: Any              # name -> weight, or [first, last]
     stop_skips: int | None
     stop_none: float | None

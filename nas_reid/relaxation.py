@@ -14,6 +14,8 @@ from torch.nn import functional as F
 from nas_reid.errors import ConfigError
 from nas_reid.search_space import Mix
 
+_LOG_FLOOR = 1e-12  # of ``gumbel_log_relu``, as published
+
 
 @dataclass(frozen=True)
 class Relaxation:
@@ -135,6 +137,21 @@ def _draw_gumbel_hard(alphas: Tensor, temperature: float | Tensor, generator: to
     return Mix(_one_hot(index, soft.detach()) + (soft - soft.detach()), index)
 
 
+def _draw_gumbel_log_relu(alphas: Tensor, temperature: float | Tensor, generator: torch.Generator | None) -> Mix:
+    """softmax((log(ReLU(α) + 1e-12) + g) / τ): OSNet-AIN's Eq. 8 as published, where the alphas π start from 1.
+
+    An alpha below zero is dead: it gets no gradient any more, but at τ = 10 still 0.06 of a living one's weight.
+    """
+    logits = (alphas.relu() + _LOG_FLOOR).log() + gumbel_noise(alphas, generator)
+    return Mix((logits / temperature).softmax(-1))
+
+
+def _relu_share(alphas: Tensor) -> Tensor:
+    """ReLU(α) / Σ ReLU(α): how often each choice is the argmax of a draw. The floor keeps dead alphas in order."""
+    shares = alphas.relu() + _LOG_FLOOR * alphas.softmax(-1)
+    return shares / shares.sum(-1, keepdim=True)
+
+
 def _draw_sigmoid(alphas: Tensor, temperature: float | Tensor, generator: torch.Generator | None) -> Mix:
     """Independent gates: FairDARTS (Chu et al., 2020), Eq. 3."""
     return Mix(alphas.sigmoid())
@@ -167,6 +184,7 @@ RELAXATIONS: dict[str, Relaxation] = {
     "gumbel": Relaxation(_draw_gumbel, _softmax),
     "gumbel_hard": Relaxation(_draw_gumbel_hard, _softmax, is_hard=True),
     "gumbel_sampled": Relaxation(_draw_gumbel_hard, _softmax, is_hard=True, sampled_only=True),
+    "gumbel_log_relu": Relaxation(_draw_gumbel_log_relu, _relu_share),
     "sigmoid": Relaxation(_draw_sigmoid, torch.sigmoid),
     "dirichlet": Relaxation(_draw_dirichlet, _dirichlet_mean),
 }

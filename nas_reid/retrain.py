@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 import torch
 from omegaconf import DictConfig
@@ -31,7 +32,7 @@ from nas_reid.genotype import Genotype
 from nas_reid.job import Job, finished_result, start_job
 from nas_reid.losses import RetrievalObjective
 from nas_reid.model import ReIDNetwork
-from nas_reid.modules.head import Head
+from nas_reid.modules.head import Head, head_arguments
 from nas_reid.optim import LearningRate, build_training, set_lr
 from nas_reid.pictures import draw_genotype, draw_retrieval
 from nas_reid.progress import progress
@@ -39,6 +40,7 @@ from nas_reid.registry import load_genotype, space_of
 from nas_reid.running_losses import RunningLosses
 from nas_reid.seed import derive_seed, seed_everything
 from nas_reid.trained import Description, export_safetensors, load_trained
+from nas_reid.weights import load_weights, read_weights
 
 log = logging.getLogger("nas_reid.retrain")
 
@@ -59,7 +61,9 @@ def run(settings: RetrainConfig, genotype: Genotype, job: Job) -> float:
     """One training, from the genotype to ``result.json``; returns the validation mAP."""
     # The network and every name come first: a mistake in one must not wait for the data.
     seed_everything(settings.seed)
-    epochs, trunk = settings.epochs, space_of(genotype, settings.network).network(genotype)
+    epochs, space = settings.epochs, space_of(genotype, settings.network)
+    trunk, head = space.network(genotype), head_arguments(asdict(settings.head), space)
+    weights = read_weights(Path(settings.weights), space, genotype, trunk=trunk) if settings.weights else {}
     objective = RetrievalObjective(**asdict(settings.objective))
     augment = build_augment(settings.augment)
 
@@ -70,16 +74,18 @@ def run(settings: RetrainConfig, genotype: Genotype, job: Job) -> float:
     batches, lists, num_classes = load_data(settings, store, augment, job.device)
 
     # The fixed network and its optimiser; continue where a stopped run left off.
-    network = ReIDNetwork(trunk, Head(trunk.out_channels, num_classes, **asdict(settings.head))).to(job.device)
+    network = ReIDNetwork(trunk, Head(trunk.out_channels, num_classes, **head)).to(job.device)
     if settings.channels_last:
         network.to(memory_format=torch.channels_last)
     optimizer, rate = build_training(network.parameters(), **asdict(settings.optimizer), epochs=epochs)
-    description = Description(genotype, settings.network, asdict(settings.head), num_classes, source.image_size)
+    description = Description(genotype, settings.network, head, num_classes, source.image_size)
     first, validation = 0, {}
     if (saved := job.saved()) is not None:
         network.load_state_dict(saved["weights"])
         optimizer.load_state_dict(saved["optimizer"])
         first, validation = saved["epoch"], saved["validation"]
+    elif weights:
+        load_weights(network, weights, origin=settings.weights)
 
     # Train. The best epoch is the one with the highest mAP on the validation identities.
     for epoch in range(first, epochs):

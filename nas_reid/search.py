@@ -33,7 +33,7 @@ from nas_reid.genotype import Genotype
 from nas_reid.job import Job, finished_result, start_job
 from nas_reid.losses import RetrievalObjective
 from nas_reid.model import ReIDNetwork
-from nas_reid.modules.head import Head
+from nas_reid.modules.head import Head, head_arguments
 from nas_reid.optim import assert_disjoint, build_training, set_lr
 from nas_reid.pictures import draw_search
 from nas_reid.progress import progress
@@ -112,21 +112,27 @@ def run(settings: SearchConfig, job: Job) -> float:
 
 def load_data(settings: SearchConfig, augment: Augment,
               device: torch.device) -> tuple[list[TrainBatches], list[EvalBatches], int]:
-    """Batches for the weights and for the alphas, validation query and gallery, and the number of identities."""
+    """Batches for the weights and for the alphas, validation query and gallery, and the number of identities.
+
+    The ``joint`` scheme has a single level: all images are for both, and there is one source of batches.
+    """
     source = open_source(**asdict(settings.data))
     store = source.store(source.dataset.train)
     train, query, gallery = hold_out_identities(store.samples, fraction=settings.validation_fraction,
                                                 seed=derive_seed(settings.seed, "validation"))
-    halves = split_search(train, by=settings.split.by, fraction=settings.split.weights_fraction,
-                          seed=derive_seed(settings.seed, "split"))
+    parts = {"weights and alphas": train}
+    if settings.algorithm.scheme != "joint":
+        halves = split_search(train, by=settings.split.by, fraction=settings.split.weights_fraction,
+                              seed=derive_seed(settings.seed, "split"))
+        parts = dict(zip(("weights", "alphas"), halves, strict=True))
     labels = label_map(train)
-    batches = [training_batches(store, half, augment, labels=labels, identities=settings.batch.identities,
+    batches = [training_batches(store, part, augment, labels=labels, identities=settings.batch.identities,
                                 instances=settings.batch.instances, seed=derive_seed(settings.seed, level),
-                                device=device) for half, level in zip(halves, ("weights", "alphas"), strict=True)]
+                                device=device) for level, part in parts.items()]
     lists = [evaluation_batches(store, part, batch_size=settings.evaluation.batch_size, device=device)
              for part in (query, gallery)]
-    log.info("search data: %d identities, %d images for weights and %d for alphas; validation: %d queries, %d gallery",
-             len(labels), *map(len, halves), len(query), len(gallery))
+    log.info("search data: %d identities, %s; validation: %d queries, %d gallery", len(labels),
+             ", ".join(f"{len(part)} images for {level}" for level, part in parts.items()), len(query), len(gallery))
     return batches, lists, len(labels)
 
 
@@ -134,11 +140,11 @@ def build_bilevel(settings: SearchConfig, space: SearchSpace, num_classes: int, 
     """The supernet with its head, the alphas, and how both are trained."""
     algorithm, decisions = settings.algorithm, space.decisions()
     trunk = space.supernet()
-    head = Head(trunk.out_channels, num_classes, **asdict(settings.head), running_stats=False)
+    head = Head(trunk.out_channels, num_classes, **head_arguments(asdict(settings.head), space), running_stats=False)
     network = ReIDNetwork(trunk, head).to(device)
     if settings.channels_last:
         network.to(memory_format=torch.channels_last)
-    arch = ArchParameters(decisions, init_scale=algorithm.init_scale,
+    arch = ArchParameters(decisions, init_mean=algorithm.init_mean, init_scale=algorithm.init_scale,
                           generator=torch.Generator().manual_seed(derive_seed(settings.seed, "alphas"))).to(device)
     assert_disjoint(dict(network.named_parameters()), arch.alphas())
     lower, upper = (Level(RetrievalObjective(**asdict(objective)),
@@ -157,19 +163,19 @@ def train_one_epoch(bilevel: Bilevel, batches: Sequence[TrainBatches], epoch: in
     bilevel.network.train()
     losses, steps = RunningLosses(epoch + 1), len(batches[0])
     alphas_move = epoch >= algorithm.warmup_epochs
-    pairs = zip(*(part.stream(epoch * steps, steps) for part in batches), strict=True)
-    bar = progress(pairs, description=f"epoch {epoch + 1}/{epochs}", total=steps, unit="step")
-    for step, (train_batch, val_batch) in enumerate(bar):
+    streams = zip(*(part.stream(epoch * steps, steps) for part in batches), strict=True)
+    bar = progress(streams, description=f"epoch {epoch + 1}/{epochs}", total=steps, unit="step")
+    for step, (train_batch, *val_batch) in enumerate(bar):  # no val_batch under the joint scheme
         moment = Moment(epoch, step, epochs, temperature)
         for level in (bilevel.lower, bilevel.upper):
             set_lr(level.optimizer, level.rate.at(epoch + step / steps))
         terms = {}
         if alphas_move and algorithm.scheme != "joint" and algorithm.order == "alphas_first":
-            terms |= step_alphas(bilevel, train_batch, val_batch, moment, algorithm)
+            terms |= step_alphas(bilevel, train_batch, *val_batch, moment, algorithm)
         terms |= step_weights(bilevel, train_batch, moment, clip=algorithm.clip_weights,
                               joint=alphas_move and algorithm.scheme == "joint")
         if alphas_move and algorithm.scheme != "joint" and algorithm.order == "weights_first":
-            terms |= step_alphas(bilevel, train_batch, val_batch, moment, algorithm)
+            terms |= step_alphas(bilevel, train_batch, *val_batch, moment, algorithm)
         if losses.add(step, terms):
             bar.set_postfix({name.split("/")[-1]: f"{mean:.3f}" for name, mean in losses.means().items()})
     losses.read()

@@ -1,0 +1,161 @@
+"""Weights from elsewhere: another project's checkpoint, or a network of this one, into a network to be trained.
+
+A file is only ever read as data (``weights_only``). Nothing is dropped in silence: every entry that the network lacks
+or that the file lacks is logged, and a trunk that does not match entirely is an error.
+"""
+
+import logging
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from nas_reid.errors import CheckpointError
+from nas_reid.genotype import Genotype
+from nas_reid.search_space import SearchSpace
+
+log = logging.getLogger(__name__)
+
+# Where files keep the state dict: torchreid and many others, our retraining, our search.
+_WRAPPERS = (("state_dict",), ("weights",), ("bilevel", "network"))
+_PARALLEL = "module."  # prefix of nn.DataParallel
+_COUNTER = "num_batches_tracked"  # of batch norms; absent in old files, and without influence at a fixed momentum
+_CLASSIFIER = "head.classifier."
+# torchreid's checkpoints keep their rank-1 as a NumPy scalar, which plain weights_only loading refuses. A scalar is a
+# dtype and its bytes: building one executes nothing of the file. NumPy 1 and 2 name the function differently.
+_NUMPY_SCALARS = [(np.float64(0).__reduce__()[0], "numpy.core.multiarray.scalar"),
+                  (np.float64(0).__reduce__()[0], "numpy._core.multiarray.scalar"),
+                  np.dtype, type(np.dtype(np.float64)), type(np.dtype(np.float32))]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a file's entries fit a network; names are the network's.
+
+    Args:
+        state: entries to load.
+        missing: of the network, not in the file; they keep their initial values.
+        unexpected: in the file, unknown to the network.
+        mismatched: in both with different shapes, as ``name (file's shape, network's shape)``.
+    """
+
+    state: dict[str, Tensor]
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    mismatched: tuple[str, ...]
+
+    def problems(self, prefix: str = "") -> list[str]:
+        """One readable line per entry that is not loaded and whose name starts with ``prefix``."""
+        return [f"{kind}: {name}" for kind, names in
+                (("missing", self.missing), ("unexpected", self.unexpected), ("other shape", self.mismatched))
+                for name in names if name.startswith(prefix)]
+
+
+def read_weights(path: Path, space: SearchSpace, genotype: Genotype, *, trunk: nn.Module) -> dict[str, Tensor]:
+    """The entries of a file under the names of a ``ReIDNetwork`` of the genotype.
+
+    They are checked against the trunk here, so that a wrong file is found before anything long begins.
+
+    Args:
+        path: a bare state dict, or one wrapped as torchreid, a retrain or a search of ours do; or safetensors.
+        space: offers ``convert_weights(state, genotype) -> state`` if it reads other names than its own.
+        genotype: of the network that the weights are for.
+        trunk: that network without its head.
+
+    Raises:
+        CheckpointError: no such file, not a file of weights, one whose reading would execute code, or one that does
+            not match the trunk; the message names the first entries that differ.
+    """
+    state = {name.removeprefix(_PARALLEL): tensor for name, tensor in _unwrap(_read(path), path).items()}
+    convert = getattr(space, "convert_weights", None)
+    state = state if convert is None else convert(state, genotype)
+    _require_trunk(trunk, state, origin=str(path))
+    return state
+
+
+def load_weights(network: nn.Module, state: Mapping[str, Tensor], *, origin: str) -> Fit:
+    """Load what fits and log what does not. A classifier for other identities is left out as a whole.
+
+    Args:
+        network: a ``ReIDNetwork``.
+        state: of ``read_weights``.
+        origin: file name, for messages.
+
+    Raises:
+        CheckpointError: the trunk does not match.
+    """
+    _require_trunk(network.trunk, state, origin=origin)
+    own = network.state_dict()
+    foreign = any(name.startswith(_CLASSIFIER) and tensor.shape != own[name].shape
+                  for name, tensor in state.items() if name in own)
+    fit = fit_state(own, {name: tensor for name, tensor in state.items()
+                          if not (foreign and name.startswith(_CLASSIFIER))})
+    network.load_state_dict({**own, **fit.state})
+    log.info("%s: loaded %d of %d entries", origin, len(fit.state), len(own))
+    if foreign:
+        log.info("%s: its classifier is for other identities and stays out", origin)
+    for problem in fit.problems():
+        log.warning("%s: %s", origin, problem)
+    return fit
+
+
+def fit_state(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> Fit:
+    """Compare entries by name and shape; the counters of batch norms may be absent.
+
+    Args:
+        own: the network's.
+        state: the file's.
+    """
+    mismatched = {name for name in own if name in state and own[name].shape != state[name].shape}
+    return Fit(state={name: state[name] for name in own if name in state and name not in mismatched},
+               missing=tuple(name for name in own if name not in state and not name.endswith(_COUNTER)),
+               unexpected=tuple(sorted(set(state) - set(own))),
+               mismatched=tuple(f"{name} ({list(state[name].shape)}, {list(own[name].shape)})"
+                                for name in sorted(mismatched)))
+
+
+def _require_trunk(trunk: nn.Module, state: Mapping[str, Tensor], *, origin: str) -> None:
+    fit = fit_state({f"trunk.{name}": tensor for name, tensor in trunk.state_dict().items()}, state)
+    problems = fit.problems("trunk.")
+    if problems:
+        raise CheckpointError(
+            f"{origin} does not fit this trunk: {len(problems)} entries, such as {'; '.join(problems[:4])}. Give the "
+            "genotype that the weights belong to (genotype=), and their widths (network.<argument>=)")
+
+
+def _read(path: Path) -> Any:
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        with torch.serialization.safe_globals(_NUMPY_SCALARS):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise CheckpointError(f"no weights at {path.resolve()}; expected a .pth, .pt or .safetensors file") from None
+    except (OSError, RuntimeError, EOFError, UnicodeDecodeError, pickle.UnpicklingError, SafetensorError) as error:
+        lines = str(error).splitlines() or [type(error).__name__]
+        reason = next((line.strip() for line in lines if "GLOBAL" in line), lines[0])
+        raise CheckpointError(f"{path} is not a file of weights, is damaged, or holds objects that only executing code "
+                              f"could read, which is never done: {reason}") from error
+
+
+def _unwrap(content: Any, path: Path) -> Mapping[str, Tensor]:
+    for keys in _WRAPPERS:
+        inner = content
+        for key in keys:
+            inner = inner.get(key) if isinstance(inner, Mapping) else None
+        if isinstance(inner, Mapping):
+            content = inner
+            break
+    tensors = {name: value for name, value in content.items() if isinstance(value, Tensor)} \
+        if isinstance(content, Mapping) else {}
+    if not tensors:
+        raise CheckpointError(f"{path} holds no weights: expected names and tensors, bare or under one of "
+                              f"{', '.join('.'.join(keys) for keys in _WRAPPERS)}")
+    return tensors
