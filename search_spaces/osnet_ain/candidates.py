@@ -1,0 +1,65 @@
+"""A searched block: the mixture of the four placements, in two builds."""
+
+from collections.abc import Callable
+from functools import reduce
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nas_reid.search_space import Mix
+from search_spaces.osnet_ain.block import PLACEMENTS, BlockSettings, OSBlock
+
+
+class SeparateCandidates(nn.ModuleDict):
+    """Four whole blocks, each with weights of its own: the published search network.
+
+    Args:
+        in_channels, out_channels: of the blocks.
+        settings: shared by all blocks.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, *, settings: BlockSettings) -> None:
+        super().__init__({name: OSBlock(in_channels, out_channels, placement=placement, settings=settings)
+                          for name, placement in PLACEMENTS.items()})
+
+    def forward(self, x: Tensor, mix: Mix) -> Tensor:
+        """sum_k weights_k * block_k(x) (Eq. 5); with ``sampled_only`` the sampled block runs alone."""
+        return _mixture(mix, [lambda block=block: block(x) for block in self.values()])
+
+
+class SharedCandidates(nn.Module):
+    """One block whose four outputs share all convolutions and differ in the norms behind them.
+
+    A fourth of the weights and little more than the cost of a fixed block. What the search then compares is the
+    placement alone, not how far four sets of convolutions have come.
+
+    Args:
+        in_channels, out_channels: of the block.
+        settings: shared by all blocks; ``affine`` must be False, which leaves instance norms without state.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, *, settings: BlockSettings) -> None:
+        super().__init__()
+        self.shared = OSBlock(in_channels, out_channels, placement=PLACEMENTS["os"], settings=settings)
+
+    def forward(self, x: Tensor, mix: Mix) -> Tensor:
+        """sum_k weights_k * y_k, where y_k is placement k's output."""
+        identity, raw = self.shared.downsample(x), self.shared.conv3.conv(self.shared.fused(x))
+
+        def output(inside: bool, outside: bool) -> Tensor:
+            y = (F.instance_norm(raw) if inside else self.shared.conv3.bn(raw)) + identity
+            return torch.relu(F.instance_norm(y) if outside else y)
+
+        return _mixture(mix, [lambda placement=placement: output(*placement) for placement in PLACEMENTS.values()])
+
+
+def _mixture(mix: Mix, outputs: list[Callable[[], Tensor]]) -> Tensor:
+    weights = mix.weights[0]
+    if mix.sampled_only:
+        chosen = int(mix.index)
+        return weights[chosen] * outputs[chosen]()
+    return reduce(torch.add, (weight * output() for weight, output in zip(weights.unbind(), outputs, strict=True)))
+
+
+CANDIDATES = {"separate": SeparateCandidates, "shared": SharedCandidates}
