@@ -34,7 +34,7 @@ def grouped_conv(x: Tensor, weight: Tensor, *, groups: int, stride: int = 1, pad
     Returns:
         [B, out, H', W'] in channels-last memory.
     """
-    if stride == dilation:  # every tap of a strided dilated kernel falls on every stride-th pixel: a dense kernel there
+    if stride == dilation > 1:  # all taps fall on every stride-th pixel: a dense kernel on those
         x, padding, stride, dilation = x[..., ::stride, ::stride], padding // dilation, 1, 1
     device = x.device.type
     if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
