@@ -63,7 +63,7 @@ class Genotype:
         """
         try:
             content = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:  # beside syntax: a number or a nesting beyond all bounds
             raise GenotypeError(f"{origin} is not JSON ({error}); expected a genotype.json of a search") from None
         if not isinstance(content, dict):
             raise GenotypeError(f"{origin} holds a {type(content).__name__}; expected a JSON object")
