@@ -2,6 +2,8 @@
 
 import functools
 import logging
+import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +15,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from hydra.errors import CompactHydraException
+from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from nas_reid.config import SCHEMAS, schema_node
@@ -24,6 +27,28 @@ log = logging.getLogger(__name__)
 
 class CommandError(CompactHydraException):
     """A user's error as Hydra prints it: the message alone, without a traceback."""
+
+
+class WritableOutput(Callback):
+    """Ends a command whose output folder cannot be written, before Hydra tries to and shows a traceback."""
+
+    def on_run_start(self, config: DictConfig, **_: Any) -> None:
+        """Called by Hydra before a run."""
+        _require_writable(Path(config.hydra.run.dir))
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        """Called by Hydra before a sweep."""
+        _require_writable(Path(config.hydra.sweep.dir))
+
+
+def _require_writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b"\0")
+    except OSError as error:  # Hydra turns an Exception of a callback into a warning; an exit it lets through
+        sys.exit(f"cannot write to the output folder {folder.absolute()}: {error.strerror}. Choose another one with "
+                 "hydra.run.dir= (of a sweep: hydra.sweep.dir=), or free some space")
 
 
 def command(name: str) -> Callable[[Callable[[DictConfig], Any]], Callable[[], Any]]:

@@ -44,6 +44,8 @@ def invoke(command: str, *arguments: object) -> Outcome:
             main()
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else 1
+        if isinstance(error.code, str):
+            err.write(error.code)  # as the interpreter would
     finally:
         sys.argv = argv
         torch.set_num_threads(threads)
