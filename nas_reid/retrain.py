@@ -97,7 +97,7 @@ def run(settings: RetrainConfig, genotype: Genotype, job: Job) -> float:
         best = not lists  # without validation identities the latest epoch is the one to keep
         if lists and (epoch + 1 == epochs or (epoch + 1) % settings.evaluation.every == 0):
             metrics = evaluate(network, lists, settings, job.device).ranking.summary()
-            record |= {f"retrain/val_{name}": value for name, value in metrics.items()}
+            record |= {f"retrain/val_{name}": metrics[name] for name in ("mAP", "mINP", "rank1")}
             if best := metrics["mAP"] > validation.get("mAP", -1.0):
                 validation = {**metrics, "epoch": epoch + 1}
         state = {"epoch": epoch + 1, "description": description.to_plain(), "weights": network.state_dict(),
@@ -143,10 +143,9 @@ def train_one_epoch(network: ReIDNetwork, batches: TrainBatches, optimizer: Opti
             clip_grad_norm_(network.parameters(), clip)
         optimizer.step()
         optimizer.zero_grad()
-        if losses.add(step, {"retrain/loss": loss} | {f"retrain/{name}": term for name, term in terms.items()}):
+        if losses.add(step, {"retrain/loss": loss} | {f"retrain/loss_{name}": term for name, term in terms.items()}):
             bar.set_postfix({name.split("/")[-1]: f"{mean:.3f}" for name, mean in losses.means().items()})
-    losses.read()
-    return losses.means()
+    return losses.finish(network)
 
 
 def evaluate(network: ReIDNetwork, lists: Sequence[EvalBatches], settings: RetrainConfig,

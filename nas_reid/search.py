@@ -90,7 +90,7 @@ def run(settings: SearchConfig, job: Job) -> float:
         last = epoch + 1 == epochs or has_collapsed(record, algorithm)
         if last or (epoch + 1) % settings.evaluation.every == 0:
             validation = validate(bilevel, lists, settings, job.device)
-            record |= {f"search/val_{name}": value for name, value in validation.items()}
+            record |= {f"search/val_{name}": validation[name] for name in ("mAP", "mINP", "rank1")}
         genotype = space.derive(history[-1]).with_provenance(**provenance(settings, epoch, validation))
         genotype.save(job.folder / "genotype.json")
         genotype.save(job.folder / "genotypes" / f"epoch_{epoch + 1:03d}.json")
@@ -178,8 +178,7 @@ def train_one_epoch(bilevel: Bilevel, batches: Sequence[TrainBatches], epoch: in
             terms |= step_alphas(bilevel, train_batch, *val_batch, moment, algorithm)
         if losses.add(step, terms):
             bar.set_postfix({name.split("/")[-1]: f"{mean:.3f}" for name, mean in losses.means().items()})
-    losses.read()
-    return losses.means()
+    return losses.finish(bilevel.network, bilevel.arch)
 
 
 def step_weights(bilevel: Bilevel, batch: Batch, moment: Moment, *, clip: float, joint: bool) -> dict[str, Tensor]:
@@ -195,7 +194,7 @@ def step_weights(bilevel: Bilevel, batch: Batch, moment: Moment, *, clip: float,
     for level in (bilevel.lower, bilevel.upper) if joint else (bilevel.lower,):
         level.optimizer.step()
         level.optimizer.zero_grad()
-    return {"search/loss_weights": loss} | {f"search/weights_{name}": term for name, term in terms.items()}
+    return {"search/loss_weights": loss} | {f"search/loss_weights_{name}": term for name, term in terms.items()}
 
 
 def step_alphas(bilevel: Bilevel, train_batch: Batch, val_batch: Batch, moment: Moment,

@@ -14,7 +14,7 @@ PANELS = {
     "loss": re.compile(r"loss", re.IGNORECASE),
     "retrieval": re.compile(r"(mAP|mINP|rank\d+)$"),
     "accuracy": re.compile(r"(accuracy|_acc)$"),
-    "alphas": re.compile(r"(entropy|skip|none)", re.IGNORECASE),
+    "alphas": re.compile(r"(alpha_entropy|skips|none_share)$"),
 }
 
 
