@@ -82,6 +82,8 @@ class SearchConfig(RunConfig):
         yield ("space", isinstance(self.space, dict) and "name" in self.space,
                "must come from conf/space: space=<name>")
         yield from _warmups(self, ("weights", "alphas"))
+        yield ("evaluation.batch_size", self.evaluation.batch_size >= 3,
+               "must be at least 3, lest a batch be one image: a supernet normalises with the batch's statistics")
         yield ("weights.name", self.algorithm.scheme != "second_order" or self.weights.name == "sgd",
                "does not go with algorithm.scheme=second_order, which unrolls one step of sgd")
         yield ("objective.alphas.identity_weight",

@@ -170,6 +170,7 @@ def test_an_experiment_changes_something_and_the_command_line_wins() -> None:
     ("search", "evaluation.distance=manhattan", r"evaluation\.distance=manhattan is unknown; known are: euclidean"),
     ("search", "evaluation.every=0", r"evaluation\.every=0 must be at least 1"),
     ("evaluate", "evaluation.batch_size=0", r"evaluation\.batch_size=0 must be at least 1"),
+    ("search", "evaluation.batch_size=2", r"evaluation\.batch_size=2 must be at least 3, lest"),
     ("search", "wandb.mode=on", r"wandb\.mode=\S+ is unknown; known are: offline, online, disabled \(WANDB_MODE"),
     ("retrain", "clip=-1", r"clip=-1\.0 must be >= 0"),
     ("retrain", "drop_path=1", r"drop_path=1\.0 must lie in \[0, 1\)"),

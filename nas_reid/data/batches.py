@@ -119,12 +119,15 @@ class TrainBatches:
 
 
 class EvalBatches:
-    """Images in their order, normalised, not augmented; the last batch may be shorter. Can be iterated again.
+    """Images in their order, normalised, not augmented. Can be iterated again.
+
+    Sizes of batches differ by one at most: a supernet normalises with the statistics of the batch, which a last batch
+    of a single image does not have.
 
     Args:
         store: holds the images.
         indices: int64 [n], rows of ``store``.
-        batch_size: images per batch, >= 1.
+        batch_size: most images in a batch, >= 1.
         device: where batches are made.
 
     ``pids``, ``camids`` and ``modalities`` are those of the images, int64 [n].
@@ -142,10 +145,10 @@ class EvalBatches:
 
     def __iter__(self) -> Iterator[EvalBatch]:
         """The batches; a thread loads one ahead."""
-        starts = range(0, len(self.pids), self.batch_size)
-        return map_in_order(self._load, starts, workers=1, window=2)
+        count = len(self.pids)
+        parts = torch.arange(count).tensor_split(len(self)) if count else ()
+        return map_in_order(self._load, parts, workers=1, window=2)
 
-    def _load(self, start: int) -> EvalBatch:
-        positions = torch.arange(start, min(start + self.batch_size, len(self.pids)))
+    def _load(self, positions: Tensor) -> EvalBatch:
         images = normalise(self._source.gather(positions, positions))
         return EvalBatch(images, self.modalities[positions].to(self.device))

@@ -126,10 +126,12 @@ def test_evaluation_batches_keep_the_order(store):
     assert len(loader) == 4
     for _ in range(2):
         found = list(loader)
-        assert [len(batch.images) for batch in found] == [8, 8, 8, 4]
+        assert [len(batch.images) for batch in found] == [7, 7, 7, 7]
         assert torch.equal(torch.cat([batch.images for batch in found]), normalise(store.images[ROWS]))
         assert torch.equal(torch.cat([batch.modalities for batch in found]), store.modalities[ROWS])
     assert torch.equal(loader.pids, store.pids[ROWS]) and torch.equal(loader.camids, store.camids[ROWS])
+    for count, sizes in ((9, [5, 4]), (17, [6, 6, 5]), (8, [8]), (1, [1])):  # never a last batch of one
+        assert [len(batch.images) for batch in EvalBatches(store, ROWS[:count], batch_size=8, device="cpu")] == sizes
     assert list(EvalBatches(store, ROWS[:0], batch_size=8, device="cpu")) == []
 
 
