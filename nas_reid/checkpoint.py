@@ -42,8 +42,10 @@ def load_checkpoint(path: Path, *, device: torch.device | str = "cpu") -> dict[s
         raise CheckpointError(f"no checkpoint at {path.resolve()}; expected checkpoints/last.pt or "
                               "checkpoints/best.pt of a run folder") from None
     except Exception as error:  # what is no checkpoint can make the unpickler raise anything
-        reason = str(error).partition("\n")[0]
-        raise CheckpointError(f"{path} is not a checkpoint of nas_reid, or is damaged: {reason}") from error
+        reason = error.strerror if isinstance(error, OSError) else f"{type(error).__name__} while reading it"
+        raise CheckpointError(f"{path} is not a checkpoint of nas_reid, or is damaged: {reason}. Expected "
+                              "checkpoints/last.pt or checkpoints/best.pt of a run folder; a run whose own checkpoint "
+                              "is damaged starts anew with resume=never") from error
     if not isinstance(state, dict) or "format_version" not in state:
         raise CheckpointError(f"{path} is not a checkpoint of nas_reid: it has no format_version")
     if not isinstance(state["format_version"], int) or state["format_version"] > FORMAT_VERSION:

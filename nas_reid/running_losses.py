@@ -3,16 +3,19 @@
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nas_reid.errors import NonFiniteError
+
+_WAY_OUT = ("the last good checkpoint is kept. Lower the learning rate or clip the gradients, then repeat the command "
+            "with resume=never, or with another hydra.run.dir=")
 
 
 class RunningLosses:
     """Collects scalars per step; reads them (one wait) every ``every`` steps and refuses NaN and infinity.
 
     Args:
-        epoch: for messages.
+        epoch: for messages, counted from 1.
         every: steps between two reads.
     """
 
@@ -23,7 +26,7 @@ class RunningLosses:
         self._values: dict[str, list[float]] = {}
 
     def add(self, step: int, losses: Mapping[str, Tensor]) -> bool:
-        """Note the detached scalars of a step; True when they were read, so that a bar may show ``means``.
+        """Note the detached scalars of a step (from 0); True when they were read, so that a bar may show ``means``.
 
         Raises:
             NonFiniteError: names the quantity, the epoch and the step.
@@ -41,11 +44,21 @@ class RunningLosses:
         numbers = torch.stack([value.float() for _, _, value in self._pending]).tolist()
         for (step, name, _), number in zip(self._pending, numbers, strict=True):
             if number - number != 0.0:
-                raise NonFiniteError(f"{name} became {number} at epoch {self.epoch}, step {step}; the last good "
-                                     "checkpoint is kept. Lower the learning rate or clip the gradients, then repeat "
-                                     "the command with resume=never or from that checkpoint")
+                raise NonFiniteError(f"{name} became {number} at epoch {self.epoch}, step {step + 1}; {_WAY_OUT}")
             self._values.setdefault(name, []).append(number)
         self._pending.clear()
+
+    def finish(self, *modules: nn.Module) -> dict[str, float]:
+        """The means over the epoch, once its last losses and the parameters of ``modules`` are known to be finite.
+
+        Raises:
+            NonFiniteError: a loss, see ``add``; or a parameter, which the last step may have spoilt unseen.
+        """
+        self.read()
+        for name, parameter in (pair for module in modules for pair in module.named_parameters()):
+            if not parameter.isfinite().all():
+                raise NonFiniteError(f"{name} is not finite after epoch {self.epoch}; {_WAY_OUT}")
+        return self.means()
 
     def means(self) -> dict[str, float]:
         """Mean of each quantity over the steps read so far."""

@@ -64,6 +64,8 @@ def build_augment(steps: Mapping[str, Mapping[str, Any] | None]) -> Augment:
     for name, arguments in steps.items():
         if arguments is None:
             continue
+        if not isinstance(arguments, Mapping):
+            raise ConfigError(f"augment.{name}={arguments!r}: expected its arguments, such as {{p: 0.5}}, or null")
         try:
             built.append(AUGMENTATIONS[name](**arguments))
         except TypeError as error:

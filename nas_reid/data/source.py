@@ -11,7 +11,7 @@ import torch
 from nas_reid.data.augment import Augment
 from nas_reid.data.batches import EvalBatches, TrainBatches
 from nas_reid.data.cache import cache_root
-from nas_reid.data.readers import read_dataset
+from nas_reid.data.readers import find_reader, read_dataset
 from nas_reid.data.sample import Dataset, Sample
 from nas_reid.data.sampler import IdentitySampler
 from nas_reid.data.store import ImageStore, build_store
@@ -65,6 +65,7 @@ def open_source(*, name: str, reader: str, root: str | None, synthetic: Mapping[
     """
     folder = Path(cache).expanduser() if cache else cache_root()
     height, width = image_size
+    find_reader(reader)  # a wrong name must not wait for the drawing
     if synthetic is not None:
         root = str(generate(folder / "synthetic", synthetic_spec(synthetic), workers=workers))
     dataset = read_dataset(reader, root)

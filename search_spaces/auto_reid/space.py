@@ -53,10 +53,11 @@ class AutoReID:
         _check_name("execution", execution, EXECUTIONS)
         for key, value, smallest in (("channels", channels, 3), ("nodes", nodes, 1), ("parts", parts, 1)):
             _check_integer(key, value, smallest)
+        if not layers or not isinstance(layers, list | tuple):
+            raise ConfigError(f"space.layers={layers!r} is illegal; expected the number of cells of each block, for "
+                              "example [2, 2, 2, 2]")
         for value in layers:
             _check_integer("layers", value, 1)
-        if not layers:
-            raise ConfigError("space.layers is empty; give the number of cells of each block, for example [2, 2, 2, 2]")
         self.arguments = {"channels": channels, "layers": list(layers), "nodes": nodes, "primitives": primitives,
                           "parts": parts, "part_attention": part_attention, "stem": stem}
         self.channels, self.layers, self.nodes, self.stem = channels, tuple(layers), nodes, stem

@@ -1,6 +1,7 @@
 """One search and one retraining that many tests look at, and a cache that all tests share."""
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,3 +45,17 @@ def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     for module, name in ((nas_reid.search, "draw_search"), (nas_reid.retrain, "draw_retrieval"),
                          (nas_reid.retrain, "draw_genotype"), (nas_reid.job, "draw_training")):
         monkeypatch.setattr(module, name, lambda *_, **__: [])
+
+
+@pytest.fixture(scope="session")
+def drawn(searched: tuple[Path, Outcome]) -> Path:
+    """Where the drawn images are, in Market-1501's layout."""
+    return Path(re.search(r"gallery images in (\S+)", searched[1].out)[1])
+
+
+@pytest.fixture
+def no_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache that must stay empty: the mistake has to show before anything is drawn or decoded."""
+    cache = tmp_path / "empty_cache"
+    monkeypatch.setenv("NAS_REID_CACHE", str(cache))
+    return cache

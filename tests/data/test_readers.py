@@ -62,11 +62,20 @@ def test_counts_are_compared_unless_the_folder_is_synthetic(tmp_path, caplog):
 
 def test_official_counts_pass_without_a_warning(tmp_path):
     files = {}
-    for (images, identities), first, folder in zip(OFFICIAL.values(), (1001, 1, 0), MARKET1501.folders, strict=True):
-        files[folder] = [f"{first + i % identities:04d}_c1s1_{i:06d}_00.jpg" for i in range(images)]
+    for (images, identities), first, camera, folder in zip(OFFICIAL.values(), (1001, 1, 0), (1, 1, 2),
+                                                           MARKET1501.folders, strict=True):
+        files[folder] = [f"{first + i % identities:04d}_c{camera}s1_{i:06d}_00.jpg" for i in range(images)]
     dataset = read_dataset("market1501", write(tmp_path, files))
     assert dataset.warnings == ()
     assert (len(dataset.train), len(dataset.query), len(dataset.gallery)) == (12_936, 3_368, 15_913)
+
+
+def test_queries_without_a_match_are_counted_in_a_warning(tmp_path):
+    """pid 1 is in another camera, pid 2 in its own only, pid 3 in its own and another, pid 4 nowhere."""
+    files = {"train": ["9_c1_a.jpg"], "query": ["1_c1_a.jpg", "2_c1_a.jpg", "3_c1_a.jpg", "4_c1_a.jpg"],
+             "gallery": ["1_c2_b.jpg", "2_c1_b.jpg", "3_c1_b.jpg", "3_c2_b.jpg"]}
+    [warning] = read_dataset("folder", write(tmp_path, files)).warnings
+    assert warning.startswith("2 of 4 queries have no image of their person from another camera")
 
 
 def test_folder_reads_every_suffix_and_is_sorted(tmp_path):

@@ -18,6 +18,21 @@ _WITHDRAWN = frozenset({"duke", "dukemtmc", "dukemtmcreid"})
 log = logging.getLogger(__name__)
 
 
+def find_reader(name: str) -> Callable[[Path], Dataset]:
+    """The reader of this name.
+
+    Raises:
+        ConfigError: unknown or withdrawn name.
+    """
+    if name.lower().replace("-", "").replace("_", "") in _WITHDRAWN:
+        raise ConfigError(
+            f"{name!r} is not offered: DukeMTMC was withdrawn by its authors in 2019, because its collection broke "
+            "the terms of their ethics board. Use MSMT17 v2 (blurred faces) for real images, or data=synthetic")
+    if name not in READERS:
+        raise ConfigError(f"unknown reader {name!r}; choose one of {sorted(READERS)} (data.reader)")
+    return READERS[name]
+
+
 def read_dataset(name: str, root: str | Path) -> Dataset:
     """Read a data set and log what its reader noticed.
 
@@ -26,16 +41,10 @@ def read_dataset(name: str, root: str | Path) -> Dataset:
         root: the data set's folder; ``~`` is expanded.
 
     Raises:
-        ConfigError: unknown or withdrawn name.
+        ConfigError: see ``find_reader``.
         DataError: the folder is missing, empty or of another layout.
     """
-    if name.lower().replace("-", "").replace("_", "") in _WITHDRAWN:
-        raise ConfigError(
-            f"{name!r} is not offered: DukeMTMC was withdrawn by its authors in 2019, because its collection broke "
-            "the terms of their ethics board. Use MSMT17 v2 (blurred faces) for real images, or data=synthetic")
-    if name not in READERS:
-        raise ConfigError(f"unknown reader {name!r}; choose one of {sorted(READERS)} (data.reader)")
-    dataset = READERS[name](Path(root).expanduser())
+    dataset = find_reader(name)(Path(root).expanduser())
     for warning in dataset.warnings:
         log.warning("%s: %s", dataset.name, warning)
     return dataset

@@ -1,6 +1,7 @@
 """What the readers of three flat folders share: finding them, reading names, and saying what is wrong."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -42,7 +43,17 @@ def read_split_folders(root: Path, layout: SplitFolders) -> Dataset:
     if shared := {s.pid for s in parts["train"]} & {s.pid for s in (*parts["query"], *parts["gallery"])}:
         warnings.append(f"{len(shared):,} identities occur in {layout.train} and in {layout.query} or "
                         f"{layout.gallery}: results are not about unseen people")
+    if lonely := _without_match(parts["query"], parts["gallery"]):
+        warnings.append(f"{lonely:,} of {len(parts['query']):,} queries have no image of their person from another "
+                        f"camera in {layout.gallery}: an evaluation skips them")
     return Dataset(layout.reader, base, **parts, warnings=tuple(warnings))
+
+
+def _without_match(query: Sequence[Sample], gallery: Sequence[Sample]) -> int:
+    """How many queries no image of the gallery could answer."""
+    seen = {(sample.pid, sample.camid) for sample in gallery}
+    cameras = Counter(pid for pid, _ in seen)
+    return sum(cameras[sample.pid] <= ((sample.pid, sample.camid) in seen) for sample in query)
 
 
 def _images(folder: Path, layout: SplitFolders) -> tuple[list[tuple[str, int, int]], list[str]]:
