@@ -58,22 +58,34 @@ class Fit:
                 for name in names if name.startswith(prefix)]
 
 
+def read_state(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file by name, without the prefix that ``nn.DataParallel`` adds.
+
+    Args:
+        path: a bare state dict, or one wrapped as torchreid, a retrain or a search of ours do; or safetensors.
+
+    Raises:
+        CheckpointError: no such file, not a file of weights, or one whose reading would execute code.
+    """
+    return {name.removeprefix(_PARALLEL): tensor for name, tensor in _unwrap(_read(path), path).items()}
+
+
 def read_weights(path: Path, space: SearchSpace, genotype: Genotype, *, trunk: nn.Module) -> dict[str, Tensor]:
-    """The entries of a file under the names of a ``ReIDNetwork`` of the genotype.
+    """The entries of a file of ``read_state``, under the names of a ``ReIDNetwork`` of the genotype.
 
     They are checked against the trunk here, so that a wrong file is found before anything long begins.
 
     Args:
-        path: a bare state dict, or one wrapped as torchreid, a retrain or a search of ours do; or safetensors.
+        path: the file.
         space: offers ``convert_weights(state, genotype) -> state`` if it reads other names than its own.
         genotype: of the network that the weights are for.
         trunk: that network without its head.
 
     Raises:
-        CheckpointError: no such file, not a file of weights, one whose reading would execute code, or one that does
-            not match the trunk; the message names the first entries that differ.
+        CheckpointError: as ``read_state``; or the entries do not match the trunk: the message names the first that do
+            not.
     """
-    state = {name.removeprefix(_PARALLEL): tensor for name, tensor in _unwrap(_read(path), path).items()}
+    state = read_state(path)
     convert = getattr(space, "convert_weights", None)
     state = state if convert is None else convert(state, genotype)
     _require_trunk(trunk, state, origin=str(path))

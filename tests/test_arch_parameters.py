@@ -40,6 +40,12 @@ def test_initial_spread_is_the_asked_one() -> None:
     assert alpha.mean().abs().item() < 0.02
 
 
+def test_initial_mean_is_the_asked_one() -> None:
+    assert (build(decision("cell"), init_mean=1.0, init_scale=0.0).alphas()["cell"] == 1).all()
+    shifted, plain = (build(decision("cell"), init_mean=mean).alphas()["cell"] for mean in (1.0, 0.0))
+    torch.testing.assert_close(shifted, plain + 1)
+
+
 def test_seed_decides_the_values() -> None:
     same, other = build(decision("cell"), seed=3), build(decision("cell"), seed=4)
     assert torch.equal(build(decision("cell"), seed=3).alphas()["cell"], same.alphas()["cell"])

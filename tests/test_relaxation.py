@@ -6,7 +6,7 @@ from nas_reid.errors import ConfigError
 from nas_reid.relaxation import RELAXATIONS, detached, get_relaxation, gumbel_noise
 from nas_reid.search_space import Mix
 
-RANDOM = ["gumbel", "gumbel_hard", "gumbel_sampled", "dirichlet"]
+RANDOM = ["gumbel", "gumbel_log_relu", "gumbel_hard", "gumbel_sampled", "dirichlet"]
 HARD = ["gumbel_hard", "gumbel_sampled"]
 
 
@@ -40,7 +40,9 @@ def test_every_row_is_a_mixture_that_carries_gradient(name: str) -> None:
         if name != "sigmoid":
             torch.testing.assert_close(mix.weights.sum(-1), torch.ones(5))
         (gradient,) = torch.autograd.grad((coefficients * mix.weights).sum(), values[decision])
-        assert gradient.isfinite().all() and (gradient != 0).any(-1).all()
+        # Under the published log-ReLU, a row with less than two positive alphas is dead: its weights are constant.
+        alive = ((values[decision] > 0).sum(-1) >= 2) | (name != "gumbel_log_relu")
+        assert gradient.isfinite().all() and (gradient != 0).any(-1)[alive].all() and alive.any()
 
 
 @pytest.mark.parametrize("name", sorted(RELAXATIONS))
@@ -67,6 +69,33 @@ def test_gumbel_formula_with_its_own_noise() -> None:
     mix = relax("gumbel", {"normal": value}, torch.tensor(0.7, dtype=torch.float64))["normal"]
     torch.testing.assert_close(mix.weights, expected / expected.sum(-1, keepdim=True))
     assert mix.index is None
+
+
+@pytest.mark.parametrize(("weights", "temperature", "expected"), [
+    ([1.0, 1.0, 1.0, 1.0], 10.0, [0.216435, 0.237326, 0.251606, 0.294633]),
+    ([1.0, 1.0, 1.0, 1.0], 1.0, [0.033473, 0.084116, 0.150882, 0.731530]),
+    ([2.0, 1.0, 0.5, -1.0], 10.0, [0.321001, 0.328414, 0.324859, 0.025725]),
+    ([2.0, 1.0, 0.5, -1.0], 1.0, [0.295564, 0.371367, 0.333069, 0.0]),
+])
+def test_log_relu_mixes_as_the_published_osnet_ain(monkeypatch, weights, temperature, expected) -> None:
+    noise = -torch.tensor([0.1, 0.4, 0.6, 0.9], dtype=torch.float64).log().neg().log()
+    monkeypatch.setattr("nas_reid.relaxation.gumbel_noise", lambda like, generator: noise.to(like))
+    value = torch.tensor([weights], dtype=torch.float64, requires_grad=True)
+    mix = relax("gumbel_log_relu", {"block": value}, temperature)["block"].weights
+    torch.testing.assert_close(mix, torch.tensor([expected], dtype=torch.float64), atol=6e-7, rtol=0)
+    (gradient,) = torch.autograd.grad(mix[0, 0], value)
+    assert ((gradient == 0) == (value < 0)).all()
+
+
+def test_log_relu_shares_are_how_often_each_choice_wins_and_keep_the_order_of_dead_ones() -> None:
+    value = torch.tensor([[2.0, 1.0, 0.5, -1.0]], dtype=torch.float64)
+    shares = RELAXATIONS["gumbel_log_relu"].probabilities({"block": value})["block"]
+    torch.testing.assert_close(shares, value.relu() / 3.5)
+    draws = relax("gumbel_log_relu", {"block": value.expand(40_000, 4)})["block"].weights.argmax(-1)
+    torch.testing.assert_close(torch.bincount(draws, minlength=4) / 40_000, shares[0].float(), atol=0.01, rtol=0)
+    rows = torch.randn(200, 4, generator=generator()) - 1
+    shares = RELAXATIONS["gumbel_log_relu"].probabilities({"block": rows})["block"]
+    assert torch.equal(shares.argsort(-1), rows.argsort(-1)) and (rows < 0).all(-1).any()
 
 
 def test_two_way_gumbel_is_the_binary_concrete_gate() -> None:
