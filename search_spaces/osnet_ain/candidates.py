@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nas_reid.search_space import Mix
 from search_spaces.osnet_ain.block import PLACEMENTS, BlockSettings, OSBlock
 
 
@@ -23,9 +22,15 @@ class SeparateCandidates(nn.ModuleDict):
         super().__init__({name: OSBlock(in_channels, out_channels, placement=placement, settings=settings)
                           for name, placement in PLACEMENTS.items()})
 
-    def forward(self, x: Tensor, mix: Mix) -> Tensor:
-        """sum_k weights_k * block_k(x) (Eq. 5); with ``sampled_only`` the sampled block runs alone."""
-        return _mixture(mix, [lambda block=block: block(x) for block in self.values()])
+    def forward(self, x: Tensor, weights: Tensor, chosen: int | None) -> Tensor:
+        """sum_k weights_k * block_k(x) (Eq. 5), [B, out_channels, H, W].
+
+        Args:
+            x: [B, in_channels, H, W].
+            weights: [4], one weight per placement.
+            chosen: run only this block; its straight-through weight keeps the gradient. None: run all.
+        """
+        return _mixture(weights, chosen, [lambda block=block: block(x) for block in self.values()])
 
 
 class SharedCandidates(nn.Module):
@@ -43,21 +48,20 @@ class SharedCandidates(nn.Module):
         super().__init__()
         self.shared = OSBlock(in_channels, out_channels, placement=PLACEMENTS["os"], settings=settings)
 
-    def forward(self, x: Tensor, mix: Mix) -> Tensor:
-        """sum_k weights_k * y_k, where y_k is placement k's output."""
+    def forward(self, x: Tensor, weights: Tensor, chosen: int | None) -> Tensor:
+        """sum_k weights_k * y_k, where y_k is placement k's output; arguments as for ``SeparateCandidates``."""
         identity, raw = self.shared.downsample(x), self.shared.conv3.conv(self.shared.fused(x))
 
         def output(inside: bool, outside: bool) -> Tensor:
             y = (F.instance_norm(raw) if inside else self.shared.conv3.bn(raw)) + identity
             return torch.relu(F.instance_norm(y) if outside else y)
 
-        return _mixture(mix, [lambda placement=placement: output(*placement) for placement in PLACEMENTS.values()])
+        return _mixture(weights, chosen, [lambda placement=placement: output(*placement)
+                                          for placement in PLACEMENTS.values()])
 
 
-def _mixture(mix: Mix, outputs: list[Callable[[], Tensor]]) -> Tensor:
-    weights = mix.weights[0]
-    if mix.sampled_only:
-        chosen = int(mix.index)
+def _mixture(weights: Tensor, chosen: int | None, outputs: list[Callable[[], Tensor]]) -> Tensor:
+    if chosen is not None:
         return weights[chosen] * outputs[chosen]()
     return reduce(torch.add, (weight * output() for weight, output in zip(weights.unbind(), outputs, strict=True)))
 

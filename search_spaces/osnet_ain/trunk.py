@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+import torch
 from torch import Tensor, nn
 
 from nas_reid.errors import ConfigError
@@ -59,7 +60,8 @@ class Trunk(nn.Module):
 
         Args:
             images: [B, 3, H, W].
-            mixes: block name -> weights [1, 4], for a supernet; None for a fixed network.
+            mixes: block name -> weights [1, 4], for a supernet; None for a fixed network. With ``sampled_only`` the
+                sampled candidates run alone.
             modality: ignored.
 
         Returns:
@@ -72,16 +74,26 @@ class Trunk(nn.Module):
         if height * width < 2:
             raise ConfigError(f"images of {tuple(images.shape[2:])} pixels are too small for a network of stride 16; "
                               "use at least data.image_size=[32,16]")
+        arguments = dict.fromkeys(BLOCKS, ()) if mixes is None else _candidate_arguments(mixes)
         x = self.maxpool(self.conv1(images))
-        x = self._stage("conv2", x, mixes)
-        x = self._stage("conv3", self.pool2(x), mixes)
-        x = self._stage("conv4", self.pool3(x), mixes)
+        x = self._stage("conv2", x, arguments)
+        x = self._stage("conv3", self.pool2(x), arguments)
+        x = self._stage("conv4", self.pool3(x), arguments)
         return self.conv5(x)
 
-    def _stage(self, stage: str, x: Tensor, mixes: Mapping[str, Mix] | None) -> Tensor:
+    def _stage(self, stage: str, x: Tensor, arguments: Mapping[str, tuple]) -> Tensor:
         for index, block in enumerate(getattr(self, stage)):
-            x = block(x) if mixes is None else block(x, mixes[f"{stage}_{index}"])
+            x = block(x, *arguments[f"{stage}_{index}"])
         return x
+
+
+def _candidate_arguments(mixes: Mapping[str, Mix]) -> dict[str, tuple[Tensor, int | None]]:
+    """Block name -> its weights [4] and the choice to run alone, if any."""
+    chosen = [None] * len(BLOCKS)
+    if all(mixes[block].sampled_only for block in BLOCKS):
+        # One copy to the host per forward: asking block by block would stop a GPU six times.
+        chosen = torch.cat([mixes[block].index for block in BLOCKS]).tolist()
+    return {block: (mixes[block].weights[0], index) for block, index in zip(BLOCKS, chosen, strict=True)}
 
 
 def initialise(trunk: nn.Module) -> None:
