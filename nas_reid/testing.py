@@ -10,6 +10,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from nas_reid.arch_parameters import ArchParameters
+from nas_reid.errors import ConfigError
 from nas_reid.genotype import Genotype
 from nas_reid.search_space import Decision, Mix, SearchSpace
 
@@ -32,15 +34,24 @@ def check_search_space(space: SearchSpace, *, image_size: tuple[int, int] = (64,
     Raises:
         ConformanceError: names the rule that is broken.
     """
-    decisions = {decision.name: decision for decision in space.decisions()}
-    _require(bool(decisions), "decisions() is empty")
+    name, version = (getattr(type(space), attribute, None) for attribute in ("name", "version"))
+    _require(isinstance(name, str) and isinstance(version, int), "name and version must be attributes of the class, "
+             "a string and an integer")
+    declared = space.decisions()
+    try:
+        ArchParameters(declared, init_scale=0.0, generator=torch.Generator())
+    except ConfigError as error:
+        raise ConformanceError(f"decisions(): {error}") from error
+    decisions = {decision.name: decision for decision in declared}
     with torch.device("meta"):
         supernet = space.supernet()
     _require(isinstance(getattr(supernet, "out_channels", None), int), "supernet() has no integer out_channels")
     _check_gradients(space, decisions, image_size, batch)
+    _check_sampling(space, decisions, image_size, batch)
     uniform = {name: torch.full((d.rows, len(d.choices)), 1 / len(d.choices)) for name, d in decisions.items()}
     genotype = space.derive(uniform)
     _check_genotype(space, genotype)
+    _check_arguments(space, genotype)
     _check_fixed_point(space, decisions)
     _check_network(space, genotype, image_size, batch)
     if one_hot_equals_network:
@@ -78,12 +89,40 @@ def _check_gradients(space: SearchSpace, decisions: Mapping[str, Decision], size
         _require(not dead, f"rows {dead} of decision {name!r} receive no gradient")
 
 
+def _check_sampling(space: SearchSpace, decisions: Mapping[str, Decision], size: tuple[int, int], batch: int) -> None:
+    """Whether a supernet runs all choices or the sampled ones alone, one-hot weights mean the same."""
+    supernet = space.supernet().eval()
+    images = torch.randn(batch, 3, *size, generator=torch.Generator().manual_seed(3))
+    probs = random_one_hot(decisions, seed=3)
+    with torch.no_grad():
+        every, sampled = (supernet(images, {name: Mix(row, row.argmax(1), only) for name, row in probs.items()})
+                          for only in (False, True))
+    _require(torch.allclose(every, sampled, rtol=1e-3, atol=1e-5),
+             "the supernet computes something else with sampled_only than with the same one-hot weights")
+
+
 def _check_genotype(space: SearchSpace, genotype: Genotype) -> None:
     _require(genotype.space == space.name and genotype.space_version == space.version,
              f"derive() names space {genotype.space!r} version {genotype.space_version}; "
              f"the space is {space.name!r} version {space.version}")
-    again = Genotype.from_json(genotype.to_json())
+    try:
+        again = Genotype.from_json(genotype.to_json())
+    except TypeError as error:
+        raise ConformanceError(f"the genotype cannot be written as JSON: {error}") from error
     _require(again == genotype, "the genotype changes when written to JSON and read back: use only JSON types")
+
+
+def _check_arguments(space: SearchSpace, genotype: Genotype) -> None:
+    """A genotype carries what builds its network again, wherever its file is read."""
+    try:
+        again = type(space)(**genotype.arguments)
+    except TypeError as error:
+        raise ConformanceError(f"the genotype's arguments do not construct the space: {error}") from error
+    with torch.device("meta"):
+        ours, theirs = (build.network(genotype).state_dict() for build in (space, again))
+    _require({name: tensor.shape for name, tensor in ours.items()}
+             == {name: tensor.shape for name, tensor in theirs.items()},
+             "the space constructed from the genotype's arguments builds another network: they must hold all of them")
 
 
 def _check_fixed_point(space: SearchSpace, decisions: Mapping[str, Decision]) -> None:
@@ -109,7 +148,10 @@ def _check_network(space: SearchSpace, genotype: Genotype, size: tuple[int, int]
 
 def _check_one_hot(space: SearchSpace, decisions: Mapping[str, Decision], size: tuple[int, int], batch: int) -> None:
     probs = random_one_hot(decisions)
-    supernet, network = space.supernet().eval(), space.network(space.derive(probs)).eval()
+    genotype = space.derive(probs)
+    if hasattr(space, "one_hot"):  # what is random need not be what it derives to, for example with ``none``
+        probs = {name: weight.float() for name, weight in space.one_hot(genotype).items()}
+    supernet, network = space.supernet().eval(), space.network(genotype).eval()
     missing, _ = network.load_state_dict(supernet.state_dict(), strict=False)
     _require(not missing, f"the fixed network has parameters that the supernet lacks: {missing}")
     images = torch.randn(batch, 3, *size, generator=torch.Generator().manual_seed(2))
