@@ -24,7 +24,7 @@ from nas_reid.relaxation import get_relaxation
 CONF = Path(__file__).resolve().parent.parent / "conf"
 GENOTYPE = ["genotype=auto_reid/baseline"]
 MANDATORY = {"search": [], "retrain": GENOTYPE, "evaluate": ["checkpoint=best.pt"], "describe": GENOTYPE}
-ROOT = {"market1501": ["data.root=somewhere"], "folder": ["data.root=somewhere"], "synthetic": []}
+DRAWN = ("synthetic", "synthetic_domains")
 
 
 def options(group: str) -> list[str]:
@@ -81,9 +81,9 @@ def test_defaults_are_complete(name: str, monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize("name", ["search", "retrain", "evaluate"])
 @pytest.mark.parametrize("data", options("data"))
 def test_data(name: str, data: str) -> None:
-    result = settings(name, f"data={data}", *ROOT[data]).data
+    result = settings(name, f"data={data}", *([] if data in DRAWN else ["data.root=somewhere"])).data
     assert result.name == data and len(result.image_size) == 2
-    assert (result.synthetic is None) == (data != "synthetic")
+    assert (result.synthetic is None) == (data not in DRAWN)
 
 
 @pytest.mark.parametrize("name", ["search", "retrain"])

@@ -5,6 +5,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from nas_reid.data.synthetic.domain import LOOKS
 from nas_reid.data.synthetic.spec import SyntheticSpec
 from nas_reid.data.synthetic.stream import stream
 
@@ -53,17 +54,18 @@ class Camera:
 @lru_cache(maxsize=64)
 def camera(spec: SyntheticSpec, index: int) -> Camera:
     """Camera ``index`` (0-based) of the data set of ``spec``."""
-    views = stream(spec.seed, "views", index).dirichlet((1.2, 1.2, 1.2))
-    return Camera(style=_style(spec, stream(spec.seed, "style", index)), views=tuple(float(v) for v in views),
+    views = stream(spec.stream_seed, "views", index).dirichlet((1.2, 1.2, 1.2))
+    return Camera(style=_style(spec, stream(spec.stream_seed, "style", index)), views=tuple(float(v) for v in views),
                   overlay=_overlay(spec, index), scene=1000 + index)
 
 
 def _style(spec: SyntheticSpec, rng: np.random.Generator) -> Style:
     """Every amplitude is scaled by k; all draws are made whatever the amplitudes, so that factors stay apart."""
-    k = spec.style
-    gains = np.exp(k * spec.cast * rng.uniform(-1, 1, 3))
-    saturation = 1 + k * rng.uniform(-spec.saturation, 0.27 * spec.saturation)
-    gamma = np.exp(k * spec.gamma * rng.uniform(-1, 1))
+    k, look = spec.style, LOOKS[spec.domain]
+    gains = np.exp(k * spec.cast * (look.cast + look.spread * rng.uniform(-1, 1, 3)))
+    change = look.spread * rng.uniform(-spec.saturation, 0.27 * spec.saturation)
+    saturation = 1 + k * (look.saturation * spec.saturation + change)
+    gamma = np.exp(k * spec.gamma * (look.gamma + look.spread * rng.uniform(-1, 1)))
     black, white = 0.8 * k * spec.levels * rng.random(), 1 - k * spec.levels * rng.random()
     blur, noise = k * spec.blur * rng.random(), k * spec.noise * rng.uniform(0.16, 1.0)
     resolution = 1 - k * spec.resolution * rng.random()
@@ -73,7 +75,7 @@ def _style(spec: SyntheticSpec, rng: np.random.Generator) -> Style:
 
 def _overlay(spec: SyntheticSpec, index: int) -> str:
     """The first cameras of a random order have an overlay, so that the fraction is exact."""
-    rank = int(np.flatnonzero(stream(spec.seed, "overlay").permutation(spec.cameras) == index)[0])
+    rank = int(np.flatnonzero(stream(spec.stream_seed, "overlay").permutation(spec.cameras) == index)[0])
     if rank >= round(spec.overlay * spec.cameras):
         return "none"
     return ("bar", "stamp")[rank % 2]

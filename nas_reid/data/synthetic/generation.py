@@ -1,6 +1,5 @@
 """Writing a synthetic data set as a folder in Market-1501 layout, once."""
 
-import dataclasses
 import io
 import json
 import logging
@@ -113,7 +112,7 @@ def _write(folder: Path, spec: SyntheticSpec, workers: int) -> None:
     (folder / "README.txt").write_text(CARD.format(
         train=spec.train_ids, test=spec.test_ids, distractors=spec.distractor_ids, cameras=spec.cameras,
         images=len(entries), tones=spec.skin_tones, lookalikes=spec.lookalikes, kinds=kinds))
-    card = {"images": len(entries), "spec": dataclasses.asdict(spec)}
+    card = {"images": len(entries), "spec": spec.to_plain()}
     (folder / SYNTHETIC_CARD).write_text(json.dumps(card, indent=2))
 
 

@@ -49,14 +49,14 @@ def plan(spec: SyntheticSpec) -> list[Entry]:
 
 def cameras_of(spec: SyntheticSpec, person: int) -> list[int]:
     """The 0-based cameras that see ``person``: between ``min_cameras`` and all."""
-    rng = stream(spec.seed, "cameras", person)
+    rng = stream(spec.stream_seed, "cameras", person)
     count = rng.integers(spec.min_cameras, spec.cameras + 1)
     return sorted(int(c) for c in rng.permutation(spec.cameras)[:count])
 
 
 def _junk(spec: SyntheticSpec, number: int) -> Entry:
     """Half of the junk shows background alone, half a test person cut in two."""
-    rng = stream(spec.seed, "junk", number)
+    rng = stream(spec.stream_seed, "junk", number)
     camera = int(rng.integers(spec.cameras))
     person = 0 if number % 2 else int(rng.integers(spec.train_ids + 1, spec.train_ids + spec.test_ids + 1))
     return Entry(GALLERY, _name(-1, camera, 0, number), -1, person, camera, number, junk=True)

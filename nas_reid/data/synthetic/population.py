@@ -46,18 +46,18 @@ def _split(spec: SyntheticSpec, index: int, count: int) -> tuple[Identity, ...]:
     """``count`` identities of one split: pairs of look-alikes first, then loners, in shuffled order."""
     pairs = round(spec.lookalikes * count / 2) if spec.lookalike_kinds else 0
     heads = count - pairs
-    tones = stream(spec.seed, "skin", index).permutation(np.arange(heads) % spec.skin_tones)
+    tones = stream(spec.stream_seed, "skin", index).permutation(np.arange(heads) % spec.skin_tones)
     people: list[Identity] = []
     for head in range(heads):
-        rng = stream(spec.seed, "identity", index, head)
+        rng = stream(spec.stream_seed, "identity", index, head)
         identity = sample_identity(rng, spec, skin_tone=int(tones[head]))
         if head < pairs:
             kind = spec.lookalike_kinds[head % len(spec.lookalike_kinds)]
-            identity, twin = TWINS[kind](identity, stream(spec.seed, "twin", index, head), spec)
+            identity, twin = TWINS[kind](identity, stream(spec.stream_seed, "twin", index, head), spec)
             people += [replace(person, group=head, kind=kind) for person in (identity, twin)]
         else:
             people.append(identity)
-    order = stream(spec.seed, "order", index).permutation(count)
+    order = stream(spec.stream_seed, "order", index).permutation(count)
     return tuple(people[i] for i in order)
 
 

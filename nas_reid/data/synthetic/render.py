@@ -48,13 +48,13 @@ def draw(spec: SyntheticSpec, shot: Shot, person: Identity | None) -> Picture:
     if person is not None:
         canvas.ground_shadow(0.06 * (1 if shot.light < 0 else -1), 0.985, 0.2)
         canvas.paint(body_layers(person, shot.pose), person.materials)
-        _crease(canvas, stream(spec.seed, "crease", *keys))
+        _crease(canvas, stream(spec.stream_seed, "crease", *keys))
     visible = int(np.count_nonzero(canvas.part))
     if shot.occluder != "none":
-        _occlude(canvas, shot, spec, stream(spec.seed, "occlude", *keys))
+        _occlude(canvas, shot, spec, stream(spec.stream_seed, "occlude", *keys))
     remaining = int(np.count_nonzero((canvas.part > 0) & (canvas.part != Part.OCCLUDER)))
     image = expose(canvas.colour * np.float32(shot.exposure), camera(spec, shot.camera),
-                   stream(spec.seed, "noise", *keys))
+                   stream(spec.stream_seed, "noise", *keys))
     return Picture(image, canvas.part, 1.0 - remaining / visible if visible else 0.0)
 
 
@@ -69,7 +69,7 @@ def _canvas(spec: SyntheticSpec, shot: Shot) -> Canvas:
 def _window(spec: SyntheticSpec, shot: Shot) -> np.ndarray:
     """The part of the scene behind the person, float32 [H, W, 3] in 0..1."""
     height, width = spec.image_size
-    wide = scene(spec.seed, shot.scene, height)
+    wide = scene(spec.stream_seed, shot.scene, height)
     column, row, zoom, mirrored = shot.window
     h, w = height * zoom, width * zoom
     # The ground must reach up to somewhere between the knees and the chest.

@@ -55,7 +55,7 @@ def describe_shot(spec: SyntheticSpec, person: int, camera_index: int, index: in
     keys = (person, camera_index, index, int(junk))
 
     def draw(name: str) -> np.random.Generator:
-        return stream(spec.seed, name, *keys)
+        return stream(spec.stream_seed, name, *keys)
 
     view, pose = _view(spec, camera_index, draw("view"))
     scale, dx, dy = _frame(spec, person, draw("frame"))

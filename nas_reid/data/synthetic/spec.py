@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from types import UnionType
 from typing import Any, get_args, get_origin
 
+from nas_reid.data.synthetic.domain import DOMAINS
 from nas_reid.errors import ConfigError
+from nas_reid.seed import derive_seed
 
 GENERATOR_VERSION = 2
 """Raised with every change that moves a pixel, so that a cached folder of an older generator is not reused."""
@@ -45,6 +47,8 @@ class SyntheticSpec:
         size: a name in ``SIZES``.
         factors: a name in ``LEVELS``.
         seed: seed of every random choice.
+        domain: a name in ``DOMAINS``, or empty for none. Each has its own people, scenes and cameras; the cameras of
+            two domains look alike in nothing but what k = 0 leaves of their looks.
         image_size: height and width in pixels.
         train_ids, test_ids, distractor_ids: number of persons; distractors appear as pid 0 in the gallery.
         cameras, min_cameras: number of cameras (at most 9), and the fewest that see one person.
@@ -81,6 +85,7 @@ class SyntheticSpec:
     size: str = "small"
     factors: str = "default"
     seed: int = 0
+    domain: str = ""
     image_size: tuple[int, int] = (128, 64)
     train_ids: int | None = None
     test_ids: int | None = None
@@ -123,6 +128,8 @@ class SyntheticSpec:
     def __post_init__(self) -> None:
         _check_choice("size", self.size, SIZES)
         _check_choice("factors", self.factors, LEVELS)
+        if self.domain:
+            _check_choice("domain", self.domain, DOMAINS)
         presets = {**SIZES[self.size], **LEVELS[self.factors]}
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
@@ -138,8 +145,20 @@ class SyntheticSpec:
     @property
     def key(self) -> str:
         """Folder name: the size and a hash over every field and the generator's version."""
-        text = json.dumps([GENERATOR_VERSION, dataclasses.asdict(self)], sort_keys=True)
+        text = json.dumps([GENERATOR_VERSION, self.to_plain()], sort_keys=True)
         return f"synthetic-{self.size}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+    @property
+    def stream_seed(self) -> int:
+        """Seed of the streams: ``seed``, or for a domain one that is derived from both."""
+        return derive_seed(self.seed, "domain", self.domain) if self.domain else self.seed
+
+    def to_plain(self) -> dict[str, Any]:
+        """Every field by name; the domain only where there is one, so that data sets without keep their keys."""
+        plain = dataclasses.asdict(self)
+        if not self.domain:
+            del plain["domain"]
+        return plain
 
     def _check_counts(self) -> None:
         if not 1 <= self.min_cameras <= self.cameras <= 9:
