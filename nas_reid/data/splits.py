@@ -3,6 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from itertools import combinations
 
 import numpy as np
 
@@ -43,12 +44,51 @@ def hold_out_identities(
                         f"{len(eligible)} were seen by two cameras, and one must be left to train on")
     rng = np.random.default_rng(derive_seed(seed, "hold out identities"))
     held_out = {eligible[i] for i in rng.permutation(len(eligible))[:count]}
-    query, gallery = [], []
-    for pid in sorted(held_out):
-        chosen = _queries(by_pid[pid], rng)
-        query += chosen
-        gallery += [sample for sample in by_pid[pid] if sample not in chosen]
-    return sorted(s for s in samples if s.pid not in held_out), sorted(query), sorted(gallery)
+    query = sorted(image for pid in sorted(held_out) for image in _queries(by_pid[pid], rng))
+    gallery = sorted({s for s in samples if s.pid in held_out} - set(query))
+    return sorted(s for s in samples if s.pid not in held_out), query, gallery
+
+
+def hold_out_cameras(
+    samples: Sequence[Sample], *, fraction: float, seed: int
+) -> tuple[list[Sample], list[Sample], list[Sample]]:
+    """Hold whole cameras out of the training images: validation then measures the transfer to unseen cameras.
+
+    The people in front of them may be those that are trained on, seen by the other cameras. Everyone whom two of the
+    held-out cameras saw is looked for as in ``hold_out_identities``; the others are in the gallery all the same.
+
+    Args:
+        samples: the training images.
+        fraction: share of all cameras to hold out, in (0, 1); rounded to the nearest number, at least two, of which two
+            saw the same person, and at most all but one.
+        seed: of the draw.
+
+    Returns:
+        The other cameras' images, the queries and the gallery, each sorted by path.
+
+    Raises:
+        ConfigError: ``fraction`` outside (0, 1).
+        DataError: no cameras can be held out.
+    """
+    _check_fraction("validation_fraction", fraction)
+    rng = np.random.default_rng(derive_seed(seed, "hold out cameras"))
+    cameras = sorted({sample.camid for sample in samples})
+    seen_by = [{image.camid for image in images} for images in _grouped(samples, lambda sample: sample.pid).values()]
+    pairs = sorted({pair for seen in seen_by for pair in combinations(sorted(seen), 2)})
+    if not pairs or len(cameras) < 3:
+        raise DataError(f"no cameras can be held out for validation: of the {len(cameras)} training cameras two must "
+                        "have seen the same person, and one be left to train on; use validation_by=identity")
+    first = pairs[rng.integers(len(pairs))]
+    others = rng.permutation([camera for camera in cameras if camera not in first]).tolist()
+    count = min(math.floor(fraction * len(cameras) + 0.5), len(cameras) - 1)
+    chosen = {*first, *others[:max(0, count - 2)]}
+    held_out = {sample for sample in samples if sample.camid in chosen}
+    query = [image for images in _grouped(held_out, lambda sample: sample.pid).values()
+             if len({image.camid for image in images}) > 1 for image in _queries(images, rng)]
+    return sorted(set(samples) - held_out), sorted(query), sorted(held_out - set(query))
+
+
+HOLD_OUTS = {"identity": hold_out_identities, "camera": hold_out_cameras}
 
 
 def split_search(

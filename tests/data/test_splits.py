@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nas_reid.data.sample import Sample
-from nas_reid.data.splits import hold_out_identities, split_search
+from nas_reid.data.splits import hold_out_cameras, hold_out_identities, split_search
 from nas_reid.errors import ConfigError, DataError
 
 few = settings(max_examples=60, deadline=None, derandomize=True)
@@ -70,6 +70,30 @@ def test_one_image_in_each_camera():
 
 @few
 @given(sample_lists(), FRACTIONS, st.integers(0, 9))
+def test_held_out_cameras_are_unseen_and_can_be_evaluated(samples, fraction, seed):
+    if len({sample.camid for sample in samples}) < 3 or not spanning(samples):
+        return
+    rest, query, gallery = hold_out_cameras(samples, fraction=fraction, seed=seed)
+    assert sorted([*rest, *query, *gallery]) == sorted(samples) and rest
+    assert not {s.camid for s in rest} & {s.camid for s in (*query, *gallery)}
+    assert query and all(any(g.pid == q.pid and g.camid != q.camid for g in gallery) for q in query)
+    assert identities(query) == spanning([*query, *gallery])
+
+
+def test_as_many_cameras_are_held_out_as_asked_for_and_two_of_them_share_somebody():
+    def held_out(samples, fraction, seed=0):
+        return {sample.camid for part in hold_out_cameras(samples, fraction=fraction, seed=seed)[1:] for sample in part}
+
+    ten = [Sample(f"{pid}_{cam}.jpg", pid, cam) for pid in range(1, 5) for cam in range(10)]
+    assert [len(held_out(ten, fraction)) for fraction in (0.01, 0.2, 0.5, 0.99)] == [2, 2, 5, 9]
+    two_sets = [Sample(f"{pid}_{cam}.jpg", pid, cam) for pid, cams in ((1, (0, 1)), (2, (2, 3))) for cam in cams]
+    assert {tuple(held_out(two_sets, 0.2, seed)) for seed in range(20)} == {(0, 1), (2, 3)}
+    with pytest.raises(DataError, match=r"of the 2 training cameras.*validation_by=identity"):
+        hold_out_cameras(many(), fraction=0.2, seed=0)
+
+
+@few
+@given(sample_lists(), FRACTIONS, st.integers(0, 9))
 def test_split_by_image_gives_both_parts_their_share(samples, fraction, seed):
     counts = Counter(sample.pid for sample in samples)
     if max(counts.values(), default=0) < 2:
@@ -105,6 +129,7 @@ def test_halves_are_halves():
 
 @pytest.mark.parametrize("split", [
     lambda samples, seed: hold_out_identities(samples, fraction=0.3, seed=seed),
+    lambda samples, seed: hold_out_cameras([*samples, Sample("z", 1, 7), Sample("zz", 1, 8)], fraction=0.3, seed=seed),
     lambda samples, seed: split_search(samples, by="image", fraction=0.5, seed=seed),
     lambda samples, seed: split_search(samples, by="identity", fraction=0.5, seed=seed),
 ])
