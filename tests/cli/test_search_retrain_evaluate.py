@@ -112,6 +112,7 @@ def test_distance_and_flip_change_the_numbers_and_are_stated(retrained: Ran, tmp
     ("baseline", 11_841_199, 2.029), ("baseline_reid", 10_972_847, 1.704), ("retrieval", 11_409_519, 1.840)])
 def test_describe_counts_the_published_genotypes(name: str, params: int, gmacs: float, tmp_path: Path,
                                                  monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nas_reid.describe, "draw_genotype", lambda *_: None)
     arguments = (f"genotype=auto_reid/{name}", "num_classes=751", "image_size=[384,128]", f"hydra.run.dir={tmp_path}")
     outcome = invoke("describe", *arguments)
     *table, last = outcome.out.splitlines()
@@ -123,16 +124,14 @@ def test_describe_counts_the_published_genotypes(name: str, params: int, gmacs: 
     assert [row[0] for row in rows][:2] == ["trunk.stem", "trunk.cells.0"] and rows[-1][0] == "head.classifier"
     assert sum(int(row[2].replace(",", "")) for row in rows) == params
     assert sum(float(row[3].replace(",", "")) for row in rows) * 1e6 == pytest.approx(summary["macs"], rel=1e-3)
-    with Image.open(summary["picture"]) as picture:
-        assert picture.format == "PNG"
-
-    monkeypatch.setattr(nas_reid.describe, "draw_genotype", lambda *_: None)
     with_neck = json.loads(invoke("describe", *arguments, "head.neck=true").out.splitlines()[-1])
     assert with_neck["params"] == params + 4_096
 
 
-def test_describe_reads_a_genotype_of_a_search(searched: Ran, tmp_path: Path) -> None:
+def test_describe_reads_and_draws_a_genotype_of_a_search(searched: Ran, tmp_path: Path) -> None:
     outcome = invoke("describe", f"genotype={searched[0] / 'genotype.json'}", "image_size=[64,32]", "num_classes=8",
                      f"hydra.run.dir={tmp_path}")
     summary = json.loads(outcome.out.splitlines()[-1])
     assert summary["space"] == "auto_reid" and summary["embedding"] == 16  # 2 nodes of 4 channels, doubled once
+    with Image.open(summary["picture"]) as picture:
+        assert picture.format == "PNG"

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.commands import DATA, RETRAIN, ROOT, SEARCH, SPACE, run
+from tests.cli.commands import DATA, RETRAIN, ROOT, SEARCH, SPACE, invoke, run
 
 PAGE = ROOT / "docs" / "your_own_space.md"
 
@@ -71,6 +71,6 @@ def test_without_the_package_its_name_and_its_genotype_are_unknown(tmp_path: Pat
     genotype = {"format_version": 1, "space": "zigzag", "space_version": 1, "body": {"links": ["tall"]},
                 "arguments": {"channels": 4, "length": 1}}
     (tmp_path / "genotype.json").write_text(json.dumps(genotype))
-    outcome = run("retrain", *DATA, f"genotype={tmp_path / 'genotype.json'}", f"hydra.run.dir={tmp_path / 'run'}")
+    outcome = invoke("retrain", *DATA, f"genotype={tmp_path / 'genotype.json'}", f"hydra.run.dir={tmp_path / 'run'}")
     assert outcome.code == 1 and "Traceback" not in outcome.err
     assert re.search(r"'zigzag'.* not installed.*auto_reid.*Install the package", outcome.err)
