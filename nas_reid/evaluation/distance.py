@@ -23,6 +23,7 @@ BLOCK_MEMORY = 256 * 2**20  # bytes that one block of rows and its temporaries m
 # Bytes of features widened to float64 at a time. Smaller ones start so many parallel operations that a shared CPU
 # waits; larger ones leave its cache.
 _CHUNK_MEMORY = 16 * 2**20
+_PAIR_MEMORY = 2**20  # the same where rows are gathered: little arithmetic, so that only the cache counts
 
 
 def _squared_euclidean(dots: Tensor, squares_x: Tensor, squares_y: Tensor) -> Tensor:
@@ -147,7 +148,7 @@ class FeatureDistances:
     def pairs(self, queries: Tensor, gallery: Tensor) -> Tensor:
         """Float64 distances [n] of n (query index, gallery index) pairs; equal to the entries of ``block``."""
         result = self.query.squares.new_empty(len(queries))
-        size = _rows_of(self.query.rows)
+        size = max(1, _PAIR_MEMORY // (8 * self.query.rows.shape[1]))
         for x, y, out in zip(queries.split(size), gallery.split(size), result.split(size), strict=True):
             dots = (self.query.rows[x].double() * self.gallery.rows[y]).sum(dim=1)
             out.copy_(DISTANCES[self._distance](dots, self.query.squares[x], self.gallery.squares[y]))
@@ -166,10 +167,6 @@ def rows_per_block(columns: int, *, bytes_per_pair: int) -> int:
     return max(1, BLOCK_MEMORY // (columns * bytes_per_pair))
 
 
-def _rows_of(features: Tensor) -> int:
-    return max(1, _CHUNK_MEMORY // (8 * features.shape[1]))
-
-
 def _chunks(features: Tensor) -> list[slice]:
-    size = _rows_of(features)
+    size = max(1, _CHUNK_MEMORY // (8 * features.shape[1]))
     return [slice(first, first + size) for first in range(0, len(features), size)]

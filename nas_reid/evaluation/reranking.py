@@ -11,6 +11,8 @@ overlaps of one query with the whole gallery are added up. Ties are taken by ind
 always in its own neighbourhood; the published code leaves it empty for an image with more than k1 identical ones.
 """
 
+from itertools import combinations_with_replacement
+
 import torch
 from torch import Tensor
 
@@ -20,7 +22,7 @@ from nas_reid.evaluation.nearest import smallest
 from nas_reid.evaluation.sparse_rows import SparseRows
 from nas_reid.progress import progress
 
-_BYTES_PER_PAIR = 40  # distances 8, topk's scratch or, with ties, a stable sort of the tied rows
+_TILE = 1448  # images; 16 MiB of distances. Larger arrays leave the cache, and malloc maps each of them anew
 _ROWS_AVERAGED = 1024  # rows of neighbourhoods averaged at a time
 
 
@@ -85,15 +87,31 @@ def rerank(query_features: Tensor, gallery_features: Tensor, *, k1: int = 20, k2
 
 
 def _neighbours(distances: FeatureDistances, k: int) -> tuple[Tensor, Tensor]:
-    """Each image's k nearest [N, min(k, N)], and its largest distance [N] (1 where all are zero)."""
-    neighbours, row_max = [], []
-    size = rows_per_block(distances.shape[1], bytes_per_pair=_BYTES_PER_PAIR)
-    for start in progress(range(0, distances.shape[0], size), description="neighbours", unit="block"):
-        block = distances.block(start, min(start + size, distances.shape[0]))
-        row_max.append(block.amax(dim=1))
-        neighbours.append(smallest(block, k)[1])
-    row_max = torch.cat(row_max)
-    return torch.cat(neighbours), row_max.masked_fill_(row_max == 0, 1)
+    """Each image's k nearest [N, min(k, N)], and its largest distance [N] (1 where all are zero).
+
+    Distances are symmetric to the last bit, so a tile of them serves its rows and, transposed, its columns.
+    """
+    num_images = distances.shape[0]
+    tiles = [slice(start, min(start + _TILE, num_images)) for start in range(0, num_images, _TILE)]
+    row_max = distances.query.squares.new_zeros(num_images)
+    values = row_max.new_full((num_images, min(k, num_images)), torch.inf)
+    neighbours = torch.zeros_like(values, dtype=torch.int64)
+
+    def see(rows: slice, columns: slice, tile: Tensor) -> None:
+        """Keep the nearest. Columns come in ascending order, which is how ties are taken."""
+        row_max[rows] = row_max[rows].maximum(tile.amax(dim=1))
+        nearest, places = smallest(tile, k)
+        known = torch.cat([neighbours[rows], places + columns.start], dim=1)
+        values[rows], places = smallest(torch.cat([values[rows], nearest], dim=1), values.shape[1])
+        neighbours[rows] = known.gather(1, places)
+
+    pairs = list(combinations_with_replacement(tiles, 2))
+    for rows, columns in progress(pairs, description="neighbours", unit="tile"):
+        tile = distances.part(rows, columns).block(0, rows.stop - rows.start)
+        see(rows, columns, tile)
+        if columns != rows:
+            see(columns, rows, tile.T.contiguous())
+    return neighbours, row_max.masked_fill_(row_max == 0, 1)
 
 
 def _neighbourhoods(distances: FeatureDistances, row_max: Tensor, nearest: Tensor, half: Tensor) -> SparseRows:

@@ -6,7 +6,7 @@ import torch
 
 from nas_reid.errors import ConfigError
 from nas_reid.evaluation import distance as distance_module
-from nas_reid.evaluation import sparse_rows
+from nas_reid.evaluation import reranking, sparse_rows
 from nas_reid.evaluation.ranking import rank, rank_blocks
 from nas_reid.evaluation.reranking import rerank
 from tests.oracles.ranking import squared_distances
@@ -91,6 +91,8 @@ def test_blocks_of_any_size_are_bit_identical(monkeypatch):
     assert torch.equal(torch.cat([provider.block(i, i + 1) for i in range(9)]), whole)
     monkeypatch.setattr(distance_module, "BLOCK_MEMORY", 1)
     monkeypatch.setattr(distance_module, "_CHUNK_MEMORY", 1)
+    monkeypatch.setattr(distance_module, "_PAIR_MEMORY", 1)
+    monkeypatch.setattr(reranking, "_TILE", 9)
     monkeypatch.setattr(sparse_rows, "_ENTRIES", 7)
     assert torch.equal(full(query, gallery), whole)
 
