@@ -123,10 +123,8 @@ def select_device(name: str, *, job: int = 0) -> torch.device:
     if name == "auto":
         return torch.device(f"cuda:{job % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu")
     try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise ConfigError(f"device={name!r} is not a device: {error}; use auto, cpu or cuda:0") from None
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ConfigError(f"device={name!r}: torch {torch.__version__} sees {torch.cuda.device_count()} GPUs; "
-                          "use device=auto or device=cpu")
-    return device
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ConfigError(f"device={name!r} cannot be used by torch {torch.__version__}: {reason}; use auto, cpu, or a "
+                          f"GPU such as cuda:0 of {torch.cuda.device_count()}; device=cpu always works") from error
