@@ -50,3 +50,13 @@ def test_the_end_of_an_epoch_reads_what_is_left() -> None:
     losses.add(0, {"a": torch.tensor(float("nan"))})
     with pytest.raises(NonFiniteError, match="a became nan at epoch 2, step 1"):
         losses.read()
+
+
+def test_spoilt_parameters_are_named_at_the_end_of_an_epoch() -> None:
+    network, losses = torch.nn.Linear(2, 2), RunningLosses(3)
+    losses.add(0, {"a": torch.tensor(1.5)})
+    assert losses.finish(network) == {"a": 1.5}
+    with torch.no_grad():
+        network.bias[1] = float("inf")
+    with pytest.raises(NonFiniteError, match="bias is not finite after epoch 3; the last good checkpoint is kept"):
+        losses.finish(torch.nn.Linear(1, 1), network)
