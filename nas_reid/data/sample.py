@@ -29,7 +29,7 @@ class Dataset:
     Args:
         name: the reader's name, for messages and records.
         root: folder that all sample paths are relative to.
-        train, query, gallery: the samples; ``train`` may be empty for test-only sets.
+        train, query, gallery: the samples; ``train`` is empty for test-only sets, the others for train-only sets.
         warnings: what the reader noticed (for example counts that differ from the official ones).
     """
 

@@ -1,28 +1,58 @@
-"""Readers: each turns a folder into a ``Dataset``. A new one is a file here and a line in ``READERS``."""
+"""Readers: each turns a folder into a ``Dataset``. A new one is a file here and a line in ``READERS``.
+
+The keyword-only arguments of a reader are its options; ``combineall`` is one that all have.
+"""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import Any
 
+from nas_reid.data.readers.combineall import combine_all
+from nas_reid.data.readers.cuhk01 import read_cuhk01
+from nas_reid.data.readers.cuhk02 import read_cuhk02
+from nas_reid.data.readers.cuhk03 import read_cuhk03
+from nas_reid.data.readers.cuhksysu import read_cuhksysu
 from nas_reid.data.readers.folder import read_folder
+from nas_reid.data.readers.grid import read_grid
+from nas_reid.data.readers.ilids import read_ilids
 from nas_reid.data.readers.market1501 import read_market1501
+from nas_reid.data.readers.msmt17 import read_msmt17
+from nas_reid.data.readers.options import check_option, option_names
+from nas_reid.data.readers.prid import read_prid
+from nas_reid.data.readers.sensereid import read_sensereid
+from nas_reid.data.readers.viper import read_viper
 from nas_reid.data.sample import Dataset
 from nas_reid.errors import ConfigError
 
-READERS: dict[str, Callable[[Path], Dataset]] = {
+READERS: dict[str, Callable[..., Dataset]] = {
+    "cuhk01": read_cuhk01,
+    "cuhk02": read_cuhk02,
+    "cuhk03": read_cuhk03,
+    "cuhksysu": read_cuhksysu,
     "folder": read_folder,
+    "grid": read_grid,
+    "ilids": read_ilids,
     "market1501": read_market1501,
+    "msmt17": read_msmt17,
+    "prid": read_prid,
+    "sensereid": read_sensereid,
+    "viper": read_viper,
 }
 _WITHDRAWN = frozenset({"duke", "dukemtmc", "dukemtmcreid"})
 
 log = logging.getLogger(__name__)
 
 
-def find_reader(name: str) -> Callable[[Path], Dataset]:
+def find_reader(name: str, options: Collection[str] = ()) -> Callable[..., Dataset]:
     """The reader of this name.
 
+    Args:
+        name: a key of ``READERS``.
+        options: names of the options that it must have.
+
     Raises:
-        ConfigError: unknown or withdrawn name.
+        ConfigError: unknown or withdrawn name, or an option that the reader does not have.
     """
     if name.lower().replace("-", "").replace("_", "") in _WITHDRAWN:
         raise ConfigError(
@@ -30,21 +60,30 @@ def find_reader(name: str) -> Callable[[Path], Dataset]:
             "the terms of their ethics board. Use MSMT17 v2 (blurred faces) for real images, or data=synthetic")
     if name not in READERS:
         raise ConfigError(f"unknown reader {name!r}; choose one of {sorted(READERS)} (data.reader)")
+    known = sorted({*option_names(READERS[name]), "combineall"})
+    if unknown := sorted(set(options) - set(known)):
+        raise ConfigError(f"reader {name!r} has no option {', '.join(unknown)}; data.options may hold: "
+                          f"{', '.join(known)}")
     return READERS[name]
 
 
-def read_dataset(name: str, root: str | Path) -> Dataset:
+def read_dataset(name: str, root: str | Path, /, **options: Any) -> Dataset:
     """Read a data set and log what its reader noticed.
 
     Args:
         name: a key of ``READERS``.
         root: the data set's folder; ``~`` is expanded.
+        options: of the reader; ``combineall`` (true or false) makes training images of all, see ``combine_all``.
 
     Raises:
-        ConfigError: see ``find_reader``.
+        ConfigError: see ``find_reader``; a value that an option does not take.
         DataError: the folder is missing, empty or of another layout.
     """
-    dataset = find_reader(name)(Path(root).expanduser())
+    reader = find_reader(name, options)
+    combineall = options.get("combineall", False)
+    check_option("combineall", combineall, (False, True))
+    own = option_names(reader)
+    dataset = reader(Path(root).expanduser(), **{key: value for key, value in options.items() if key in own})
     for warning in dataset.warnings:
         log.warning("%s: %s", dataset.name, warning)
-    return dataset
+    return combine_all(dataset) if combineall else dataset

@@ -1,10 +1,9 @@
 """Market-1501 (Zheng et al., Scalable Person Re-identification: A Benchmark, ICCV 2015), and its layout."""
 
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from nas_reid.data.layout import MARKET1501, SYNTHETIC_CARD
+from nas_reid.data.readers.official import compared
 from nas_reid.data.readers.split_folders import read_split_folders
 from nas_reid.data.sample import Dataset
 
@@ -27,13 +26,4 @@ def read_market1501(root: Path) -> Dataset:
     dataset = read_split_folders(root, MARKET1501)
     if (dataset.root / SYNTHETIC_CARD).exists():
         return dataset
-    return replace(dataset, warnings=(*dataset.warnings, *_deviations(dataset)))
-
-
-def _deviations(dataset: Dataset) -> Iterator[str]:
-    for part, expected in OFFICIAL.items():
-        samples = getattr(dataset, part)
-        found = len(samples), len({sample.pid for sample in samples})
-        if found != expected:
-            yield (f"{part} has {found[0]:,} images of {found[1]:,} identities; official Market-1501 has "
-                   f"{expected[0]:,} of {expected[1]:,}, so results do not compare with published ones")
+    return compared(dataset, OFFICIAL, title="Market-1501")

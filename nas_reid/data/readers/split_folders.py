@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nas_reid.data.layout import LAYOUTS, SplitFolders
+from nas_reid.data.readers.listing import IMAGE_SUFFIXES, entries, found, some
 from nas_reid.data.sample import Dataset, Sample
 from nas_reid.errors import DataError
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
 _NAME = re.compile(r"(-?\d+)_c(\d+)")  # matched at the start of the file name: digits of parent folders never count
 _PARTS = ("train", "query", "gallery")
 
@@ -36,7 +36,7 @@ def read_split_folders(root: Path, layout: SplitFolders) -> Dataset:
             raise DataError(f"{base / folder} holds only junk and distractors (pid below 1); check data.root={root}")
         if unnamed:
             warnings.append(f"{folder}: left out {len(unnamed):,} images that are not named like {layout.example}: "
-                            f"{_some(unnamed)}")
+                            f"{some(unnamed)}")
         if misplaced := sum(pid == 0 < lowest for _, pid, _ in named):
             warnings.append(f"{folder}: left out {misplaced:,} images of pid 0, which means a distractor and belongs "
                             "in the gallery; number identities from 1")
@@ -58,12 +58,12 @@ def _without_match(query: Sequence[Sample], gallery: Sequence[Sample]) -> int:
 
 def _images(folder: Path, layout: SplitFolders) -> tuple[list[tuple[str, int, int]], list[str]]:
     """(name, pid, cam) of the images whose names say so, and the names of the other images; both sorted."""
-    names = [name for name in _entries(folder) if Path(name).suffix.lower() in IMAGE_SUFFIXES]
+    names = [name for name in entries(folder) if Path(name).suffix.lower() in IMAGE_SUFFIXES]
     matches = [_NAME.match(name) for name in names]
     if not any(matches):
         what = f"none of its {len(names):,} images has" if names else "it holds no image with"
         raise DataError(f"{folder}: {what} a name like {layout.example} (pid, then _c and the camera, "
-                        f"then {' '.join(sorted(IMAGE_SUFFIXES))})\n  found: {_found(folder)}\n"
+                        f"then {' '.join(sorted(IMAGE_SUFFIXES))})\n  found: {found(folder)}\n"
                         f"  set data.root= to a folder of reader {layout.reader!r}")
     named = [(name, int(match[1]), int(match[2])) for name, match in zip(names, matches, strict=True) if match]
     return named, [name for name, match in zip(names, matches, strict=True) if not match]
@@ -82,7 +82,7 @@ def _locate(root: Path, layout: SplitFolders) -> Path:
         hints.append(f"\n  the three folders are in its parent: set data.root={parent}")
     missing = [folder for folder in layout.folders if not (root / folder).is_dir()]
     what = f"has no folder {', '.join(missing)}" if root.is_dir() else "is not a folder"
-    raise DataError(f"reader {layout.reader!r}: {root} {what}\n  expected:\n{tree}{nested}\n  found: {_found(root)}"
+    raise DataError(f"reader {layout.reader!r}: {root} {what}\n  expected:\n{tree}{nested}\n  found: {found(root)}"
                     f"{''.join(hints) or chr(10) + '  set data.root= to the folder that holds the three'}")
 
 
@@ -91,22 +91,3 @@ def _find(root: Path, layout: SplitFolders) -> Path | None:
         if all((base / folder).is_dir() for folder in layout.folders):
             return base
     return None
-
-
-def _entries(folder: Path) -> list[str]:
-    try:
-        return sorted(entry.name for entry in folder.iterdir())
-    except OSError as error:
-        raise DataError(f"cannot list {folder}: {error.strerror}; check data.root and its permissions") from None
-
-
-def _found(folder: Path) -> str:
-    """What is at ``folder``, or at its nearest parent that exists."""
-    while not folder.is_dir() and folder != folder.parent:
-        folder = folder.parent
-    entries = _entries(folder)
-    return f"{folder} with {len(entries):,} entries: {_some(entries)}" if entries else f"{folder}, which is empty"
-
-
-def _some(names: Sequence[str], count: int = 5) -> str:
-    return ", ".join(names[:count]) + (", ..." if len(names) > count else "")

@@ -1,0 +1,99 @@
+"""Looking into the folders of a data set: finding them, reading names, and saying what is there instead."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from nas_reid.data.sample import Sample
+from nas_reid.errors import DataError
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
+
+
+def find(root: Path, wanted: Sequence[str], *, inside: str) -> Path | None:
+    """The folder that holds every entry of ``wanted``: ``root``, or ``root`` and an end of ``inside``.
+
+    With ``inside="viper/VIPeR"`` these are ``root``, ``root/VIPeR`` and ``root/viper/VIPeR``, so that a user may name
+    the innermost folder, or the one with all data sets.
+    """
+    parts = PurePosixPath(inside).parts
+    for base in (root.joinpath(*parts[start:]) for start in range(len(parts), -1, -1)):
+        if all((base / entry).exists() for entry in wanted):
+            return base
+    return None
+
+
+def locate(reader: str, root: Path, wanted: Sequence[str], *, inside: str) -> Path:
+    """As ``find``.
+
+    Raises:
+        DataError: no such folder; the message shows what was expected and what is there.
+    """
+    if (base := find(root, wanted, inside=inside)) is not None:
+        return base
+    what = "lacks some of them" if root.is_dir() else "is not a folder"
+    raise DataError(f"reader {reader!r} expects {', '.join(wanted)} in data.root or in {inside} below it; "
+                    f"data.root={root} {what}\n  found: {found(root)}\n  set data.root= to the folder that holds them")
+
+
+def named_images(base: Path, folder: str, pattern: re.Pattern[str], *,
+                 example: str) -> list[tuple[str, re.Match[str]]]:
+    """The images of ``base/folder`` as (path relative to ``base``, match of the name's beginning), sorted.
+
+    Raises:
+        DataError: there is no image, or one whose name does not begin like ``example``.
+    """
+    names = [name for name in entries(base / folder)
+             if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES and not name.startswith(".")]
+    matches = [(f"{folder}/{name}", pattern.match(name)) for name in names]
+    if not names:
+        raise DataError(f"{base / folder} holds no image; expected images named like {example}\n"
+                        f"  found: {found(base / folder)}")
+    if unnamed := [path for path, match in matches if match is None]:
+        raise DataError(f"{base}: {len(unnamed):,} images are not named like {example}: {some(unnamed)}; "
+                        "move them away, or choose the reader of this layout (data.reader)")
+    return matches
+
+
+def require_images(base: Path, samples: Sequence[Sample], *, listed_in: str) -> None:
+    """Check that the images which a split file lists are there; each folder is listed once.
+
+    Raises:
+        DataError: some are not.
+    """
+    folders: dict[Path, frozenset[str]] = {}
+    absent = []
+    for sample in samples:
+        path = base / sample.path
+        if path.parent not in folders:
+            folders[path.parent] = frozenset(entries(path.parent)) if path.parent.is_dir() else frozenset()
+        if path.name not in folders[path.parent]:
+            absent.append(sample.path)
+    if absent:
+        raise DataError(f"{base / listed_in} lists {len(samples):,} images, of which {len(absent):,} are not below "
+                        f"{base}: {some(absent)}; put them back, or fetch a complete copy of the data set")
+
+
+def entries(folder: Path) -> list[str]:
+    """Sorted names of what a folder holds.
+
+    Raises:
+        DataError: it cannot be listed.
+    """
+    try:
+        return sorted(entry.name for entry in folder.iterdir())
+    except OSError as error:
+        raise DataError(f"cannot list {folder}: {error.strerror}; check data.root and its permissions") from None
+
+
+def found(folder: Path) -> str:
+    """What is at ``folder``, or at its nearest parent that exists, in words."""
+    while not folder.is_dir() and folder != folder.parent:
+        folder = folder.parent
+    names = entries(folder)
+    return f"{folder} with {len(names):,} entries: {some(names)}" if names else f"{folder}, which is empty"
+
+
+def some(names: Sequence[str], count: int = 5) -> str:
+    """The first few names."""
+    return ", ".join(names[:count]) + (", ..." if len(names) > count else "")
