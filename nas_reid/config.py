@@ -25,6 +25,7 @@ from nas_reid.config_groups import (
     is_image_size,
     is_one_of,
 )
+from nas_reid.data.splits import HOLD_OUTS
 from nas_reid.errors import ConfigError
 
 
@@ -38,7 +39,8 @@ class RunConfig:
     batch: BatchConfig
     evaluation: EvaluationConfig
     wandb: WandbConfig
-    validation_fraction: float     # of the training identities
+    validation_by: str             # what is held out: identity or camera
+    validation_fraction: float     # of the training identities or cameras
     epochs: int
     seed: int
     device: str
@@ -50,6 +52,7 @@ class RunConfig:
     def rules(self) -> Rules:
         """See ``nas_reid.config_groups``."""
         yield "epochs", self.epochs >= 1, "must be at least 1"
+        yield "validation_by", *is_one_of(self.validation_by, HOLD_OUTS)
         yield "validation_fraction", 0 < self.validation_fraction < 1, "must lie strictly between 0 and 1"
         yield "seed", self.seed >= 0, "must be >= 0"
         yield "threads", self.threads is None or self.threads >= 1, "must be at least 1, or null for all cores"
@@ -98,6 +101,10 @@ class RetrainConfig(RunConfig):
     genotype: str
     network: dict[str, Any]        # overrides of the genotype's space arguments
     weights: str | None            # file with initial weights
+    sources: Any                   # further data sets to train on; see nas_reid.further_data
+    targets: Any                   # data sets to evaluate on without adaptation
+    validation_data: Any           # one data set to validate on, instead of held-out images
+    freeze_trunk_epochs: int
     drop_path: float
     objective: ObjectiveConfig
     optimizer: OptimizerConfig
@@ -110,6 +117,10 @@ class RetrainConfig(RunConfig):
         yield from _warmups(self, ("optimizer",))
         yield "clip", self.clip >= 0, "must be >= 0; 0 is off"
         yield "drop_path", 0 <= self.drop_path < 1, "must lie in [0, 1)"
+        yield ("freeze_trunk_epochs", 0 <= self.freeze_trunk_epochs < self.epochs,
+               f"must be >= 0 and smaller than epochs={self.epochs}")
+        yield ("validation_data", not (self.full_training_set and self.validation_data),
+               "does not go with full_training_set=true, which validates on nothing")
 
 
 @dataclass

@@ -104,6 +104,7 @@ class OptimizerConfig:
     weight_decay: float
     momentum: float                # sgd only
     betas: list[float]             # adam and adamw only
+    amsgrad: bool                  # adam and adamw only
     schedule: str
     final_ratio: float             # cosine: lr at the end / lr at the start
     milestones: list[int]          # multi_step: epochs, counted from the start

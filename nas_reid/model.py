@@ -1,8 +1,10 @@
 """A re-ID network: a trunk (from a search space) and a head, for training and for retrieval."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from nas_reid.modules.head import Head
@@ -33,11 +35,21 @@ class ReIDNetwork(nn.Module):
         super().__init__()
         self.trunk = trunk
         self.head = head
+        self.trunk_is_frozen = False  # then only the head is trained
+
+    def train(self, mode: bool = True) -> "ReIDNetwork":
+        """As ``nn.Module.train``; a frozen trunk stays in evaluation mode and keeps its BN statistics."""
+        super().train(mode)
+        if self.trunk_is_frozen:
+            self.trunk.eval()
+        return self
 
     def forward(self, images: Tensor, mixes: Mapping[str, Mix] | None = None,
                 modality: Tensor | None = None) -> Output | Tensor:
         """Run images [B, 3, H, W] through the network; a supernet also needs its mixing weights."""
-        maps = self.trunk(images, modality=modality) if mixes is None else self.trunk(images, mixes, modality=modality)
+        with torch.no_grad() if self.trunk_is_frozen else nullcontext():
+            maps = (self.trunk(images, modality=modality) if mixes is None
+                    else self.trunk(images, mixes, modality=modality))
         features = self.head.pool(maps)
         embedding = self.head.embed(features)
         if not self.training:

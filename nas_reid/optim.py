@@ -151,11 +151,12 @@ SCHEDULES: dict[str, Callable[[LearningRate, float], float]] = {
 
 
 def build_training(parameters: Iterable[nn.Parameter], *, name: str, lr: float, weight_decay: float, momentum: float,
-                   betas: Sequence[float], schedule: str, final_ratio: float, milestones: Sequence[int], gamma: float,
-                   warmup_epochs: float, epochs: int) -> tuple[Optimizer, LearningRate]:
+                   betas: Sequence[float], amsgrad: bool, schedule: str, final_ratio: float,
+                   milestones: Sequence[int], gamma: float, warmup_epochs: float,
+                   epochs: int) -> tuple[Optimizer, LearningRate]:
     """An optimiser and the learning rate to give it, from flat settings; see ``build_optimizer``, ``LearningRate``."""
     optimizer = build_optimizer(name, parameters, lr=lr, weight_decay=weight_decay, momentum=momentum,
-                                betas=(betas[0], betas[1]))
+                                betas=(betas[0], betas[1]), amsgrad=amsgrad)
     rate = LearningRate(base=lr, schedule=schedule, epochs=epochs, final_ratio=final_ratio,
                         milestones=tuple(milestones), gamma=gamma, warmup_epochs=warmup_epochs)
     return optimizer, rate

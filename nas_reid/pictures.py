@@ -50,7 +50,7 @@ def draw_genotype(space: SearchSpace, genotype: Genotype, path: Path) -> Path | 
 
 
 def draw_retrieval(retrieval: Retrieval, query: ImageStore, gallery: ImageStore, folder: Path, *, distance: str,
-                   seed: int = 0) -> list[Path]:
+                   suffix: str = "", seed: int = 0) -> list[Path]:
     """Ranked lists of the five worst and five other queries, and the CMC curve.
 
     Args:
@@ -58,6 +58,7 @@ def draw_retrieval(retrieval: Retrieval, query: ImageStore, gallery: ImageStore,
         query, gallery: the images.
         folder: of the pictures.
         distance: that the ranking used.
+        suffix: of the file names, to tell data sets apart.
         seed: of the choice of queries.
     """
     ap = retrieval.ranking.ap.numpy()
@@ -67,7 +68,7 @@ def draw_retrieval(retrieval: Retrieval, query: ImageStore, gallery: ImageStore,
                      gallery_camids=gallery.camids, distance=distance)
     anchors, found = retrieval.query[chosen][:, None], retrieval.gallery[ranked]                 # [q, 1, D], [q, k, D]
     distances = 1 - cosine_similarity(anchors, found, dim=2) if distance == "cosine" else (anchors - found).norm(dim=2)
-    lists, curve = folder / "ranked_lists.png", folder / "cmc.png"
+    lists, curve = folder / f"ranked_lists{suffix}.png", folder / f"cmc{suffix}.png"
     draw_ranked_lists(lists, queries=chosen, ranked=ranked.numpy(), distances=distances.numpy(),
                       query_images=query.images, gallery_images=gallery.images, query_pids=query.pids.numpy(),
                       query_camids=query.camids.numpy(), gallery_pids=gallery.pids.numpy(),

@@ -2,8 +2,9 @@
 
     python -m nas_reid.retrain genotype=outputs/search/auto_reid/.../genotype.json
     python -m nas_reid.retrain genotype=auto_reid/retrieval network.channels=64
+    python -m nas_reid.retrain genotype=osnet_ain/paper data=synthetic_domains targets=[b,c]
 
-Leaves in the run folder: checkpoints/best.pt (chosen on validation identities) and last.pt, model.safetensors,
+Leaves in the run folder: checkpoints/best.pt (chosen on validation data) and last.pt, model.safetensors,
 metrics.jsonl, result.json, pictures/ and report.html. Repeating the command with ``hydra.run.dir=<that folder>``
 continues a stopped run.
 """
@@ -11,8 +12,9 @@ continues a stopped run.
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from omegaconf import DictConfig
@@ -21,13 +23,16 @@ from torch.optim import Optimizer
 
 from nas_reid.command import command
 from nas_reid.config import RetrainConfig, load
+from nas_reid.config_groups import DataConfig
 from nas_reid.data.augment import Augment, build_augment
 from nas_reid.data.batches import EvalBatches, TrainBatches
+from nas_reid.data.merging import merge_training
 from nas_reid.data.sample import label_map
 from nas_reid.data.source import evaluation_batches, open_source, training_batches
-from nas_reid.data.splits import hold_out_identities
+from nas_reid.data.splits import HOLD_OUTS
 from nas_reid.data.store import ImageStore
 from nas_reid.evaluation.retrieval import Retrieval, describe_protocol, retrieve
+from nas_reid.further_data import further_data
 from nas_reid.genotype import Genotype
 from nas_reid.job import Job, finished_result, start_job
 from nas_reid.losses import RetrievalObjective
@@ -52,7 +57,7 @@ def main(cfg: DictConfig) -> float:
     genotype = load_genotype(settings.genotype)
     finished = finished_result(settings)
     if finished is not None:
-        return finished["selection"]["mAP"]
+        return finished["selection"].get("mAP", float("nan"))
     with start_job(settings, kind="retrain", name=f"{genotype.space}-seed{settings.seed}") as job:
         return run(settings, genotype, job)
 
@@ -66,19 +71,22 @@ def run(settings: RetrainConfig, genotype: Genotype, job: Job) -> float:
     weights = read_weights(Path(settings.weights), space, genotype, trunk=trunk) if settings.weights else {}
     objective = RetrievalObjective(**asdict(settings.objective))
     augment = build_augment(settings.augment)
+    further = {key: further_data(key, getattr(settings, key), settings.data)
+               for key in ("sources", "targets", "validation_data")}
 
-    # Data: validation identities are carved from the training set; query and gallery are decoded now, so that an
-    # unreadable image shows before the training, and looked at when it is over.
-    source = open_source(**asdict(settings.data))
-    store, *test = (source.store(part) for part in (source.dataset.train, source.dataset.query, source.dataset.gallery))
-    batches, lists, num_classes = load_data(settings, store, augment, job.device)
+    # Data: validation images are carved from the training set; query and gallery, also those of the targets, are
+    # decoded now, so that an unreadable image shows before the training, and looked at when it is over.
+    validated_by = next(iter(further["validation_data"]), settings.validation_by)
+    stores = open_stores(settings, further)
+    batches, lists, num_classes = load_data(settings, stores, augment, job.device)
 
     # The fixed network and its optimiser; continue where a stopped run left off.
     network = ReIDNetwork(trunk, Head(trunk.out_channels, num_classes, **head)).to(job.device)
     if settings.channels_last:
         network.to(memory_format=torch.channels_last)
     optimizer, rate = build_training(network.parameters(), **asdict(settings.optimizer), epochs=epochs)
-    description = Description(genotype, settings.network, head, num_classes, source.image_size)
+    height, width = settings.data.image_size
+    description = Description(genotype, settings.network, head, num_classes, (height, width))
     first, validation = 0, {}
     if (saved := job.saved()) is not None:
         network.load_state_dict(saved["weights"])
@@ -87,19 +95,20 @@ def run(settings: RetrainConfig, genotype: Genotype, job: Job) -> float:
     elif weights:
         load_weights(network, weights, origin=settings.weights)
 
-    # Train. The best epoch is the one with the highest mAP on the validation identities.
+    # Train. The best epoch is the one with the highest mAP on the validation data.
     for epoch in range(first, epochs):
         started = time.monotonic()
         if hasattr(trunk, "set_drop_path"):
             trunk.set_drop_path(settings.drop_path * epoch / max(1, epochs - 1))
+        network.trunk_is_frozen = epoch < settings.freeze_trunk_epochs
         record = train_one_epoch(network, batches, optimizer, rate, epoch, epochs=epochs, objective=objective,
                                  clip=settings.clip, seed=settings.seed)
-        best = not lists  # without validation identities the latest epoch is the one to keep
+        best = not lists  # without validation data the latest epoch is the one to keep
         if lists and (epoch + 1 == epochs or (epoch + 1) % settings.evaluation.every == 0):
             metrics = evaluate(network, lists, settings, job.device).ranking.summary()
             record |= {f"retrain/val_{name}": metrics[name] for name in ("mAP", "mINP", "rank1")}
             if best := metrics["mAP"] > validation.get("mAP", -1.0):
-                validation = {**metrics, "epoch": epoch + 1}
+                validation = {"by": validated_by, **metrics, "epoch": epoch + 1}
         state = {"epoch": epoch + 1, "description": description.to_plain(), "weights": network.state_dict(),
                  "validation": validation}
         if best:
@@ -107,24 +116,57 @@ def run(settings: RetrainConfig, genotype: Genotype, job: Job) -> float:
         job.finish_epoch(epoch, record, started)
         job.save(state | {"optimizer": optimizer.state_dict()})
 
-    # The result: the best epoch's network on query and gallery, which nothing has looked at before.
-    return finish(settings, test, job, validation)
+    # The result: the best epoch's network on queries and galleries that nothing has looked at before.
+    return finish(settings, stores.test, job, validation)
 
 
-def load_data(settings: RetrainConfig, store: ImageStore, augment: Augment,
+class Stores(NamedTuple):
+    """The decoded images of all data sets.
+
+    Attributes:
+        train: of the source, or of all sources.
+        validation: query and gallery of ``validation_data``; empty without.
+        test: name -> query and gallery: of the source if it has any, then of the targets.
+    """
+
+    train: ImageStore
+    validation: Sequence[ImageStore]
+    test: Mapping[str, Sequence[ImageStore]]
+
+
+def open_stores(settings: RetrainConfig, further: Mapping[str, Mapping[str, DataConfig]]) -> Stores:
+    """Read the lists of every data set, then decode what the cache does not hold.
+
+    Args:
+        settings: of the run.
+        further: ``sources``, ``targets`` and ``validation_data`` -> name -> settings.
+    """
+    source = open_source(**asdict(settings.data))
+    sources, targets, validation = ({name: open_source(**asdict(data)) for name, data in group.items()}
+                                    for group in further.values())
+    together = merge_training([source.dataset, *(other.dataset for other in sources.values())])
+    if source.dataset.query or not targets:
+        targets = {settings.data.name: source, **targets}
+    return Stores(replace(source, dataset=together).store(together.train),
+                  [store for other in validation.values() for store in other.test_stores()],
+                  {name: target.test_stores() for name, target in targets.items()})
+
+
+def load_data(settings: RetrainConfig, stores: Stores, augment: Augment,
               device: torch.device) -> tuple[TrainBatches, list[EvalBatches], int]:
     """Training batches, validation query and gallery (none with ``full_training_set``), number of identities."""
-    train, held_out = list(store.samples), []
-    if not settings.full_training_set:
-        train, *held_out = hold_out_identities(store.samples, fraction=settings.validation_fraction,
-                                               seed=derive_seed(settings.seed, "validation"))
+    train, held_out = list(stores.train.samples), [(store, store.samples) for store in stores.validation]
+    if not held_out and not settings.full_training_set:
+        train, *parts = HOLD_OUTS[settings.validation_by](train, fraction=settings.validation_fraction,
+                                                          seed=derive_seed(settings.seed, "validation"))
+        held_out = [(stores.train, part) for part in parts]
     labels = label_map(train)
-    batches = training_batches(store, train, augment, labels=labels, identities=settings.batch.identities,
+    batches = training_batches(stores.train, train, augment, labels=labels, identities=settings.batch.identities,
                                instances=settings.batch.instances, seed=settings.seed, device=device)
     lists = [evaluation_batches(store, part, batch_size=settings.evaluation.batch_size, device=device)
-             for part in held_out]
+             for store, part in held_out]
     log.info("training data: %d images of %d identities; validation: %d query, %d gallery images", len(train),
-             len(labels), *([len(part) for part in held_out] or [0, 0]))
+             len(labels), *([len(part) for _, part in held_out] or [0, 0]))
     return batches, lists, len(labels)
 
 
@@ -155,22 +197,26 @@ def evaluate(network: ReIDNetwork, lists: Sequence[EvalBatches], settings: Retra
                     device=device)
 
 
-def finish(settings: RetrainConfig, stores: Sequence[ImageStore], job: Job, validation: Mapping[str, float]) -> float:
-    """Evaluate the best checkpoint on query and gallery, write the result, and say what comes next."""
+def finish(settings: RetrainConfig, test: Mapping[str, Sequence[ImageStore]], job: Job,
+           validation: Mapping[str, float]) -> float:
+    """Evaluate the best checkpoint on every query and gallery, write the result, and say what comes next."""
     network, description = load_trained(job.best, device=job.device)
     export_safetensors(job.folder / "model.safetensors", network, description)
-    lists = [evaluation_batches(store, store.samples, batch_size=settings.evaluation.batch_size, device=job.device)
-             for store in stores]
-    retrieval = evaluate(network, lists, settings, job.device)
-    pictures = draw_retrieval(retrieval, *stores, job.folder / "pictures", distance=settings.evaluation.distance)
-    cells = draw_genotype(space_of(description.genotype), description.genotype, job.folder / "pictures" / "cells.png")
-    metrics = retrieval.ranking.summary()
+    metrics, pictures, folder = {}, [], job.folder / "pictures"
+    for name, stores in test.items():
+        lists = [evaluation_batches(store, store.samples, batch_size=settings.evaluation.batch_size, device=job.device)
+                 for store in stores]
+        retrieval = evaluate(network, lists, settings, job.device)
+        metrics[name] = retrieval.ranking.summary()
+        log.info("%s: %s", name, "  ".join(f"{key} {value:.4g}" for key, value in metrics[name].items()))
+        suffix = "" if name == settings.data.name else f"_{name}"
+        pictures += draw_retrieval(retrieval, *stores, folder, distance=settings.evaluation.distance, suffix=suffix)
+    cells = draw_genotype(space_of(description.genotype), description.genotype, folder / "cells.png")
     result = {"kind": "retrain", "space": description.genotype.space, "data": settings.data.name,
-              "seed": settings.seed, "genotype": settings.genotype, "metrics": metrics,
-              "selection": {"split": "validation" if validation else "none", **validation},
+              "seed": settings.seed, "genotype": settings.genotype, "metrics": metrics.pop(settings.data.name, {}),
+              "targets": metrics, "selection": {"split": "validation" if validation else "none", **validation},
               "protocol": describe_protocol(settings.evaluation.distance, settings.evaluation.flip)}
     job.finish(result, [*pictures, *([cells] if cells else [])])
-    log.info("query and gallery: %s", "  ".join(f"{name} {value:.4g}" for name, value in metrics.items()))
     log.info("next: python -m nas_reid.evaluate checkpoint=%s", job.best)
     return validation.get("mAP", float("nan"))
 

@@ -27,7 +27,7 @@ from nas_reid.data.augment import Augment, build_augment
 from nas_reid.data.batches import Batch, EvalBatches, TrainBatches
 from nas_reid.data.sample import label_map
 from nas_reid.data.source import evaluation_batches, open_source, training_batches
-from nas_reid.data.splits import hold_out_identities, split_search
+from nas_reid.data.splits import HOLD_OUTS, split_search
 from nas_reid.evaluation.retrieval import retrieve
 from nas_reid.genotype import Genotype
 from nas_reid.job import Job, finished_result, start_job
@@ -118,8 +118,8 @@ def load_data(settings: SearchConfig, augment: Augment,
     """
     source = open_source(**asdict(settings.data))
     store = source.store(source.dataset.train)
-    train, query, gallery = hold_out_identities(store.samples, fraction=settings.validation_fraction,
-                                                seed=derive_seed(settings.seed, "validation"))
+    train, query, gallery = HOLD_OUTS[settings.validation_by](store.samples, fraction=settings.validation_fraction,
+                                                              seed=derive_seed(settings.seed, "validation"))
     parts = {"weights and alphas": train}
     if settings.algorithm.scheme != "joint":
         halves = split_search(train, by=settings.split.by, fraction=settings.split.weights_fraction,

@@ -96,7 +96,7 @@ def test_the_engine_names_no_space() -> None:
 
 
 def test_only_the_door_knows_hydra() -> None:
-    door = COMMANDS | {"nas_reid/command.py", "nas_reid/config.py", "nas_reid/search_path.py"}
+    door = COMMANDS | {f"nas_reid/{name}.py" for name in ("command", "config", "further_data", "search_path")}
     assert users_of("hydra", ENGINE) | users_of("omegaconf", ENGINE) <= door
     assert "nas_reid/command.py" in users_of("hydra", ENGINE)
 

@@ -62,7 +62,7 @@ def test_frozen_parameters_are_left_out() -> None:
 
 
 def test_illegal_optimizers() -> None:
-    with pytest.raises(ConfigError, match=r"'lion'.*adam.*sgd"):
+    with pytest.raises(ConfigError, match=r"'lion'.*sgd.*adam"):
         build_optimizer("lion", parameters(), lr=0.1, weight_decay=0.0)
     with pytest.raises(ConfigError, match=r"'sgd': .*learning rate"):
         build_optimizer("sgd", parameters(), lr=-0.1, weight_decay=0.0)

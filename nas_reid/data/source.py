@@ -16,7 +16,7 @@ from nas_reid.data.sample import Dataset, Sample
 from nas_reid.data.sampler import IdentitySampler
 from nas_reid.data.store import ImageStore, build_store
 from nas_reid.data.synthetic import SyntheticSpec, generate
-from nas_reid.errors import ConfigError
+from nas_reid.errors import ConfigError, DataError
 from nas_reid.seed import derive_seed
 
 log = logging.getLogger(__name__)
@@ -39,6 +39,17 @@ class DataSource:
     cache: Path
     workers: int
     on_corrupt: str
+
+    def test_stores(self) -> tuple[ImageStore, ImageStore]:
+        """The decoded query and gallery.
+
+        Raises:
+            DataError: the data set has none.
+        """
+        if not self.dataset.query or not self.dataset.gallery:
+            raise DataError(f"{self.dataset.name} in {self.dataset.root} has no query or no gallery; it can be trained "
+                            "on (sources=), but nothing can be evaluated on it")
+        return self.store(self.dataset.query), self.store(self.dataset.gallery)
 
     def store(self, samples: Sequence[Sample]) -> ImageStore:
         """The decoded images of ``samples``; see ``build_store``."""
