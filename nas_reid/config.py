@@ -160,7 +160,7 @@ class DescribeConfig:
 
 SCHEMAS = {"search": SearchConfig, "retrain": RetrainConfig, "evaluate": EvaluateConfig, "describe": DescribeConfig}
 
-OPEN_KEYS = ("space", "network", "augment", "algorithm.regularisers", "data.synthetic")
+OPEN_KEYS = ("space", "network", "augment", "algorithm.regularisers", "data.synthetic", "data.options")
 """Parts that take any key: whoever receives them refuses the unknown ones, and its message lists the known ones."""
 
 _Config = TypeVar("_Config")

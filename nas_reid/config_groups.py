@@ -5,7 +5,7 @@ read in order and reading stops at the first that does not hold, so a later rule
 """
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from nas_reid.modules.head import POOLINGS
@@ -27,9 +27,11 @@ class DataConfig:
     cache: str | None
     workers: int
     on_corrupt: str
+    options: Any = field(default_factory=dict)  # of the reader: split, version, ...
 
     def rules(self) -> Rules:
         """See the module."""
+        yield "options", isinstance(self.options, dict), "must hold options of the reader, such as {split: 3}"
         yield "image_size", *is_image_size(self.image_size)
         yield "workers", self.workers >= 1, "must be at least 1"
         yield "on_corrupt", *is_one_of(self.on_corrupt, ("error", "skip"))
@@ -195,6 +197,7 @@ class EvaluationConfig:
     distance: str
     flip: bool
     batch_size: int
+    single_gallery_shot: bool = False  # CMC of CUHK03's classic protocol
 
     def rules(self) -> Rules:
         """See the module."""

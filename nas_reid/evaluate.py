@@ -43,17 +43,18 @@ def main(cfg: DictConfig) -> float:
     # The data, at the size that the network was trained on unless the configuration names another.
     size = settings.image_size or description.image_size
     source = open_source(**asdict(settings.data) | {"image_size": size})
-    stores = [source.store(source.dataset.query), source.store(source.dataset.gallery)]
+    stores = source.test_stores()
     lists = [evaluation_batches(store, store.samples, batch_size=settings.evaluation.batch_size, device=device)
              for store in stores]
 
     # Rank, and write what was found under which protocol.
     distance, flip = settings.evaluation.distance, settings.evaluation.flip
-    retrieval = retrieve(network, *lists, distance=distance, flip=flip, device=device)
+    single_shot = settings.evaluation.single_gallery_shot
+    retrieval = retrieve(network, *lists, distance=distance, flip=flip, device=device, single_gallery_shot=single_shot)
     metrics = retrieval.ranking.summary()
     result = {"kind": "evaluate", "checkpoint": settings.checkpoint, "data": settings.data.name, "metrics": metrics,
-              "protocol": describe_protocol(distance, flip), "image_size": list(size), "versions": versions(),
-              "config": to_plain(settings)}
+              "protocol": describe_protocol(distance, flip, single_shot), "image_size": list(size),
+              "versions": versions(), "config": to_plain(settings)}
     write_atomically(folder / "result.json", (json.dumps(result, indent=2) + "\n").encode())
     draw_retrieval(retrieval, *stores, folder / "pictures", distance=distance)
     log.info("%s: %s", settings.data.name, "  ".join(f"{name} {value:.4g}" for name, value in metrics.items()))

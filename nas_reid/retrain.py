@@ -194,7 +194,7 @@ def evaluate(network: ReIDNetwork, lists: Sequence[EvalBatches], settings: Retra
              device: torch.device) -> Retrieval:
     """Query against gallery."""
     return retrieve(network, *lists, distance=settings.evaluation.distance, flip=settings.evaluation.flip,
-                    device=device)
+                    device=device, single_gallery_shot=settings.evaluation.single_gallery_shot)
 
 
 def finish(settings: RetrainConfig, test: Mapping[str, Sequence[ImageStore]], job: Job,
@@ -215,7 +215,8 @@ def finish(settings: RetrainConfig, test: Mapping[str, Sequence[ImageStore]], jo
     result = {"kind": "retrain", "space": description.genotype.space, "data": settings.data.name,
               "seed": settings.seed, "genotype": settings.genotype, "metrics": metrics.pop(settings.data.name, {}),
               "targets": metrics, "selection": {"split": "validation" if validation else "none", **validation},
-              "protocol": describe_protocol(settings.evaluation.distance, settings.evaluation.flip)}
+              "protocol": describe_protocol(settings.evaluation.distance, settings.evaluation.flip,
+                                            settings.evaluation.single_gallery_shot)}
     job.finish(result, [*pictures, *([cells] if cells else [])])
     log.info("next: python -m nas_reid.evaluate checkpoint=%s", job.best)
     return validation.get("mAP", float("nan"))

@@ -117,7 +117,7 @@ def load_data(settings: SearchConfig, augment: Augment,
     The ``joint`` scheme has a single level: all images are for both, and there is one source of batches.
     """
     source = open_source(**asdict(settings.data))
-    store = source.store(source.dataset.train)
+    store = source.train_store()
     train, query, gallery = HOLD_OUTS[settings.validation_by](store.samples, fraction=settings.validation_fraction,
                                                               seed=derive_seed(settings.seed, "validation"))
     parts = {"weights and alphas": train}
@@ -242,7 +242,8 @@ def validate(bilevel: Bilevel, lists: Sequence[EvalBatches], settings: SearchCon
              device: torch.device) -> dict[str, float]:
     """Retrieval metrics of the supernet, without noise, on the validation identities."""
     retrieval = retrieve(bilevel.evaluated(), *lists, distance=settings.evaluation.distance,
-                         flip=settings.evaluation.flip, device=device)
+                         flip=settings.evaluation.flip, device=device,
+                         single_gallery_shot=settings.evaluation.single_gallery_shot)
     return retrieval.ranking.summary()
 
 

@@ -40,6 +40,17 @@ class DataSource:
     workers: int
     on_corrupt: str
 
+    def train_store(self) -> ImageStore:
+        """The decoded training images.
+
+        Raises:
+            DataError: the data set has none.
+        """
+        if not self.dataset.train:
+            raise DataError(f"{self.dataset.name} in {self.dataset.root} has no training images: it is for testing "
+                            "only (python -m nas_reid.evaluate, or targets= of a retraining)")
+        return self.store(self.dataset.train)
+
     def test_stores(self) -> tuple[ImageStore, ImageStore]:
         """The decoded query and gallery.
 
@@ -47,8 +58,9 @@ class DataSource:
             DataError: the data set has none.
         """
         if not self.dataset.query or not self.dataset.gallery:
-            raise DataError(f"{self.dataset.name} in {self.dataset.root} has no query or no gallery; it can be trained "
-                            "on (sources=), but nothing can be evaluated on it")
+            raise DataError(f"{self.dataset.name} in {self.dataset.root} has no query or no gallery "
+                            "(data.options.combineall=true would empty them); it can be trained on, with targets= to "
+                            "evaluate on, but nothing can be evaluated on it")
         return self.store(self.dataset.query), self.store(self.dataset.gallery)
 
     def store(self, samples: Sequence[Sample]) -> ImageStore:
@@ -58,7 +70,8 @@ class DataSource:
 
 
 def open_source(*, name: str, reader: str, root: str | None, synthetic: Mapping[str, Any] | None,
-                image_size: Sequence[int], cache: str | None, workers: int, on_corrupt: str) -> DataSource:
+                image_size: Sequence[int], cache: str | None, workers: int, on_corrupt: str,
+                options: Mapping[str, Any] | None = None) -> DataSource:
     """Read a data set's lists; a synthetic one is drawn into the cache first, once.
 
     Args:
@@ -70,16 +83,18 @@ def open_source(*, name: str, reader: str, root: str | None, synthetic: Mapping[
         cache: folder for drawn images and stores; None for ``cache_root()``.
         workers: decoding threads and drawing processes.
         on_corrupt: what to do about unreadable images, ``error`` or ``skip``.
+        options: of the reader.
 
     Raises:
         ConfigError, DataError: see ``synthetic_spec``, ``read_dataset``.
     """
     folder = Path(cache).expanduser() if cache else cache_root()
     height, width = image_size
-    find_reader(reader)  # a wrong name must not wait for the drawing
+    options = options or {}
+    find_reader(reader, options)  # a wrong name must not wait for the drawing
     if synthetic is not None:
         root = str(generate(folder / "synthetic", synthetic_spec(synthetic), workers=workers))
-    dataset = read_dataset(reader, root)
+    dataset = read_dataset(reader, root, **options)
     log.info("%s: %d training, %d query, %d gallery images in %s", name, len(dataset.train), len(dataset.query),
              len(dataset.gallery), dataset.root)
     return DataSource(dataset, (height, width), folder, workers, on_corrupt)

@@ -1,13 +1,15 @@
 """Query against gallery: extract both, rank, and keep what tables and pictures need."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from nas_reid.data.batches import EvalBatches
+from nas_reid.evaluation.distance import feature_distances
 from nas_reid.evaluation.features import extract
 from nas_reid.evaluation.ranking import Ranking, rank
+from nas_reid.evaluation.single_gallery_shot import single_gallery_shot_cmc
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Retrieval:
 
 
 def retrieve(network: nn.Module, query: EvalBatches, gallery: EvalBatches, *, distance: str, flip: bool,
-             device: torch.device) -> Retrieval:
+             device: torch.device, single_gallery_shot: bool = False) -> Retrieval:
     """Evaluate a network under the Market-1501 protocol.
 
     Args:
@@ -34,18 +36,24 @@ def retrieve(network: nn.Module, query: EvalBatches, gallery: EvalBatches, *, di
         distance: ``euclidean`` or ``cosine``.
         flip: average the embeddings of an image and its mirror image.
         device: of the network.
+        single_gallery_shot: replace the CMC by that of a single gallery shot, in expectation.
 
     Raises:
         DataError: no query has a match in the gallery.
     """
     features = [extract(network, batches, flip=flip, device=device) for batches in (query, gallery)]
-    ranking = rank(*features, query_pids=query.pids, query_camids=query.camids, gallery_pids=gallery.pids,
-                   gallery_camids=gallery.camids, distance=distance)
+    labels = {"query_pids": query.pids, "query_camids": query.camids, "gallery_pids": gallery.pids,
+              "gallery_camids": gallery.camids}
+    ranking = rank(*features, **labels, distance=distance)
+    if single_gallery_shot:
+        distances = feature_distances(*features, distance=distance)
+        ranking = replace(ranking, cmc=single_gallery_shot_cmc(distances, **labels))
     return Retrieval(ranking, *features)
 
 
-def describe_protocol(distance: str, flip: bool) -> dict[str, str | bool]:
+def describe_protocol(distance: str, flip: bool, single_gallery_shot: bool = False) -> dict[str, str | bool]:
     """What a reader must know to compare a number: for every result file."""
     return {"protocol": "market1501: same person in the same camera removed, distractors kept, queries without a "
-                        "match skipped", "ap": "mean precision at the matches", "ties": "by gallery index",
+                        "match skipped", "ap": "mean precision at the matches",
+            "cmc": "single gallery shot, expectation" if single_gallery_shot else "whole gallery", "ties": "by gallery index",
             "distance": distance, "flip": flip, "re-ranking": False}

@@ -58,6 +58,17 @@ def test_groups_are_named_by_what_differs(script, capsys, tmp_path):
     assert groups["search weights.lr=0.2"]["validation"]["std"] == 0
 
 
+def test_splits_and_directions_are_averaged(script, capsys, tmp_path):
+    for split in range(3):
+        for direction in ("a_to_b", "b_to_a"):
+            for reader in ("viper", "cuhk01"):
+                add(tmp_path, f"{reader}-{split}-{direction}", seed=0, mAP=0.5, test=split / 10, data={
+                    "reader": reader, "options": {"split": split, "direction": direction}})
+    groups = summary(script, capsys, tmp_path)["groups"]
+    assert [group["group"] for group in groups] == ["search data.reader=cuhk01", "search data.reader=viper"]
+    assert all(group["test"]["n"] == 6 and group["test"]["mean"] == pytest.approx(0.1) for group in groups)
+
+
 def test_the_best_is_chosen_by_validation_even_when_the_test_disagrees(script, capsys, tmp_path):
     best = add(tmp_path, "0-seed0", seed=0, mAP=0.6, kind="retrain", test=0.1)
     add(tmp_path, "1-seed1", seed=1, mAP=0.5, kind="retrain", test=0.9)
