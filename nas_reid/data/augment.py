@@ -10,12 +10,15 @@ Torch's CPU and CUDA generators differ, so equal seeds give equal batches on one
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Generator, Tensor
 
 from nas_reid.data.augmentations.crop import PadCrop
 from nas_reid.data.augmentations.erasing import RandomErasing
 from nas_reid.data.augmentations.flip import HorizontalFlip
 from nas_reid.data.augmentations.jitter import ColourJitter
+from nas_reid.data.augmentations.patch import RandomPatch
+from nas_reid.data.augmentations.zoom import ZoomCrop
 from nas_reid.data.normalise import normalise
 from nas_reid.errors import ConfigError
 
@@ -24,7 +27,10 @@ AUGMENTATIONS: dict[str, type] = {
     "crop": PadCrop,
     "erase": RandomErasing,
     "jitter": ColourJitter,
+    "patch": RandomPatch,
+    "zoom": ZoomCrop,
 }
+_PIECE = 2**20  # bytes of images at a time on a CPU: what a piece leaves behind is still in the cache
 
 
 class Augment:
@@ -43,9 +49,13 @@ class Augment:
         Returns:
             float32 [B, 3, H, W], channels_last.
         """
-        for step in self.steps:
-            images = step(images, generator)
-        return normalise(images)
+        result = torch.empty(images.shape, dtype=torch.float32, device=images.device)
+        size = len(images) if images.is_cuda else max(1, _PIECE // images[0].numel())
+        for piece, out in zip(images.split(size), result.split(size), strict=True):
+            for step in self.steps:
+                piece = step(piece, generator)
+            normalise(piece, out)
+        return result.permute(0, 3, 1, 2)
 
 
 def build_augment(steps: Mapping[str, Mapping[str, Any] | None]) -> Augment:

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,10 +11,13 @@ from nas_reid.data.augmentations.crop import PadCrop
 from nas_reid.data.augmentations.erasing import RandomErasing
 from nas_reid.data.augmentations.flip import HorizontalFlip
 from nas_reid.data.augmentations.jitter import ColourJitter, adjust
+from nas_reid.data.augmentations.patch import RandomPatch, paste
+from nas_reid.data.augmentations.zoom import ZoomCrop
 from nas_reid.errors import ConfigError
 from tests.oracles import augment as oracle
 
-FULL = {"flip": {}, "crop": {"padding": 3}, "erase": {"p": 0.8}, "jitter": {"brightness": 0.2, "contrast": 0.15}}
+FULL = {"flip": {}, "crop": {"padding": 3}, "zoom": {}, "patch": {"p": 0.8}, "erase": {"p": 0.8},
+        "jitter": {"brightness": 0.2, "contrast": 0.15}}
 SHAPES = st.tuples(st.integers(1, 5), st.integers(1, 13), st.integers(1, 9))
 few = settings(max_examples=25, deadline=None, derandomize=True)
 
@@ -37,7 +41,8 @@ def test_normalise_is_imagenets_and_channels_last():
 
 def test_switched_off_is_normalise_only():
     images = random_images()
-    off = {"flip": {"p": 0.0}, "crop": {"padding": 0}, "erase": {"p": 0.0}, "jitter": {}}
+    off = {"flip": {"p": 0.0}, "crop": {"padding": 0}, "erase": {"p": 0.0}, "jitter": {}, "patch": {"p": 0.0},
+           "zoom": {"p": 0.0}}
     assert torch.equal(build_augment(off)(images, generator()), normalise(images))
     assert torch.equal(build_augment(dict.fromkeys(AUGMENTATIONS))(images, generator()), normalise(images))
 
@@ -93,6 +98,60 @@ def test_rectangles_fit_and_keep_their_bounds(size):
     assert abs(share.mean() - 0.21) < 0.01                 # uniform: large areas are not thinned out
 
 
+@few
+@given(SHAPES, st.integers(0, 99))
+def test_patches_equal_the_loop(shape, seed):
+    images, patching = random_images(*shape), RandomPatch(0.8)
+    patches = patching.draw(images, generator(seed))
+    assert torch.equal(patching(images, generator(seed)), oracle.paste(images, patches))
+
+
+def test_patches_are_unchanged_windows_of_the_batch():
+    images = random_images(6, 20, 10)
+    patches = RandomPatch(1.0, mirror=0.0, rotate=0.0).draw(images, generator())
+    pasted = paste(images, patches)
+    for b, (top, left, tall, wide, source, row, column, *_) in enumerate(zip(*patches, strict=True)):
+        from_top, from_left = int(row - (tall - 1) / 2), int(column - (wide - 1) / 2)
+        window = images[source, from_top:from_top + tall, from_left:from_left + wide]
+        assert window.shape[:2] == (tall, wide)                 # it lies within its image
+        assert torch.equal(pasted[b, top:top + tall, left:left + wide], window)
+    mirrored = paste(images, patches._replace(mirror=-patches.mirror))
+    top, left, tall, wide = (int(edge[0]) for edge in patches[:4])
+    area = slice(top, top + tall), slice(left, left + wide)
+    assert torch.equal(mirrored[0][area].flip(1), pasted[0][area])
+
+
+def test_a_patch_turned_by_half_a_turn_is_upside_down():
+    images = random_images(3, 16, 8)
+    straight = RandomPatch(1.0, mirror=0.0, rotate=0.0).draw(images, generator(1))
+    turned = paste(images, straight._replace(angle=torch.full((3,), torch.pi)))
+    for b, (top, left, tall, wide) in enumerate(zip(*straight[:4], strict=True)):
+        area = slice(top, top + tall), slice(left, left + wide)
+        assert torch.equal(turned[b][area].flip(0, 1), paste(images, straight)[b][area])
+
+
+def test_every_image_of_the_batch_gives_patches():
+    patches = RandomPatch(0.5).draw(torch.empty(4000, 64, 32, 3, dtype=torch.uint8), generator())
+    assert 0.45 < (patches.height > 0).float().mean() < 0.55
+    assert (patches.source.bincount(minlength=4000) > 0).float().mean() > 0.6 and patches.source.max() < 4000
+    assert 0.45 < (patches.angle != 0).float().mean() < 0.55 and patches.angle.abs().max() <= torch.pi / 18
+    assert 0.45 < (patches.mirror < 0).float().mean() < 0.55
+    share = (patches.height * patches.width)[patches.height > 0] / (64 * 32)
+    assert share.min() > 0.005 and share.max() < 0.53
+
+
+def test_zoom_is_a_window_of_the_enlarged_image():
+    images = random_images(40, 16, 8)
+    enlarged = torch.stack([F.interpolate(image.permute(2, 0, 1)[None].double(), (18, 9), mode="bilinear")[0]
+                            for image in images]).round().permute(0, 2, 3, 1)
+    zoomed = ZoomCrop(0.5)(images, generator())
+    untouched = (zoomed == images).flatten(1).all(1)
+    windows = torch.stack([enlarged[:, top:top + 16, left:left + 8] for top in range(3) for left in range(2)])
+    found = ((windows - zoomed).abs().flatten(2).amax(2) <= 1)                                   # [6, B]
+    assert (found.any(0) | untouched).all() and found.any(1).all()
+    assert 10 <= untouched.sum() <= 30
+
+
 def test_mean_fill_is_zero_after_normalisation():
     erased = normalise(RandomErasing(1.0, (1.0, 1.0))(random_images(), generator()))
     assert erased.abs().max() < 0.01
@@ -145,6 +204,10 @@ def test_order_is_the_one_given():
     ({"erase": {"area": (0.5, 0.1)}}, "0 < smallest <= largest <= 1"),
     ({"erase": {"aspect": 3}}, "aspect=3 must lie"),
     ({"erase": {"fill": "zero"}}, "'mean' or 'noise'"),
+    ({"patch": {"largest": 2}}, r"patch\.smallest=0\.01, patch\.largest=2: .*largest <= 1"),
+    ({"patch": {"aspect": 0}}, r"patch\.aspect=0 must lie"),
+    ({"patch": {"mirror": 2}}, r"patch\.mirror=2"),
+    ({"zoom": {"scale": 0.9}}, r"zoom\.scale=0\.9 must lie in \[1, 4\]"),
     ({"jitter": {"saturation": -0.1}}, r"jitter\.saturation=-0\.1"),
 ])
 def test_bad_arguments(steps, message):

@@ -33,6 +33,20 @@ def erase(images: Tensor, rectangles: tuple[Tensor, Tensor, Tensor, Tensor], fil
     return result
 
 
+def paste(images: Tensor, patches: tuple[Tensor, ...]) -> Tensor:
+    """Every pixel of every rectangle from the original of its source, half to even as ``round`` does."""
+    result = images.clone()
+    _, height, width, _ = images.shape
+    for b, (top, left, tall, wide, source, row, column, angle, mirror) in enumerate(zip(*patches, strict=True)):
+        for y in range(int(top), int(top + tall)):
+            for x in range(int(left), int(left + wide)):
+                down, right = y - (top + (tall - 1) / 2), mirror * (x - (left + (wide - 1) / 2))
+                from_y = (row + angle.cos() * down - angle.sin() * right).round().clamp(0, height - 1)
+                from_x = (column + angle.sin() * down + angle.cos() * right).round().clamp(0, width - 1)
+                result[b, y, x] = images[int(source), int(from_y), int(from_x)]
+    return result
+
+
 def jitter(image: Tensor, brightness: float, contrast: float, saturation: float) -> Tensor:
     """One image [H, W, 3], step by step and unclipped in float64; clipped and rounded at the end."""
     luma = torch.tensor([0.299, 0.587, 0.114], dtype=torch.float64)

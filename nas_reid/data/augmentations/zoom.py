@@ -1,0 +1,39 @@
+"""Enlarge and crop."""
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+from nas_reid.data.augmentations.crop import cut
+from nas_reid.data.augmentations.per_image import blend, byte_mask, check_probability, uniform
+from nas_reid.errors import ConfigError
+
+
+class ZoomCrop:
+    """With probability ``p``, enlarge the image bilinearly and cut the original size out at a random place.
+
+    The random crop of torchreid and of OSNet (Zhou et al., TPAMI 2021), where the scale is 1.125.
+
+    Args:
+        p: probability.
+        scale: factor of height and width, >= 1.
+
+    Raises:
+        ConfigError: a value out of range.
+    """
+
+    def __init__(self, p: float = 0.5, scale: float = 1.125) -> None:
+        if not 1 <= scale <= 4:
+            raise ConfigError(f"zoom.scale={scale} must lie in [1, 4]")
+        self.p, self.scale = check_probability("zoom.p", p), scale
+
+    def __call__(self, images: Tensor, generator: Generator) -> Tensor:
+        """Zoom into images [B, H, W, 3]."""
+        height, width = images.shape[1:3]
+        size = round(self.scale * height), round(self.scale * width)
+        chosen, top, left = (uniform(images, generator) for _ in range(3))
+        top, left = (top * (size[0] - height + 1)).long(), (left * (size[1] - width + 1)).long()
+        pixels = images.permute(0, 3, 1, 2).to(torch.float32)
+        enlarged = F.interpolate(pixels, size, mode="bilinear").round_().to(torch.uint8)
+        cropped = cut(enlarged.permute(0, 2, 3, 1).contiguous(), top, left, size=(height, width))
+        return blend(cropped, images, byte_mask(chosen < self.p)[:, None, None, None])
