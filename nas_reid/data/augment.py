@@ -10,7 +10,6 @@ Torch's CPU and CUDA generators differ, so equal seeds give equal batches on one
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import Generator, Tensor
 
 from nas_reid.data.augmentations.crop import PadCrop
@@ -19,7 +18,7 @@ from nas_reid.data.augmentations.flip import HorizontalFlip
 from nas_reid.data.augmentations.jitter import ColourJitter
 from nas_reid.data.augmentations.patch import RandomPatch
 from nas_reid.data.augmentations.zoom import ZoomCrop
-from nas_reid.data.normalise import normalise
+from nas_reid.data.normalise import new_floats, normalise
 from nas_reid.errors import ConfigError
 
 AUGMENTATIONS: dict[str, type] = {
@@ -34,7 +33,11 @@ _PIECE = 2**20  # bytes of images at a time on a CPU: what a piece leaves behind
 
 
 class Augment:
-    """Augmentations one after the other, then ``normalise``."""
+    """Augmentations one after the other, then ``normalise``.
+
+    On a CPU the batch goes through in pieces, unless a step has an attribute ``mixes_images`` that is true: it then
+    needs the whole batch at once.
+    """
 
     def __init__(self, steps: Sequence[Callable[[Tensor, Generator], Tensor]]) -> None:
         self.steps = tuple(steps)
@@ -49,8 +52,9 @@ class Augment:
         Returns:
             float32 [B, 3, H, W], channels_last.
         """
-        result = torch.empty(images.shape, dtype=torch.float32, device=images.device)
-        size = len(images) if images.is_cuda else max(1, _PIECE // images[0].numel())
+        result = new_floats(images)
+        whole = images.is_cuda or any(getattr(step, "mixes_images", False) for step in self.steps)
+        size = len(images) if whole else max(1, _PIECE // images[0].numel())
         for piece, out in zip(images.split(size), result.split(size), strict=True):
             for step in self.steps:
                 piece = step(piece, generator)

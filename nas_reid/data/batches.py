@@ -5,9 +5,9 @@ have seen, and there is no iterator state to save.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 import torch
 from torch import Generator, Tensor
@@ -17,6 +17,9 @@ from nas_reid.data.normalise import normalise
 from nas_reid.data.store import ImageStore
 from nas_reid.data.threads import map_in_order
 from nas_reid.seed import derive_seed
+
+_Item = TypeVar("_Item")
+_Loaded = TypeVar("_Loaded")
 
 
 class Batch(NamedTuple):
@@ -51,7 +54,7 @@ class Sampler(Protocol):
 
 
 class TrainBatches:
-    """Augmented batches, by step or as a stream that is loaded one batch ahead.
+    """Augmented batches, by step or as a stream that is loaded ahead.
 
     Args:
         store: holds the images.
@@ -98,10 +101,10 @@ class TrainBatches:
     def stream(self, first: int, count: int) -> Iterator[Batch]:
         """``count`` batches of the endless sequence of epochs, from its batch ``first`` on.
 
-        A thread loads one batch ahead; ``waited_s`` adds up the seconds for which the consumer waited all the same.
+        Threads load ahead; ``waited_s`` adds up the seconds for which the consumer waited all the same.
         """
         steps = (divmod(index, len(self)) for index in range(first, first + count))
-        with closing(map_in_order(lambda step: self.load(*step), steps, workers=1, window=2)) as batches:
+        with closing(_load_ahead(lambda step: self.load(*step), steps, device=self.device)) as batches:
             for _ in range(count):
                 began = time.perf_counter()
                 batch = next(batches)
@@ -144,11 +147,23 @@ class EvalBatches:
         return -(-len(self.pids) // self.batch_size)
 
     def __iter__(self) -> Iterator[EvalBatch]:
-        """The batches; a thread loads one ahead."""
+        """The batches, loaded ahead by threads."""
         count = len(self.pids)
         parts = torch.arange(count).tensor_split(len(self)) if count else ()
-        return map_in_order(self._load, parts, workers=1, window=2)
+        return _load_ahead(self._load, parts, device=self.device)
 
     def _load(self, positions: Tensor) -> EvalBatch:
         images = normalise(self._source.gather(positions, positions))
         return EvalBatch(images, self.modalities[positions].to(self.device))
+
+
+def _load_ahead(load: Callable[[_Item], _Loaded], items: Iterable[_Item], *, device: torch.device) -> Iterator[_Loaded]:
+    """``load`` of each item in order: one batch ahead for a GPU, which does the work; two on two threads of a CPU.
+
+    These threads compute on one core each. Torch's parallel operations wait for one another, and where the network
+    keeps all cores busy, as it does on a CPU, batches of them take many times as long.
+    """
+    # Asked here, as torch settles a thread's number at its first use, by what any thread has set before.
+    workers = 1 if device.type == "cuda" else min(2, torch.get_num_threads())
+    return map_in_order(load, items, workers=workers, window=workers + 1,
+                        initializer=lambda: torch.set_num_threads(1))

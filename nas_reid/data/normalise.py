@@ -2,6 +2,7 @@
 
 from functools import cache
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -9,19 +10,34 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
-def normalise(images: Tensor) -> Tensor:
+def normalise(images: Tensor, out: Tensor | None = None) -> Tensor:
     """Floats with ImageNet's mean and standard deviation: (x / 255 - mean) / std.
 
     Args:
         images: uint8 [B, H, W, 3].
+        out: float32 [B, H, W, 3], contiguous, to write to; None: a new one.
 
     Returns:
         float32 [B, 3, H, W] in channels_last memory format: the bytes' own order, so nothing is moved.
     """
     batch, height, width, channels = images.shape
     scale, shift = _scale_and_shift(images.device, width)
-    rows = images.reshape(batch, height, width * channels)  # long rows vectorise, triples of channels do not
-    return rows.to(torch.float32).mul_(scale).add_(shift).view(images.shape).permute(0, 3, 1, 2)
+    if out is None:
+        out = new_floats(images)
+    rows = out.view(batch, height, width * channels)  # long rows vectorise, triples of channels do not
+    torch.addcmul(shift, rows.copy_(images.reshape(rows.shape)), scale, out=rows)
+    return out.permute(0, 3, 1, 2)
+
+
+def new_floats(images: Tensor) -> Tensor:
+    """Memory for the floats of ``images``: float32, same shape and device, contiguous, not initialised.
+
+    On a CPU it is NumPy's, which asks Linux for huge pages. A batch is more than malloc keeps, so its memory is new in
+    every step, and in pages of 4 KiB the first touch takes several times as long as all arithmetic.
+    """
+    if images.device.type == "cpu":
+        return torch.from_numpy(np.empty(images.shape, np.float32))
+    return torch.empty(images.shape, dtype=torch.float32, device=images.device)
 
 
 @cache  # stays on the device: made anew, it would be copied from the host in every step

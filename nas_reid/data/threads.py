@@ -9,8 +9,8 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
-def map_in_order(function: Callable[[_Item], _Result], items: Iterable[_Item], *, workers: int,
-                 window: int) -> Iterator[_Result]:
+def map_in_order(function: Callable[[_Item], _Result], items: Iterable[_Item], *, workers: int, window: int,
+                 initializer: Callable[[], object] | None = None) -> Iterator[_Result]:
     """``map`` on threads, in order. Errors come through; the threads end with the iterator.
 
     Args:
@@ -19,9 +19,10 @@ def map_in_order(function: Callable[[_Item], _Result], items: Iterable[_Item], *
         workers: threads.
         window: items begun and not yet consumed, at most; that many results are held in memory. While the consumer
             uses a result, ``window`` - 1 further ones are worked on.
+        initializer: called by each thread before its first item.
     """
     pending: deque[Future[_Result]] = deque()
-    with ThreadPoolExecutor(workers, thread_name_prefix="nas_reid-data") as pool:
+    with ThreadPoolExecutor(workers, "nas_reid-data", initializer) as pool:
         try:
             for item in items:
                 pending.append(pool.submit(function, item))

@@ -6,13 +6,15 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nas_reid.data.augment import AUGMENTATIONS, build_augment, normalise
+from nas_reid.data import augment
+from nas_reid.data.augment import AUGMENTATIONS, Augment, build_augment
 from nas_reid.data.augmentations.crop import PadCrop
 from nas_reid.data.augmentations.erasing import RandomErasing
 from nas_reid.data.augmentations.flip import HorizontalFlip
 from nas_reid.data.augmentations.jitter import ColourJitter, adjust
 from nas_reid.data.augmentations.patch import RandomPatch, paste
 from nas_reid.data.augmentations.zoom import ZoomCrop
+from nas_reid.data.normalise import normalise
 from nas_reid.errors import ConfigError
 from tests.oracles import augment as oracle
 
@@ -213,3 +215,18 @@ def test_order_is_the_one_given():
 def test_bad_arguments(steps, message):
     with pytest.raises(ConfigError, match=message):
         build_augment(steps)
+
+
+def test_the_batch_goes_through_in_pieces_unless_a_step_mixes_images(monkeypatch):
+    images, seen = random_images(), []
+    monkeypatch.setattr(augment, "_PIECE", 2 * images[0].numel())
+
+    def note(piece, _):
+        seen.append(len(piece))
+        return piece.flip(2)
+
+    assert torch.equal(Augment([note])(images, generator()), normalise(images.flip(2)))
+    assert max(seen) == 2 and sum(seen) == len(images)
+    patching = RandomPatch(1.0)
+    whole = normalise(note(patching(images, generator()), None))
+    assert torch.equal(Augment([patching, note])(images, generator()), whole) and seen[-1] == len(images)

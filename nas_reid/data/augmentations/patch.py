@@ -51,6 +51,8 @@ class RandomPatch:
         ConfigError: a value out of range.
     """
 
+    mixes_images = True  # the pool must be the whole batch
+
     def __init__(self, p: float = 0.5, *, smallest: float = 0.01, largest: float = 0.5, aspect: float = 0.1,
                  mirror: float = 0.5, rotate: float = 0.5, degrees: float = 10.0) -> None:
         if not 0 < smallest <= largest <= 1:
