@@ -4,8 +4,9 @@
     python scripts/summarize_sweep.py <folder> --metric rank1 --json
 
 Runs that differ in nothing but the seed (and in settings without influence on the result, such as the device)
-form a group; so do the splits of a data set and the directions between two cameras, over which protocols average. The best genotype is the one with the highest *validation* metric: choosing by the test gallery
-would make every number reported on that gallery too good. The standard deviation is that of a sample (n - 1).
+form a group; so do the splits of a data set and the directions between two cameras, over which protocols average.
+The best genotype is the one with the highest *validation* metric: choosing by the test gallery would make every number
+reported on that gallery too good. The standard deviation is that of a sample (n - 1).
 Exit code 2: the folder does not exist or holds no run.
 """
 

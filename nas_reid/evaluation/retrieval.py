@@ -55,5 +55,5 @@ def describe_protocol(distance: str, flip: bool, single_gallery_shot: bool = Fal
     """What a reader must know to compare a number: for every result file."""
     return {"protocol": "market1501: same person in the same camera removed, distractors kept, queries without a "
                         "match skipped", "ap": "mean precision at the matches",
-            "cmc": "single gallery shot, expectation" if single_gallery_shot else "whole gallery", "ties": "by gallery index",
-            "distance": distance, "flip": flip, "re-ranking": False}
+            "cmc": "single gallery shot, expectation" if single_gallery_shot else "whole gallery",
+            "ties": "by gallery index", "distance": distance, "flip": flip, "re-ranking": False}
