@@ -4,13 +4,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
+from nas_reid.data.normalise import normalise
 from nas_reid.data.store import ImageStore
+from nas_reid.drawing.activations import activation_maps, draw_activations
 from nas_reid.drawing.alphas import draw_alphas
 from nas_reid.drawing.cells import draw_graphs
 from nas_reid.drawing.curves import draw_cmc
+from nas_reid.drawing.gates import draw_gate_clusters
 from nas_reid.drawing.ranked_lists import choose_queries, draw_ranked_lists
 from nas_reid.evaluation.nearest import nearest
 from nas_reid.evaluation.retrieval import Retrieval
@@ -47,6 +50,34 @@ def draw_genotype(space: SearchSpace, genotype: Genotype, path: Path) -> Path | 
         return None
     draw_graphs(space.graphs(genotype), path, title=f"{genotype.space}: genotype")
     return path
+
+
+def draw_trunk(trunk: nn.Module, query: ImageStore, folder: Path, *, device: torch.device) -> list[Path]:
+    """Activation maps of some queries, and clusters of gates for a trunk that offers ``gating_vectors(images)``.
+
+    Args:
+        trunk: in evaluation mode, on ``device``.
+        query: the images; those shown are spread evenly over them.
+        folder: of the pictures.
+        device: of the trunk.
+    """
+    def spread(count: int) -> Tensor:
+        return torch.linspace(0, len(query.paths) - 1, min(count, len(query.paths))).round().long()
+
+    def load(rows: Tensor) -> Tensor:
+        return normalise(query.images[rows]).to(device)
+
+    shown, clustered = spread(12), spread(300)
+    with torch.inference_mode():
+        maps = activation_maps(trunk(load(shown), modality=query.modalities[shown].to(device))).cpu()
+        vectors = getattr(trunk, "gating_vectors", lambda images: None)
+        gates = [vectors(load(rows)) for rows in clustered.split(64)]
+    pictures = [folder / "activations.png"]
+    draw_activations(pictures[0], images=query.images[shown].numpy(), maps=maps.numpy())
+    if gates[0] is not None:
+        pictures.append(folder / "gates.png")
+        draw_gate_clusters(pictures[1], images=query.images[clustered].numpy(), gates=torch.cat(gates).cpu().numpy())
+    return pictures
 
 
 def draw_retrieval(retrieval: Retrieval, query: ImageStore, gallery: ImageStore, folder: Path, *, distance: str,

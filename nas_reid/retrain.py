@@ -39,7 +39,7 @@ from nas_reid.losses import RetrievalObjective
 from nas_reid.model import ReIDNetwork
 from nas_reid.modules.head import Head, head_arguments
 from nas_reid.optim import LearningRate, build_training, set_lr
-from nas_reid.pictures import draw_genotype, draw_retrieval
+from nas_reid.pictures import draw_genotype, draw_retrieval, draw_trunk
 from nas_reid.progress import progress
 from nas_reid.registry import load_genotype, space_of
 from nas_reid.running_losses import RunningLosses
@@ -211,6 +211,7 @@ def finish(settings: RetrainConfig, test: Mapping[str, Sequence[ImageStore]], jo
         log.info("%s: %s", name, "  ".join(f"{key} {value:.4g}" for key, value in metrics[name].items()))
         suffix = "" if name == settings.data.name else f"_{name}"
         pictures += draw_retrieval(retrieval, *stores, folder, distance=settings.evaluation.distance, suffix=suffix)
+    pictures += draw_trunk(network.trunk, next(iter(test.values()))[0], folder, device=job.device)
     cells = draw_genotype(space_of(description.genotype), description.genotype, folder / "cells.png")
     result = {"kind": "retrain", "space": description.genotype.space, "data": settings.data.name,
               "seed": settings.seed, "genotype": settings.genotype, "metrics": metrics.pop(settings.data.name, {}),

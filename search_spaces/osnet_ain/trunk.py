@@ -9,6 +9,7 @@ from nas_reid.errors import ConfigError
 from nas_reid.search_space import Mix
 from search_spaces.osnet_ain.block import BlockSettings
 from search_spaces.osnet_ain.convolutions import ConvNorm
+from search_spaces.osnet_ain.gating import gating_vectors
 
 STAGES = ("conv2", "conv3", "conv4")
 BLOCKS_PER_STAGE = 2
@@ -80,6 +81,10 @@ class Trunk(nn.Module):
         x = self._stage("conv3", self.pool2(x), arguments)
         x = self._stage("conv4", self.pool3(x), arguments)
         return self.conv5(x)
+
+    def gating_vectors(self, images: Tensor) -> Tensor | None:
+        """See ``gating.gating_vectors``; the engine draws clusters of them."""
+        return gating_vectors(self, images)
 
     def _stage(self, stage: str, x: Tensor, arguments: Mapping[str, tuple]) -> Tensor:
         for index, block in enumerate(getattr(self, stage)):

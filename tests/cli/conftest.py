@@ -43,7 +43,8 @@ def retrained(tmp_path_factory: pytest.TempPathFactory, searched: tuple[Path, Ou
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw nothing: pictures take most of the time of a small run."""
     for module, name in ((nas_reid.search, "draw_search"), (nas_reid.retrain, "draw_retrieval"),
-                         (nas_reid.retrain, "draw_genotype"), (nas_reid.job, "draw_training")):
+                         (nas_reid.retrain, "draw_trunk"), (nas_reid.retrain, "draw_genotype"),
+                         (nas_reid.job, "draw_training")):
         monkeypatch.setattr(module, name, lambda *_, **__: [])
 
 
