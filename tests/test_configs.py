@@ -137,6 +137,7 @@ def test_an_experiment_changes_something_and_the_command_line_wins() -> None:
     ("describe", "num_classes=0", r"num_classes=0 must be at least 1"),
     ("search", "data.workers=0", r"data\.workers=0 must be at least 1"),
     ("search", "data.on_corrupt=ignore", r"data\.on_corrupt=ignore is unknown; known are: error, skip"),
+    ("search", "data.options=3", r"data\.options=3 must hold options of the reader, such as \{split: 3\}"),
     ("search", "data.root=somewhere", r"data\.root=somewhere does not go with drawn data"),
     ("search", "data.synthetic=tiny", r"data\.synthetic=tiny must hold keys of SyntheticSpec"),
     ("search", "head.pooling=mean", r"head\.pooling=mean is unknown; known are: average, max"),

@@ -1,11 +1,14 @@
 """The CMC of CUHK03's classic protocol: the published toy, every draw by hand, and draws that converge."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
 from nas_reid.errors import DataError
 from nas_reid.evaluation.distance import feature_distances
+from nas_reid.evaluation.retrieval import describe_protocol, retrieve
 from nas_reid.evaluation.single_gallery_shot import single_gallery_shot_cmc
 from tests.oracles.ranking import squared_distances
 from tests.oracles.single_gallery_shot import expected_cmc
@@ -67,6 +70,19 @@ def test_equals_the_mean_over_every_draw(seed, monkeypatch):
 def test_one_image_per_person_is_the_usual_cmc():
     distances = Matrix([[3, 1, 2], [1, 2, 3]])
     assert cmc(distances, [(1, 0), (2, 0)], [(1, 1), (2, 1), (3, 1)]) == [0, 0.5, 1]
+
+
+def test_retrieval_replaces_the_cmc_alone(monkeypatch):
+    monkeypatch.setattr("nas_reid.evaluation.retrieval.extract", lambda _, batches, **__: batches.features)
+    generator = torch.Generator().manual_seed(0)
+    query, gallery = (SimpleNamespace(features=torch.randn(n, 3, generator=generator), pids=torch.arange(n) % 4 + 1,
+                                      camids=torch.full((n,), camid)) for n, camid in ((6, 0), (20, 1)))
+    usual, single = (retrieve(None, query, gallery, distance="cosine", flip=False, device=torch.device("cpu"),
+                              single_gallery_shot=flag).ranking for flag in (False, True))
+    assert single.mAP == usual.mAP and single.first_hit.equal(usual.first_hit)
+    assert len(usual.cmc) == 20 and len(single.cmc) == 4 and single.cmc[-1] == 1
+    assert single.summary()["rank1"] == float(single.cmc[0]) != usual.summary()["rank1"]
+    assert describe_protocol("cosine", False, True)["cmc"] != describe_protocol("cosine", False)["cmc"]
 
 
 def test_no_match_anywhere():
