@@ -90,13 +90,15 @@ def _command(output_dir: Path, result: Mapping[str, Any]) -> str:
 
 
 def _results(result: Mapping[str, Any]) -> str:
-    """Every number of the result, one per line; the selection's split is told apart from the test metrics."""
+    """Every number of the result, one per line; selection, test and targets are told apart."""
     rows = []
     for section in ("selection", "metrics"):
         values = dict(result.get(section) or {})
         source = values.pop("split", "test" if section == "metrics" else section)
         rows += [(f"{source} {key}", _number(key, value)) for key, value in values.items()
                  if not isinstance(value, Mapping | list)]
+    rows += [(f"{name} {key}", _number(key, value)) for name, values in (result.get("targets") or {}).items()
+             for key, value in values.items()]
     rows += [(key, str(value)) for key, value in result.items()
              if isinstance(value, str | int | float) and key not in ("kind", "space", "data", "notes", "seed")]
     return _table(("", "value"), rows)

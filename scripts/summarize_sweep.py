@@ -5,8 +5,9 @@
 
 Runs that differ in nothing but the seed (and in settings without influence on the result, such as the device)
 form a group; so do the splits of a data set and the directions between two cameras, over which protocols average.
-The best genotype is the one with the highest *validation* metric: choosing by the test gallery would make every number
-reported on that gallery too good. The standard deviation is that of a sample (n - 1).
+Unseen targets have a column each. The best genotype is the one with the highest *validation* metric: choosing by the
+test gallery or by a target would make every number reported on it too good. The standard deviation is that of a sample
+(n - 1).
 Exit code 2: the folder does not exist or holds no run.
 """
 
@@ -87,11 +88,18 @@ def gallery_value(run: Run, metric: str) -> float | None:
     return (run.result.get("metrics") or {}).get(metric)
 
 
+def target_value(run: Run, target: str, metric: str) -> float | None:
+    """The metric on a data set that the network was not adapted to; None where it was not evaluated there."""
+    return ((run.result.get("targets") or {}).get(target) or {}).get(metric)
+
+
 def summarize(sweep: Sweep, metric: str) -> dict[str, Any]:
     """The whole summary as plain data; metrics are fractions."""
+    targets = sorted({name for run in sweep.finished for name in run.result.get("targets") or {}})
     groups = [{"group": label, "seeds": [run.result.get("seed") for run in runs],
                "validation": _spread([validation_value(run, metric) for run in runs]),
-               "test": _spread([gallery_value(run, metric) for run in runs])}
+               "test": _spread([gallery_value(run, metric) for run in runs]),
+               "targets": {name: _spread([target_value(run, name, metric) for run in runs]) for name in targets}}
               for label, runs in group_runs(sweep.finished).items()]
     return {"metric": metric, "groups": groups, "best": _best(sweep.finished, metric),
             "unfinished": [str(folder) for folder in sweep.unfinished],
@@ -145,10 +153,11 @@ def _last_error(folder: Path) -> str | None:
 
 def _render(summary: Mapping[str, Any]) -> str:
     metric = summary["metric"]
-    rows = [("group", "runs", f"validation {metric}", f"test {metric}")]
-    rows += [(group["group"], str(len(group["seeds"])), _percent(group["validation"]), _percent(group["test"]))
-             for group in summary["groups"]]
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    targets = list(summary["groups"][0]["targets"]) if summary["groups"] else []
+    rows = [("group", "runs", f"validation {metric}", f"test {metric}", *(f"{name} {metric}" for name in targets))]
+    rows += [(group["group"], str(len(group["seeds"])), _percent(group["validation"]), _percent(group["test"]),
+              *(_percent(group["targets"][name]) for name in targets)) for group in summary["groups"]]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in
                                                    zip(row[1:], widths[1:], strict=True))]) for row in rows]
     lines.insert(1, "-" * len(lines[0]))

@@ -22,12 +22,14 @@ def script():
 
 
 def add(root: Path, name: str, *, seed: int, mAP: float, kind: str = "search", test: float | None = None,
-        split: str = "validation", **config) -> Path:
+        split: str = "validation", targets: dict[str, float] | None = None, **config) -> Path:
     folder = root / name
     (folder / ".hydra").mkdir(parents=True)
     (folder / "genotype.json").write_text("{}")
     result = {"kind": kind, "seed": seed, "selection": {"split": split, "mAP": mAP, "rank1": 1 - mAP},
-              "metrics": {} if test is None else {"mAP": test}, "genotype": "elsewhere/genotype.json",
+              "metrics": {} if test is None else {"mAP": test},
+              "targets": {name: {"mAP": value} for name, value in (targets or {}).items()},
+              "genotype": "elsewhere/genotype.json",
               "config": {"seed": seed, "device": f"cuda:{seed}", "space": {"name": "auto_reid"}, **config}}
     (folder / "result.json").write_text(json.dumps(result))
     return folder
@@ -67,6 +69,21 @@ def test_splits_and_directions_are_averaged(script, capsys, tmp_path):
     groups = summary(script, capsys, tmp_path)["groups"]
     assert [group["group"] for group in groups] == ["search data.reader=cuhk01", "search data.reader=viper"]
     assert all(group["test"]["n"] == 6 and group["test"]["mean"] == pytest.approx(0.1) for group in groups)
+
+
+def test_targets_have_columns_and_never_choose(script, capsys, tmp_path):
+    good = add(tmp_path, "0-seed0", seed=0, mAP=0.6, kind="retrain", targets={"b": 0.2, "c": 0.1})
+    add(tmp_path, "1-seed1", seed=1, mAP=0.5, kind="retrain", targets={"b": 0.4})
+    add(tmp_path, "2-seed0", seed=0, mAP=0.5, kind="retrain", style=0)
+    found = summary(script, capsys, tmp_path)
+    groups = {group["group"]: group["targets"] for group in found["groups"]}
+    assert groups["retrain"]["b"] == {"n": 2, "mean": pytest.approx(0.3), "std": pytest.approx(0.02**0.5)}
+    assert groups["retrain"]["c"] == {"n": 1, "mean": 0.1, "std": None}
+    assert groups["retrain style=0"]["b"] == {"n": 0, "mean": None, "std": None}
+    assert found["best"]["folder"] == str(good)
+    assert script.main([str(tmp_path)]) == 0
+    head, _, first, *_ = capsys.readouterr().out.splitlines()
+    assert head.split()[-4:] == ["b", "mAP", "c", "mAP"] and first.endswith("30.00% ± 14.14%  10.00%")
 
 
 def test_the_best_is_chosen_by_validation_even_when_the_test_disagrees(script, capsys, tmp_path):
