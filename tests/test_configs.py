@@ -166,7 +166,7 @@ def test_an_experiment_changes_something_and_the_command_line_wins() -> None:
     ("search", "algorithm.warmup_epochs=-1", r"algorithm\.warmup_epochs=-1 must be >= 0"),
     ("search", "algorithm.clip_weights=-1", r"algorithm\.clip_weights=-1\.0"),
     ("search", "algorithm.regularisers.l2=1", r"algorithm\.regularisers=.*'l2'.* known are: beta_decay"),
-    ("search", "split.by=camera", r"split\.by=camera is unknown; known are: image, identity"),
+    ("search", "split.by=domain", r"split\.by=domain is unknown; known are: image, identity, camera"),
     ("search", "split.weights_fraction=0", r"split\.weights_fraction=0\.0"),
     ("search", "evaluation.distance=manhattan", r"evaluation\.distance=manhattan is unknown; known are: euclidean"),
     ("search", "evaluation.every=0", r"evaluation\.every=0 must be at least 1"),

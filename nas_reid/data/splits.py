@@ -99,7 +99,8 @@ def split_search(
     Args:
         samples: the training images.
         by: "image": both parts have every identity, each with its share of images, rounded up for the weights; an
-            identity of one image is the weights' only. "identity": the parts have different identities.
+            identity of one image is the weights' only. "identity": the parts have different identities. "camera": they
+            have different cameras, so that the alphas answer for cameras that the weights did not see.
         fraction: share of the weights, in (0, 1); neither part gets nothing of what can be divided.
         seed: of the draw.
 
@@ -142,9 +143,15 @@ def _by_identity(samples: Sequence[Sample], fraction: float, rng: np.random.Gene
     return {sample for sample in samples if sample.pid in pids}
 
 
+def _by_camera(samples: Sequence[Sample], fraction: float, rng: np.random.Generator) -> set[Sample]:
+    cameras = _share(sorted({sample.camid for sample in samples}), fraction, rng)
+    return {sample for sample in samples if sample.camid in cameras}
+
+
 _SPLITS: dict[str, Callable[[Sequence[Sample], float, np.random.Generator], set[Sample]]] = {
     "image": _by_image,
     "identity": _by_identity,
+    "camera": _by_camera,
 }
 
 

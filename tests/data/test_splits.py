@@ -117,6 +117,18 @@ def test_split_by_identity_is_disjoint(samples, fraction, seed):
     assert len(identities(weights)) == min(np.ceil(fraction * total - 1e-9), total - 1)
 
 
+@few
+@given(sample_lists(), FRACTIONS, st.integers(0, 9))
+def test_split_by_camera_is_disjoint(samples, fraction, seed):
+    total = len({sample.camid for sample in samples})
+    if total < 2:
+        return
+    weights, alphas = split_search(samples, by="camera", fraction=fraction, seed=seed)
+    assert sorted([*weights, *alphas]) == sorted(samples)
+    cameras = [{sample.camid for sample in part} for part in (weights, alphas)]
+    assert not cameras[0] & cameras[1] and len(cameras[0]) == min(np.ceil(fraction * total - 1e-9), total - 1)
+
+
 def many():
     return [Sample(f"{pid:03d}_{cam}_{i}.jpg", pid, cam) for pid in range(1, 31) for cam in range(2) for i in range(3)]
 
@@ -143,8 +155,8 @@ def test_bad_arguments():
             hold_out_identities(many(), fraction=fraction, seed=0)
         with pytest.raises(ConfigError, match=r"split\.weights_fraction"):
             split_search(many(), by="image", fraction=fraction, seed=0)
-    with pytest.raises(ConfigError, match=r"'camera' is unknown; choose one of \['identity', 'image'\]"):
-        split_search(many(), by="camera", fraction=0.5, seed=0)
+    with pytest.raises(ConfigError, match=r"'domain' is unknown; choose one of \['camera', 'identity', 'image'\]"):
+        split_search(many(), by="domain", fraction=0.5, seed=0)
     with pytest.raises(DataError, match="1 images of 1 identities by image"):
         split_search(many()[:1], by="image", fraction=0.5, seed=0)
     with pytest.raises(DataError, match="of 30 training identities 0 were seen by two cameras"):
