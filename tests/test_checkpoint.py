@@ -137,7 +137,7 @@ def test_differing_keys_are_dotted_and_show_both_values() -> None:
 def test_another_configuration_is_refused_with_every_difference() -> None:
     other = {**CONFIG, "seed": 1, "data": {**CONFIG["data"], "root": "elsewhere"}}
     with pytest.raises(CheckpointError, match=r"last\.pt belongs to another configuration: data\.root: None -> "
-                                              r"elsewhere; seed: 0 -> 1\. Use the saved values, resume=never, or another"):
+                                              r"elsewhere; seed: 0 -> 1\. Use the saved values, resume=never, or"):
         require_same_config(Path("last.pt"), CONFIG, other)
 
 
