@@ -1,0 +1,87 @@
+"""Measure each fast form against its plain form, alternating in one process.
+
+    python scripts/bench.py all                      # at most a quarter of an hour on two CPU cores
+    python scripts/bench.py step sampled --paper     # the papers' sizes, for a GPU
+    python scripts/bench.py --markdown outputs/bench.json
+
+Prints a table of ratios (the median of the rounds, the least and the most) and writes all rounds as JSON. Close
+everything else before: what another program takes changes the two forms differently.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from benchmarks.counts import counts
+from benchmarks.data import data
+from benchmarks.evaluation import evaluation, reranking
+from benchmarks.inference import inference
+from benchmarks.measurement import Comparison, Setting, compare
+from benchmarks.report import Report, cells, load_average
+from benchmarks.steps import sampled, step
+
+from nas_reid.progress import progress_total
+
+ITEMS: dict[str, Callable[[Setting], Iterator[Comparison]]] = {
+    "step": step,
+    "sampled": sampled,
+    "inference": inference,
+    "data": data,
+    "evaluation": evaluation,
+    "reranking": reranking,
+}
+_ROUGH_SECONDS = {"step": 80, "sampled": 60, "inference": 20, "data": 60, "evaluation": 60, "reranking": 240}
+"""Of two CPU cores, for the bar's time left."""
+
+
+def main() -> None:
+    """Measure, print and write; or print an earlier result."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("items", nargs="*", default="all", choices=[*ITEMS, "all"], metavar="item",
+                        help=f"{', '.join(ITEMS)} or all (the default)")
+    parser.add_argument("--paper", action="store_true", help="the papers' sizes")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--output", type=Path, default=Path("outputs/bench.json"), help="JSON file to write")
+    parser.add_argument("--markdown", type=Path, metavar="JSON", help="print an earlier result and measure nothing")
+    arguments = parser.parse_args()
+    if arguments.markdown:
+        print(Report.load_from(arguments.markdown).markdown())
+        return
+    items = list(ITEMS) if "all" in arguments.items else arguments.items
+    command = " ".join(["python scripts/bench.py", *sys.argv[1:]])
+    report = measure(items, Setting(arguments.paper, torch.device(arguments.device)), command)
+    report.save(arguments.output)
+    print(f"\n{report.text()}\n\n{arguments.output}")
+
+
+def measure(items: list[str], setting: Setting, command: str) -> Report:
+    """All comparisons of the items, one after the other; each is printed when it is done."""
+    report = Report.begin(command, setting.device)
+    total = sum(_ROUGH_SECONDS[item] for item in items)
+    with progress_total(description="bench", total=total, unit="s") as bar:
+        def tick(running: str) -> None:
+            """The bar counts seconds, up to what the present item is expected to take."""
+            bar.set_description(running, refresh=False)
+            bar.update(max(0.0, min(bar.format_dict["elapsed"], limit) - bar.n))
+
+        limit = 0.0
+        for item in items:
+            limit += _ROUGH_SECONDS[item]
+            tick(item)
+            if item == "step":
+                report.counts = list(counts())
+            report.results[item] = []
+            for comparison in ITEMS[item](setting):
+                report.results[item].append(compare(comparison, setting.device, tick))
+                bar.write(" | ".join(cells(report.results[item][-1])))
+            if not report.results[item]:
+                report.unavailable.append(item)
+                bar.write(f"{item}: not available yet")
+    report.load.append(load_average())
+    return report
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""Dispatched ops and saved bytes of a supernet's step, on the meta device: the same on every machine."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from nas_reid.registry import create_space
+from nas_reid.search_space import Mix, SearchSpace
+
+_SPACE = {"channels": 32, "layers": [2, 2, 2, 2], "nodes": 4, "primitives": "reid", "parts": 4,
+          "part_attention": "published", "stem": "reid"}
+_IMAGES = (16, 3, 384, 128)
+_PHASES = {
+    "forward and backward": ("all gradients", 5_600, 4.0),
+    "weight step": ("mixing weights detached", 5_000, 3.7),
+    "architecture step": ("gradients of the alphas alone", 5_200, 3.4),
+}
+
+
+@dataclass(frozen=True)
+class Count:
+    """Cost of one phase in both executions; (plain, fused) each.
+
+    Args:
+        name: of the phase, and what it computes.
+        ops: dispatched ops that are no views.
+        gib: GiB of distinct tensors saved for the backward pass, parameters apart.
+        most_ops, most_gib: what the fused execution may cost.
+    """
+
+    name: str
+    ops: tuple[int, int]
+    gib: tuple[float, float]
+    most_ops: int
+    most_gib: float
+
+
+class DispatchCount(TorchDispatchMode):
+    """Counts dispatched ops that are not views."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ops = 0
+
+    def __torch_dispatch__(self, op: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        """Count and run."""
+        self.ops += not op.is_view
+        return op(*args, **(kwargs or {}))
+
+
+def counts() -> Iterator[Count]:
+    """All phases of Auto-ReID's supernet at the paper's configuration."""
+    spaces = [create_space("auto_reid", {**_SPACE, "execution": execution}) for execution in ("plain", "fused")]
+    for phase, (detail, most_ops, most_gib) in _PHASES.items():
+        plain, fused = (_cost(space, phase) for space in spaces)
+        yield Count(f"{phase} ({detail})", (plain[0], fused[0]), (plain[1], fused[1]), most_ops, most_gib)
+
+
+def _cost(space: SearchSpace, phase: str) -> tuple[int, float]:
+    """Ops and saved GiB of a forward and backward pass."""
+    with torch.device("meta"):
+        supernet, images = space.supernet(), torch.empty(_IMAGES)
+        mixes = {decision.name: Mix(torch.empty(decision.rows, len(decision.choices),
+                                                requires_grad=phase != "weight step"))
+                 for decision in space.decisions()}
+    supernet.requires_grad_(phase != "architecture step")
+    supernet(images, mixes)  # fills caches of constants
+    saved = _SavedTensors(supernet)
+    with DispatchCount() as count, saved_tensors_hooks(saved.pack, lambda tensor: tensor):
+        supernet(images, mixes).sum().backward()
+    return count.ops, saved.size() / 2**30
+
+
+class _SavedTensors:
+    """Storages that autograd keeps, each once."""
+
+    def __init__(self, network: nn.Module) -> None:
+        self._parameters = {parameter.untyped_storage()._cdata for parameter in network.parameters()}
+        self._storages: dict[int, torch.UntypedStorage] = {}
+
+    def pack(self, tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage._cdata not in self._parameters:
+            self._storages[storage._cdata] = storage  # held, so that no other tensor gets its address
+        return tensor
+
+    def size(self) -> int:
+        return sum(storage.nbytes() for storage in self._storages.values())

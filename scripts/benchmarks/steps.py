@@ -1,0 +1,108 @@
+"""Search iterations (a step of the alphas and one of the weights) as ``nas_reid.search`` runs them."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import NamedTuple
+
+import torch
+from hydra import compose, initialize_config_dir
+
+from benchmarks.measurement import Comparison, Setting, timed
+from nas_reid.command import config_dir, register_schemas
+from nas_reid.config import SearchConfig, load
+from nas_reid.data.batches import Batch
+from nas_reid.registry import create_space
+from nas_reid.search import build_bilevel, train_one_epoch
+
+_CLASSES, _INSTANCES = 751, 4
+_AUTO_REID = ["space=auto_reid", "space.layers=[2,2,2,2]"]
+_HARD = "algorithm.relaxation=gumbel_hard"
+
+
+class _Case(NamedTuple):
+    """An iteration in two forms, each given by what it changes in the search's configuration."""
+
+    name: str
+    shape: tuple[int, int, int, int]
+    ours: list[str]
+    plain: list[str] | None = None
+    plain_form: str = ""
+    asked: str = ""
+
+
+def step(setting: Setting) -> Iterator[Comparison]:
+    """The soft supernets: Auto-ReID's fused against edge by edge, and OSNet's."""
+    space, shape, asked = _auto_reid(setting, "≤ 0.03 s on an H200", "≥ 1.4×")
+    yield _comparison(_Case("fused step", shape, space, [*space, "space.execution=plain"],
+                            "every op of every edge by itself", asked), setting)
+    for batch in (64, 256) if setting.paper else (16,):
+        yield _comparison(_Case("OSNet-AIN step", _osnet_shape(setting, batch),
+                                ["space=osnet_ain", "algorithm=osnet_ain"]), setting)
+
+
+def sampled(setting: Setting) -> Iterator[Comparison]:
+    """Hard Gumbel samples: the sampled ops alone against all of them."""
+    space, shape, asked = _auto_reid(setting, "", "≥ 4×")
+    space = [*space, "algorithm=gdas"]
+    yield _comparison(_Case("sampled step", shape, space, [*space, _HARD, "space.execution=plain"],
+                            "every op of every edge by itself, with the same one-hot weights", asked), setting)
+    space = ["space=osnet_ain", "algorithm=gdas"]
+    yield _comparison(_Case("OSNet-AIN sampled step", _osnet_shape(setting, 64 if setting.paper else 16), space,
+                            [*space, _HARD], "all four candidates of every block"), setting)
+
+
+def _auto_reid(setting: Setting, asked_on_paper: str, asked: str) -> tuple[list[str], tuple[int, int, int, int], str]:
+    if setting.paper:
+        return [*_AUTO_REID, "space.channels=32"], (16, 3, 384, 128), asked_on_paper
+    return [*_AUTO_REID, "space.channels=16"], (16, 3, 128, 64), asked
+
+
+def _osnet_shape(setting: Setting, batch: int) -> tuple[int, int, int, int]:
+    return (batch, 3, 256, 128) if setting.paper else (batch, 3, 128, 64)
+
+
+def _comparison(case: _Case, setting: Setting) -> Comparison:
+    width = next((f", C={override.split('=')[1]}" for override in case.ours if "channels=" in override), "")
+    fastest = partial(_in_faster_format, case.shape, setting.device)
+    return Comparison(f"{case.name}{width}, {'×'.join(map(str, case.shape))}", fastest(case.ours),
+                      case.plain and fastest(case.plain), case.plain_form, case.asked)
+
+
+def _in_faster_format(shape: tuple[int, ...], device: torch.device, overrides: list[str]) -> Callable[[], object]:
+    """The iteration in the memory format in which it takes less time."""
+    works = [_iteration([*overrides, f"channels_last={value}"], shape, device) for value in ("true", "false")]
+    trials = [min(timed(work, device) for _ in range(3)) for work in works]
+    return works[trials.index(min(trials))]
+
+
+def _iteration(overrides: list[str], shape: tuple[int, ...], device: torch.device) -> Callable[[], object]:
+    """One iteration on a batch of noise, by the command's own code."""
+    register_schemas()
+    with initialize_config_dir(config_dir(), version_base="1.3"):
+        settings = load(compose("search", [*overrides, "algorithm.warmup_epochs=0"]), SearchConfig)
+    arguments = dict(settings.space)
+    space = create_space(arguments.pop("name"), arguments)
+    torch.manual_seed(0)
+    bilevel = build_bilevel(settings, space, _CLASSES, device)
+    memory_format = torch.channels_last if settings.channels_last else torch.contiguous_format
+    images = torch.randn(shape).to(device, memory_format=memory_format)
+    labels = torch.arange(len(images), device=device) // _INSTANCES
+    source = _OneBatch(Batch(images, labels, torch.zeros_like(labels)))
+    batches = [source] if settings.algorithm.scheme == "joint" else [source, source]
+    return lambda: train_one_epoch(bilevel, batches, 0, algorithm=settings.algorithm, epochs=1, temperature=1.0)
+
+
+class _OneBatch:
+    """An epoch of a single batch, for ``train_one_epoch``."""
+
+    waited_s = 0.0
+
+    def __init__(self, batch: Batch) -> None:
+        self._batch = batch
+
+    def __len__(self) -> int:
+        return 1
+
+    def stream(self, first: int, count: int) -> Iterator[Batch]:
+        """The batch, ``count`` times."""
+        return iter([self._batch] * count)
