@@ -134,7 +134,7 @@ def test_one_hot_refuses_ops_outside_the_primitives():
     ({"part_attention": "none"}, "known are: published, qkv"),
     ({"stem": "resnet"}, "known are: cifar, reid"),
     ({"channels": 2}, "space.channels=2 is illegal; expected an integer of at least 3"),
-    ({"layers": []}, "space.layers is empty"),
+    ({"layers": []}, "space.layers=\\[\\] is illegal"),
     ({"layers": [2, 0]}, "space.layers=0"),
     ({"parts": True}, "space.parts=True"),
 ])
