@@ -51,7 +51,8 @@ class Reranked:
         """Float64 distances [stop - start, N_g] of queries ``start`` to ``stop - 1``."""
         original = self._distances.block(start, stop).div_(self._row_max[start:stop, None]).square_()
         overlap = self._neighbourhoods.overlaps(slice(start, stop), self._inverted)
-        jaccard = overlap.div_(2 - overlap).neg_().add_(1)  # rows sum to 1: the union is 2 - the intersection
+        # Rows sum to 1, so the union is 2 - the intersection: 1 - t / (2 - t) = 2 + 2 / (t - 2), which takes no memory.
+        jaccard = overlap.sub_(2).reciprocal_().mul_(2).add_(2)
         return jaccard.mul_(1 - self._weight).add_(original, alpha=self._weight)
 
 
