@@ -21,6 +21,7 @@ from benchmarks.inference import inference
 from benchmarks.measurement import Comparison, Setting, compare
 from benchmarks.report import Report, cells, load_average
 from benchmarks.steps import sampled, step
+from tqdm import tqdm
 
 from nas_reid.progress import progress_total
 
@@ -50,15 +51,17 @@ def main() -> None:
         print(Report.load_from(arguments.markdown).markdown())
         return
     items = list(ITEMS) if "all" in arguments.items else arguments.items
-    command = " ".join(["python scripts/bench.py", *sys.argv[1:]])
-    report = measure(items, Setting(arguments.paper, torch.device(arguments.device)), command)
-    report.save(arguments.output)
+    setting = Setting(arguments.paper, torch.device(arguments.device))
+    report = Report.begin(" ".join(["python scripts/bench.py", *sys.argv[1:]]), setting.device)
+    for done in measure(items, setting, report):
+        report.save(arguments.output)
+        tqdm.write(done)
+        sys.stdout.flush()  # a log shows what is done, and keeps it
     print(f"\n{report.text()}\n\n{arguments.output}")
 
 
-def measure(items: list[str], setting: Setting, command: str) -> Report:
-    """All comparisons of the items, one after the other; each is printed when it is done."""
-    report = Report.begin(command, setting.device)
+def measure(items: list[str], setting: Setting, report: Report) -> Iterator[str]:
+    """All comparisons of the items, one after the other, into the report; yields a line for each that is done."""
     total = sum(_ROUGH_SECONDS[item] for item in items)
     with progress_total(description="bench", total=total, unit="s") as bar:
         def tick(running: str) -> None:
@@ -75,12 +78,11 @@ def measure(items: list[str], setting: Setting, command: str) -> Report:
             report.results[item] = []
             for comparison in ITEMS[item](setting):
                 report.results[item].append(compare(comparison, setting.device, tick))
-                bar.write(" | ".join(cells(report.results[item][-1])))
+                report.load[1:] = [load_average()]
+                yield " | ".join(cells(report.results[item][-1]))
             if not report.results[item]:
                 report.unavailable.append(item)
-                bar.write(f"{item}: not available yet")
-    report.load.append(load_average())
-    return report
+                yield f"{item}: not available yet"
 
 
 if __name__ == "__main__":
