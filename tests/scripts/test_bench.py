@@ -24,7 +24,9 @@ def test_an_earlier_result_becomes_markdown(tmp_path: Path) -> None:
               "counts": [count], "unavailable": ["inference"]}
     file = tmp_path / "bench.json"
     file.write_text(json.dumps(report), encoding="utf-8")
-    lines = bench("--markdown", file).stdout.splitlines()
+    result = bench("--markdown", file)
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
     assert "load average 0.1 before and 2.0 after" in lines[0] and "    python scripts/bench.py step" in lines
     assert "| a step | 4 s | 2 s | 3.00× (2.00 to 3.00) | 3.00 GiB / 1 MiB | ≥ 2× |" in lines
     assert "| too large | – | 250 ms | – | – / – | ≥ 2× |" in lines
