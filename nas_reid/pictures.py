@@ -36,7 +36,8 @@ def draw_search(space: SearchSpace, genotype: Genotype, history: Sequence[Mappin
     pictures = [path for path in [draw_genotype(space, genotype, folder / "cells.png")] if path]
     if hasattr(space, "supernet_graphs"):
         pictures.append(folder / "supernet.png")
-        draw_graphs(space.supernet_graphs(history[-1]), pictures[-1], title=f"{space.name}: supernet, last epoch")
+        draw_graphs(space.supernet_graphs(history[-1]), pictures[-1], title=f"{space.name}: supernet, last epoch",
+                    labels=_choice_names(space))
     pictures.append(folder / "alphas.png")
     draw_alphas({name: torch.stack([probs[name] for probs in history]).numpy() for name in history[0]}, pictures[-1],
                 choices={decision.name: [choice.name for choice in decision.choices] for decision in space.decisions()},
@@ -48,8 +49,13 @@ def draw_genotype(space: SearchSpace, genotype: Genotype, path: Path) -> Path | 
     """The derived cells, for a space that offers ``graphs(genotype)``; None for one that does not."""
     if not hasattr(space, "graphs"):
         return None
-    draw_graphs(space.graphs(genotype), path, title=f"{genotype.space}: genotype")
+    draw_graphs(space.graphs(genotype), path, title=f"{genotype.space}: genotype", labels=_choice_names(space))
     return path
+
+
+def _choice_names(space: SearchSpace) -> list[str]:
+    """All names once, so that every picture of a space gives an op the same colour."""
+    return list(dict.fromkeys(choice.name for decision in space.decisions() for choice in decision.choices))
 
 
 def draw_trunk(trunk: nn.Module, query: ImageStore, folder: Path, *, device: torch.device) -> list[Path]:

@@ -2,7 +2,7 @@
 
     python scripts/make_readme_figure.py outputs/search/auto_reid/<time> outputs/retrain/<time> docs/overview.png
 
-Above: the supernet's normal cell and the genotype derived from it. Below: ranked lists of some test queries.
+Above: the supernet with its weights, and the genotype derived from it. Below: ranked lists of some test queries.
 """
 
 import argparse
@@ -10,8 +10,8 @@ from pathlib import Path
 
 from PIL import Image
 
-WIDTH = 1500
-ROWS = 3
+WIDTH = 1200
+ROWS = 2
 
 
 def main() -> None:
@@ -32,7 +32,7 @@ def main() -> None:
         sheet.paste(part, (0, top))
         top += part.height
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    sheet.quantize(128).save(arguments.output, optimize=True)
+    sheet.save(arguments.output, optimize=True)
 
 
 if __name__ == "__main__":
