@@ -79,11 +79,6 @@ def get_relaxation(name: str) -> Relaxation:
     return RELAXATIONS[name]
 
 
-def detached(mixes: Mapping[str, Mix]) -> dict[str, Mix]:
-    """The same mixes without a path to the alphas: what the weight step uses."""
-    return {name: mix._replace(weights=mix.weights.detach()) for name, mix in mixes.items()}
-
-
 def gumbel_noise(like: Tensor, generator: torch.Generator | None) -> Tensor:
     """Standard Gumbel noise of ``like``'s shape, dtype and device: g = −log(−log u), always finite.
 
