@@ -147,6 +147,8 @@ def open_stores(settings: RetrainConfig, further: Mapping[str, Mapping[str, Data
     together = merge_training([source.dataset, *(other.dataset for other in sources.values())])
     if source.dataset.query or not targets:
         targets = {settings.data.name: source, **targets}
+    for evaluated in (*targets.values(), *validation.values()):
+        evaluated.require_test_lists()  # before any image is decoded
     return Stores(replace(source, dataset=together).store(together.train),
                   [store for other in validation.values() for store in other.test_stores()],
                   {name: target.test_stores() for name, target in targets.items()})

@@ -51,16 +51,24 @@ class DataSource:
                             "only (python -m nas_reid.evaluate, or targets= of a retraining)")
         return self.store(self.dataset.train)
 
-    def test_stores(self) -> tuple[ImageStore, ImageStore]:
-        """The decoded query and gallery.
+    def require_test_lists(self) -> None:
+        """Check that there is something to evaluate on.
 
         Raises:
-            DataError: the data set has none.
+            DataError: the data set has no query or no gallery.
         """
         if not self.dataset.query or not self.dataset.gallery:
             raise DataError(f"{self.dataset.name} in {self.dataset.root} has no query or no gallery "
                             "(data.options.combineall=true would empty them); it can be trained on, with targets= to "
                             "evaluate on, but nothing can be evaluated on it")
+
+    def test_stores(self) -> tuple[ImageStore, ImageStore]:
+        """The decoded query and gallery.
+
+        Raises:
+            DataError: see ``require_test_lists``.
+        """
+        self.require_test_lists()
         return self.store(self.dataset.query), self.store(self.dataset.gallery)
 
     def store(self, samples: Sequence[Sample]) -> ImageStore:

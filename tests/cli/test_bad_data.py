@@ -42,6 +42,14 @@ def test_fewer_identities_than_a_batch_wants(command: str, arguments: tuple[str,
     assert_nothing_half_written(tmp_path)
 
 
+def test_a_training_without_anything_to_evaluate_on_is_refused_before_decoding(mine: Path, tmp_path: Path) -> None:
+    outcome = invoke("retrain", *own(mine), *GENOTYPE, "data.options.combineall=true", f"data.cache={tmp_path / 'own'}",
+                     f"hydra.run.dir={tmp_path / 'run'}")
+    assert_refused(outcome, "has no query or no gallery", "targets= to evaluate on")
+    assert not (tmp_path / "own" / "stores").exists()
+    assert_nothing_half_written(tmp_path / "run")
+
+
 @pytest.mark.parametrize(("prepare", "parts"), [
     (lambda root: shutil.rmtree(root), ("mine is not a folder", r"expected:\s+\S+mine/train/\d+_c\d", "data.root=")),
     (lambda root: shutil.rmtree(root / "query"), ("has no folder query", "found: .*gallery, train")),
