@@ -90,6 +90,13 @@ def test_schedules_are_those_of_torch() -> None:
     expected = epochs_of(lambda optimizer: CosineAnnealingLR(optimizer, 50, eta_min=0.001), 51)
     assert [cosine.at(epoch) for epoch in range(51)] == pytest.approx(expected, rel=1e-9)
     assert cosine.at(50) == pytest.approx(0.001, rel=1e-12)
+
+
+def test_cosine_of_osnets_training() -> None:
+    """facts/torchreid.md, item 9: 100 epochs from 0.0015 to zero."""
+    rate = LearningRate(base=0.0015, schedule="cosine", epochs=100)
+    assert [rate.at(epoch) for epoch in (9, 10, 50, 99)] == pytest.approx([0.00147022, 0.00146329, 0.00075, 3.7e-7],
+                                                                         rel=0, abs=6e-9)
     steps = LearningRate(base=0.1, schedule="multi_step", epochs=200, milestones=(60, 150), gamma=0.1)
     expected = epochs_of(lambda optimizer: MultiStepLR(optimizer, [60, 150], gamma=0.1), 200)
     assert [steps.at(epoch) for epoch in range(200)] == pytest.approx(expected, rel=1e-9)
