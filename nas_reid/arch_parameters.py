@@ -18,7 +18,8 @@ class ArchParameters(nn.Module):
 
     Args:
         decisions: what is searched; the order does not matter.
-        init_mean, init_scale: mean and standard deviation of the normal initial values (DARTS: 0 and 1e-3).
+        init_mean, init_scale: mean and standard deviation of the normal initial values (DARTS: 0 and 1e-3), to
+            which ``Choice.initial`` is added.
         generator: source of the initial values, drawn in sorted decision order; its device is theirs.
         initial: decision -> [R, K] values to start from exactly (for example gates that begin open); decisions
             it does not name are drawn, with the same values as without it.
@@ -43,9 +44,11 @@ class ArchParameters(nn.Module):
         initial = {} if initial is None else initial
         _check_initial(initial, shapes)
         self.values = nn.ParameterDict()
+        own = {d.name: torch.tensor([choice.initial for choice in d.choices]) for d in decisions}
         for name in sorted(shapes):
             drawn = torch.randn(shapes[name], generator=generator, device=generator.device, dtype=torch.float32)
-            value = initial[name].detach().clone().to(drawn) if name in initial else init_mean + init_scale * drawn
+            value = (initial[name].detach().clone().to(drawn) if name in initial
+                     else init_mean + own[name].to(drawn) + init_scale * drawn)
             self.values[name] = nn.Parameter(value)
 
     def alphas(self) -> dict[str, Tensor]:

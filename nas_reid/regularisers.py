@@ -5,7 +5,8 @@ probabilities [R, K] (of the relaxation in use), and the ``Decision`` objects fo
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,10 +25,12 @@ class Regulariser:
     Args:
         weights: name in ``REGULARISERS`` -> (weight at the first epoch, weight at the last).
         decisions: of the search space.
+        targets: name -> the value that a penalty of ``WITH_TARGET`` steers to.
     """
 
     weights: Mapping[str, tuple[float, float]]
     decisions: Sequence[Decision]
+    targets: Mapping[str, float] = field(default_factory=dict)
 
     def __call__(
         self, alphas: Tensors, probabilities: Tensors, *, epoch: int, epochs: int
@@ -43,37 +46,56 @@ class Regulariser:
         total = next(iter(alphas.values())).new_zeros(())
         parts = {}
         for name, (start, end) in self.weights.items():
-            value = REGULARISERS[name](alphas, probabilities, self.decisions)
+            target = {"target": self.targets[name]} if name in self.targets else {}
+            value = REGULARISERS[name](alphas, probabilities, self.decisions, **target)
             total = total + linear(epoch, epochs, start=start, end=end) * value
             parts[name] = value.detach()
         return total, parts
 
 
 def build_regulariser(
-    weights: Mapping[str, float | Sequence[float]], decisions: Sequence[Decision]
+    weights: Mapping[str, float | Sequence[float] | Mapping[str, Any]], decisions: Sequence[Decision]
 ) -> Regulariser:
     """A regulariser from plain numbers.
 
     Args:
         weights: name -> a constant weight, or [first, last] for a linear ramp (β-DARTS: ``beta_decay: [0, 50]``;
-            FairDARTS: ``zero_one: 10``). Empty for none.
+            FairDARTS: ``zero_one: 10``), or ``{weight: either, target: value}`` for one of ``WITH_TARGET``. Empty for
+            none.
         decisions: of the search space.
 
     Raises:
-        ConfigError: unknown name, a weight that is neither a number nor a pair, or ``expected_cost`` for
-            decisions without costs.
+        ConfigError: unknown name, a weight that is neither a number nor a pair, a target that is missing or that the
+            penalty has no use for, or a penalty on costs for decisions without costs.
     """
-    ramps = {}
-    for name, weight in weights.items():
+    ramps, targets = {}, {}
+    for name, given in weights.items():
         if name not in REGULARISERS:
             raise ConfigError(f"unknown regulariser {name!r}; choose among {sorted(REGULARISERS)}")
+        entry = dict(given) if isinstance(given, Mapping) else {"weight": given}
+        weight = entry.pop("weight", 0)
         ramp = (weight, weight) if isinstance(weight, int | float) else tuple(weight)
         if len(ramp) != 2:
             raise ConfigError(f"regulariser {name!r} has weight {list(ramp)}; expected a number or [first, last]")
+        if not any(ramp):
+            continue
+        _check_target(name, entry)
         ramps[name] = ramp
-    if "expected_cost" in ramps and _highest_cost(decisions) <= 0:
-        raise ConfigError("regulariser 'expected_cost' needs costs, but no choice of the search space declares one")
-    return Regulariser(ramps, decisions)
+        if name in WITH_TARGET:
+            targets[name] = float(entry["target"])
+    for name in sorted(ON_COSTS & set(ramps)):
+        if _highest_cost(decisions) <= 0:
+            raise ConfigError(f"regulariser {name!r} needs costs, but no choice of the search space declares one")
+    return Regulariser(ramps, decisions, targets)
+
+
+def _check_target(name: str, entry: Mapping[str, Any]) -> None:
+    expected = {"target"} if name in WITH_TARGET else set()
+    if set(entry) != expected:
+        raise ConfigError(f"regulariser {name!r} has {sorted(entry)} beside its weight; expected {sorted(expected)}")
+    for value in entry.values():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+            raise ConfigError(f"regulariser {name!r} has target {value!r}; expected a share from 0 to 1")
 
 
 def none_share(probabilities: Tensors, decisions: Sequence[Decision]) -> float:
@@ -132,13 +154,21 @@ def _expected_cost(alphas: Tensors, probabilities: Tensors, decisions: Sequence[
     return total / _highest_cost(decisions)
 
 
+def _cost_budget(alphas: Tensors, probabilities: Tensors, decisions: Sequence[Decision], *, target: float) -> Tensor:
+    """(expected cost - target)²: holds the expected cost at a share of the dearest architecture's, from either side."""
+    return (_expected_cost(alphas, probabilities, decisions) - target).square()
+
+
 def _highest_cost(decisions: Sequence[Decision]) -> float:
     return sum(decision.rows * max(choice.cost for choice in decision.choices) for decision in decisions)
 
 
-REGULARISERS: dict[str, Callable[[Tensors, Tensors, Sequence[Decision]], Tensor]] = {
+REGULARISERS: dict[str, Callable[..., Tensor]] = {
     "beta_decay": _beta_decay,
     "zero_one": _zero_one,
     "entropy": _entropy,
     "expected_cost": _expected_cost,
+    "cost_budget": _cost_budget,
 }
+ON_COSTS = {"expected_cost", "cost_budget"}
+WITH_TARGET = {"cost_budget"}

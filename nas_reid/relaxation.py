@@ -4,7 +4,8 @@ A relaxation is two functions of one decision's alphas [R, K]: how to mix (``dra
 (``distribution``). Adding one is writing them and one line in ``RELAXATIONS``. Nothing here waits for the device.
 """
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,9 +13,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nas_reid.errors import ConfigError
-from nas_reid.search_space import Mix
+from nas_reid.search_space import Decision, Mix
 
 _LOG_FLOOR = 1e-12  # of ``gumbel_log_relu``, as published
+_STRETCH = (-0.1, 1.1)  # of ``hard_concrete``, as published: γ and ζ
 
 
 @dataclass(frozen=True)
@@ -26,12 +28,16 @@ class Relaxation:
         distribution: ``alphas [R, K] -> probabilities [R, K]``, differentiable and without noise.
         is_hard: the mixing weights are one-hot.
         sampled_only: the supernet runs only the sampled choice; needs ``is_hard``.
+        noiseless: ``alphas [R, K] -> weights [R, K]`` for evaluation; None: the distribution.
+        is_binary: a gate, for decisions between two choices only.
     """
 
     draw: Callable[[Tensor, float | Tensor, torch.Generator | None], Mix]
     distribution: Callable[[Tensor], Tensor]
     is_hard: bool = False
     sampled_only: bool = False
+    noiseless: Callable[[Tensor], Tensor] | None = None
+    is_binary: bool = False
 
     def __call__(
         self, alphas: Mapping[str, Tensor], *, temperature: float | Tensor, generator: torch.Generator | None
@@ -57,10 +63,11 @@ class Relaxation:
         return {name: self.distribution(alphas[name]) for name in sorted(alphas)}
 
     def evaluation_mixes(self, alphas: Mapping[str, Tensor]) -> dict[str, Mix]:
-        """Mixing weights without noise or gradient: the most probable choice if hard, else the probabilities."""
-        probabilities = {name: value.detach() for name, value in self.probabilities(alphas).items()}
+        """Mixing weights without noise or gradient: the most probable choice if hard, else those of ``noiseless``."""
         if not self.is_hard:
-            return {name: Mix(value) for name, value in probabilities.items()}
+            mean = self.noiseless or self.distribution
+            return {name: Mix(mean(alphas[name]).detach()) for name in sorted(alphas)}
+        probabilities = {name: value.detach() for name, value in self.probabilities(alphas).items()}
         indices = {name: value.argmax(-1) for name, value in probabilities.items()}
         return {
             name: Mix(_one_hot(index, probabilities[name]), index, self.sampled_only)
@@ -68,14 +75,22 @@ class Relaxation:
         }
 
 
-def get_relaxation(name: str) -> Relaxation:
+def get_relaxation(name: str, decisions: Sequence[Decision] = ()) -> Relaxation:
     """The relaxation of that name.
 
+    Args:
+        name: a key of ``RELAXATIONS``.
+        decisions: that it is meant for.
+
     Raises:
-        ConfigError: unknown name.
+        ConfigError: unknown name, or a gate and a decision that has not two choices.
     """
     if name not in RELAXATIONS:
         raise ConfigError(f"unknown relaxation {name!r}; choose one of {sorted(RELAXATIONS)}")
+    for decision in decisions if RELAXATIONS[name].is_binary else ():
+        if len(decision.choices) != 2:
+            raise ConfigError(f"algorithm.relaxation={name} is a gate between two choices, decision {decision.name!r} "
+                              f"has {len(decision.choices)}; choose another, such as gumbel")
     return RELAXATIONS[name]
 
 
@@ -174,6 +189,53 @@ def _dirichlet_mean(alphas: Tensor) -> Tensor:
     return concentration / concentration.sum(-1, keepdim=True)
 
 
+def _draw_binary_concrete(alphas: Tensor, temperature: float | Tensor, generator: torch.Generator | None) -> Mix:
+    """g = sigmoid((a + log u - log(1 - u)) / τ) with a = α_1 - α_0: binary Concrete (Maddison et al., 2017), App. B.
+
+    The distribution of ``gumbel`` with K = 2, from one uniform number per row instead of two.
+    """
+    return Mix(_pair(((_gate_logit(alphas) + _logistic_noise(alphas[:, 0], generator)) / temperature).sigmoid()))
+
+
+def _draw_hard_concrete(alphas: Tensor, temperature: float | Tensor, generator: torch.Generator | None) -> Mix:
+    """A binary Concrete gate stretched to (γ, ζ) and cut to [0, 1]: Louizos et al., 2018, Eqs. 10-11.
+
+    Exactly 0 or 1 with a probability of its own, and there without gradient. Published is τ = 2/3 throughout.
+    """
+    soft = _draw_binary_concrete(alphas, temperature, generator).weights[:, 1]
+    return Mix(_pair(_stretched(soft)))
+
+
+def _open_share(alphas: Tensor) -> Tensor:
+    """P(g > 0) at the published temperature 2/3: Louizos et al., 2018, Eq. 12, whose sum is the L0 norm."""
+    low, high = _STRETCH
+    return _pair((_gate_logit(alphas) - 2 / 3 * math.log(-low / high)).sigmoid())
+
+
+def _hard_concrete_mean(alphas: Tensor) -> Tensor:
+    """The gate in evaluation: Louizos et al., 2018, Eq. 13."""
+    return _pair(_stretched(_gate_logit(alphas).sigmoid()))
+
+
+def _gate_logit(alphas: Tensor) -> Tensor:
+    return alphas[:, 1] - alphas[:, 0]
+
+
+def _logistic_noise(like: Tensor, generator: torch.Generator | None) -> Tensor:
+    """log u - log(1 - u), always finite: u in float64, next to 1 at 1 - 2^-53."""
+    log_uniform = _log_uniform(like, generator)
+    return (log_uniform - (-torch.expm1(log_uniform)).clamp_min(2.0**-54).log()).to(like)
+
+
+def _stretched(gate: Tensor) -> Tensor:
+    low, high = _STRETCH
+    return (low + (high - low) * gate).clamp(0, 1)
+
+
+def _pair(gate: Tensor) -> Tensor:
+    return torch.stack([1 - gate, gate], -1)
+
+
 RELAXATIONS: dict[str, Relaxation] = {
     "softmax": Relaxation(_draw_softmax, _softmax),
     "gumbel": Relaxation(_draw_gumbel, _softmax),
@@ -182,4 +244,6 @@ RELAXATIONS: dict[str, Relaxation] = {
     "gumbel_log_relu": Relaxation(_draw_gumbel_log_relu, _relu_share),
     "sigmoid": Relaxation(_draw_sigmoid, torch.sigmoid),
     "dirichlet": Relaxation(_draw_dirichlet, _dirichlet_mean),
+    "binary_concrete": Relaxation(_draw_binary_concrete, _softmax, is_binary=True),
+    "hard_concrete": Relaxation(_draw_hard_concrete, _open_share, noiseless=_hard_concrete_mean, is_binary=True),
 }

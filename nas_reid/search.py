@@ -66,7 +66,7 @@ def run(settings: SearchConfig, job: Job) -> float:
     seed_everything(settings.seed)
     algorithm, epochs = settings.algorithm, settings.epochs
     space = create_space(settings.space["name"], {key: settings.space[key] for key in settings.space if key != "name"})
-    get_relaxation(algorithm.relaxation)
+    get_relaxation(algorithm.relaxation, space.decisions())
     temperature = build_temperature(**asdict(algorithm.temperature))
     augment = build_augment(settings.augment)
 
@@ -151,9 +151,8 @@ def build_bilevel(settings: SearchConfig, space: SearchSpace, num_classes: int, 
                           *build_training(module.parameters(), **asdict(training), epochs=settings.epochs))
                     for objective, training, module in ((settings.objective.weights, settings.weights, network),
                                                         (settings.objective.alphas, settings.alphas, arch)))
-    penalties = {name: weight for name, weight in algorithm.regularisers.items() if weight}
     return Bilevel(network, arch, lower, upper, get_relaxation(algorithm.relaxation), algorithm.samples,
-                   build_regulariser(penalties, decisions), settings.seed)
+                   build_regulariser(algorithm.regularisers, decisions), settings.seed)
 
 
 def train_one_epoch(bilevel: Bilevel, batches: Sequence[TrainBatches], epoch: int, *, algorithm: AlgorithmConfig,

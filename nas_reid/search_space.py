@@ -24,11 +24,13 @@ class Choice:
         name: the primitive's name, as it appears in genotype files.
         tags: what regularisers and early stopping may need to know: ``"none"``, ``"skip"``, ``"param_free"``.
         cost: relative cost (for example MACs) used by the expected-cost regulariser.
+        initial: added to the initial alphas of this choice, for example so that gates begin open.
     """
 
     name: str
     tags: frozenset[str] = frozenset()
     cost: float = 0.0
+    initial: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,12 @@ def test_alphas_are_live_float32_parameters() -> None:
     assert alpha is next(arch.parameters())
 
 
+def test_a_choice_may_begin_above_the_others() -> None:
+    gate = Decision("gate", 3, (Choice("drop"), Choice("keep", initial=2.0)))
+    plain, own = build(decision("gate", 3, 2)), build(gate)
+    torch.testing.assert_close(own.alphas()["gate"] - plain.alphas()["gate"], torch.tensor([[0.0, 2.0]] * 3))
+
+
 def test_initial_spread_is_the_asked_one() -> None:
     alpha = build(decision("cell", 1000, 10), init_scale=0.5).alphas()["cell"]
     assert alpha.std().item() == pytest.approx(0.5, rel=0.03)

@@ -60,6 +60,34 @@ def test_expected_cost_by_hand() -> None:
     assert penalty("expected_cost", alphas(), probabilities) == pytest.approx((0.5 + 5 + 0 + 10 + 5) / (10 + 30))
 
 
+@pytest.mark.parametrize(("share", "sign"), [(0.9, 1), (0.5, -1)])
+def test_a_budget_is_approached_from_either_side(share: float, sign: int) -> None:
+    logit = math.log(share / (1 - share))
+    values = {"gate": torch.tensor([[0.0, logit]] * 3, requires_grad=True)}
+    regulariser = build_regulariser({"cost_budget": {"weight": 2.0, "target": 0.7}}, (GATE,))
+    total, parts = regulariser(values, soft(values), epoch=0, epochs=2)
+    assert total.item() == pytest.approx(2 * (share - 0.7) ** 2, rel=1e-5)
+    assert parts["cost_budget"].item() == pytest.approx((share - 0.7) ** 2, rel=1e-5)
+    (gradient,) = torch.autograd.grad(total, values["gate"])
+    assert (gradient[:, 1].sign() == sign).all()  # descent closes gates above the budget and opens them below
+
+
+@pytest.mark.parametrize(("entry", "message"), [
+    (1.0, r"'cost_budget' has \[\] beside its weight; expected \['target'\]"),
+    ({"weight": 1, "aim": 0.5}, r"has \['aim'\] beside"),
+    ({"weight": 1, "target": 2}, "target 2; expected a share from 0 to 1"),
+])
+def test_illegal_budgets(entry: object, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        build_regulariser({"cost_budget": entry}, (GATE,))
+    assert build_regulariser({"cost_budget": {"weight": 0, "target": 0.7}, "entropy": 0}, (CELL,)).weights == {}
+
+
+def test_a_target_is_for_budgets_only() -> None:
+    with pytest.raises(ConfigError, match=r"'entropy' has .*target.* beside its weight; expected"):
+        build_regulariser({"entropy": {"weight": 1, "target": 0.5}}, (GATE,))
+
+
 @pytest.mark.parametrize("name", ["entropy", "zero_one"])
 def test_discreteness_penalties_sharpen_gates(name: str) -> None:
     values = {"cell": torch.zeros(2, 3), "gate": torch.tensor([[0.0, 0.3]] * 3, requires_grad=True)}

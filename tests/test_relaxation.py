@@ -1,12 +1,15 @@
+import math
+
 import pytest
 import torch
 from torch import Tensor
 
 from nas_reid.errors import ConfigError
 from nas_reid.relaxation import RELAXATIONS, get_relaxation, gumbel_noise
-from nas_reid.search_space import Mix
+from nas_reid.search_space import Choice, Decision, Mix
 
-RANDOM = ["gumbel", "gumbel_log_relu", "gumbel_hard", "gumbel_sampled", "dirichlet"]
+RANDOM = ["gumbel", "gumbel_log_relu", "gumbel_hard", "gumbel_sampled", "dirichlet", "binary_concrete", "hard_concrete"]
+GATES = ["binary_concrete", "hard_concrete"]
 HARD = ["gumbel_hard", "gumbel_sampled"]
 
 
@@ -30,24 +33,27 @@ def test_unknown_name_lists_the_known_ones() -> None:
 
 @pytest.mark.parametrize("name", sorted(RELAXATIONS))
 def test_every_row_is_a_mixture_that_carries_gradient(name: str) -> None:
-    values = alphas(dtype=torch.float32)
+    choices = 2 if name in GATES else 4
+    values = alphas(choices=choices, dtype=torch.float32)
     mixes = relax(name, values)
     assert list(mixes) == ["normal", "reduce"]
-    coefficients = torch.randn(5, 4, generator=generator(1))
+    coefficients = torch.randn(5, choices, generator=generator(1))
     for decision, mix in mixes.items():
-        assert mix.weights.shape == (5, 4) and mix.weights.dtype == torch.float32
+        assert mix.weights.shape == (5, choices) and mix.weights.dtype == torch.float32
         assert ((mix.weights >= 0) & (mix.weights <= 1)).all()
         if name != "sigmoid":
             torch.testing.assert_close(mix.weights.sum(-1), torch.ones(5))
         (gradient,) = torch.autograd.grad((coefficients * mix.weights).sum(), values[decision])
         # Under the published log-ReLU, a row with less than two positive alphas is dead: its weights are constant.
         alive = ((values[decision] > 0).sum(-1) >= 2) | (name != "gumbel_log_relu")
+        if name == "hard_concrete":  # a gate that is shut or fully open
+            alive = (mix.weights > 0).all(-1)
         assert gradient.isfinite().all() and (gradient != 0).any(-1)[alive].all() and alive.any()
 
 
 @pytest.mark.parametrize("name", sorted(RELAXATIONS))
 def test_order_of_the_mapping_does_not_matter(name: str) -> None:
-    values = alphas()
+    values = alphas(choices=2 if name in GATES else 4)
     one, other = relax(name, values), relax(name, dict(sorted(values.items())))
     assert all(torch.equal(one[decision].weights, other[decision].weights) for decision in values)
 
@@ -103,6 +109,53 @@ def test_two_way_gumbel_is_the_binary_concrete_gate() -> None:
     gates = relax("gumbel", {"gate": torch.stack([torch.zeros_like(logits), logits], -1)}, 0.3)["gate"].weights[:, 1]
     opened = (gates > 0.5).double().view(3, -1).mean(-1)
     torch.testing.assert_close(opened, logits.view(3, -1)[:, 0].sigmoid(), atol=0.015, rtol=0)
+
+
+def gates_of(name: str, logit: float, temperature: float, count: int = 100_000) -> Tensor:
+    row = torch.tensor([[0.4, 0.4 + logit]], dtype=torch.float64)
+    weights = relax(name, {"gate": row.expand(count, 2)}, temperature)["gate"].weights
+    torch.testing.assert_close(weights.sum(-1), torch.ones(count, dtype=torch.float64))
+    return weights[:, 1]
+
+
+@pytest.mark.parametrize("logit", [0.0, 1.0])
+@pytest.mark.parametrize("temperature", [0.1, 2 / 3, 5.0])
+def test_binary_concrete_is_open_with_probability_sigmoid_at_every_temperature(logit: float, temperature: float):
+    opened = (gates_of("binary_concrete", logit, temperature) > 0.5).double().mean().item()
+    assert opened == pytest.approx(1 / (1 + math.exp(-logit)), abs=0.005)
+    probabilities = RELAXATIONS["binary_concrete"].probabilities({"gate": torch.tensor([[0.0, logit]])})["gate"]
+    assert probabilities[0, 1].item() == pytest.approx(1 / (1 + math.exp(-logit)))
+
+
+def test_binary_concrete_is_the_published_formula_of_its_own_noise() -> None:
+    uniform = torch.rand(1000, generator=generator(), dtype=torch.float64)
+    gates = gates_of("binary_concrete", 1.0, 0.7, count=1000)
+    torch.testing.assert_close(gates, 1 / (1 + (-(1 + (uniform / (1 - uniform)).log()) / 0.7).exp()))
+
+
+def test_hard_concrete_closes_and_opens_fully_as_often_as_published() -> None:
+    gates = gates_of("hard_concrete", 0.0, 2 / 3)
+    assert (gates > 0).double().mean().item() == pytest.approx(0.832, abs=0.005)
+    assert (gates == 1).double().mean().item() == pytest.approx(0.168, abs=0.005)
+    value = torch.tensor([[0.0, 0.0], [0.0, -5.0], [3.0, 3.2]])
+    probabilities = RELAXATIONS["hard_concrete"].probabilities({"gate": value})["gate"]
+    shift = 2 / 3 * math.log(0.1 / 1.1)
+    expected = [1 / (1 + math.exp(-logit + shift)) for logit in (0.0, -5.0, 0.2)]
+    assert probabilities[:, 1].tolist() == pytest.approx(expected) and expected[0] == pytest.approx(0.832, abs=5e-4)
+
+
+def test_hard_concrete_is_evaluated_at_the_published_estimate() -> None:
+    value = {"gate": torch.tensor([[0.0, 0.0], [0.0, -5.0], [0.0, 5.0]])}
+    gates = RELAXATIONS["hard_concrete"].evaluation_mixes(value)["gate"].weights[:, 1]
+    torch.testing.assert_close(gates, torch.tensor([0.5, 0.0, 1.0]))
+
+
+@pytest.mark.parametrize("name", GATES)
+def test_a_gate_needs_two_choices(name: str) -> None:
+    cell = Decision("cell", 2, (Choice("a"), Choice("b"), Choice("c")))
+    with pytest.raises(ConfigError, match=f"algorithm.relaxation={name} is a gate .*'cell' has 3"):
+        get_relaxation(name, [cell])
+    assert get_relaxation("gumbel", [cell]) and get_relaxation(name, [Decision("g", 9, (Choice("a"), Choice("b")))])
 
 
 @pytest.mark.parametrize("name", HARD)
@@ -176,7 +229,7 @@ def test_dirichlet_survives_vanishing_concentrations() -> None:
 
 @pytest.mark.parametrize("name", sorted(RELAXATIONS))
 def test_evaluation_has_no_noise_and_no_gradient(name: str) -> None:
-    values = alphas()
+    values = alphas(choices=2 if name in GATES else 4)
     mixes = RELAXATIONS[name].evaluation_mixes(values)
     probabilities = RELAXATIONS[name].probabilities(values)
     for decision, mix in mixes.items():
@@ -185,7 +238,7 @@ def test_evaluation_has_no_noise_and_no_gradient(name: str) -> None:
             assert torch.equal(mix.index, values[decision].argmax(-1))
             assert torch.equal(mix.weights, torch.nn.functional.one_hot(mix.index, 4).double())
             assert mix.sampled_only == (name == "gumbel_sampled")
-        else:
+        elif name != "hard_concrete":
             assert torch.equal(mix.weights, probabilities[decision]) and mix.index is None
 
 
