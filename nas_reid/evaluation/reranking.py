@@ -79,16 +79,17 @@ def rerank(query_features: Tensor, gallery_features: Tensor, *, k1: int = 20, k2
     features = torch.cat([query_features, gallery_features.to(query_features.device)])
     union = GridFeatures.of(features)
     distances = FeatureDistances(union, union, distance=distance)
-    neighbours, row_max = _neighbours(distances, max(k1 + 1, k2))
-    neighbourhoods = _neighbourhoods(distances, row_max, neighbours[:, :k1 + 1], neighbours[:, :round(k1 / 2) + 1])
+    neighbours, away, row_max = _neighbours(distances, max(k1 + 1, k2))
+    neighbourhoods = _neighbourhoods(distances, row_max, neighbours[:, :k1 + 1], away[:, :k1 + 1],
+                                     neighbours[:, :round(k1 / 2) + 1])
     if k2 > 1:
         parts = neighbours[:, :k2].split(_ROWS_AVERAGED)
         neighbourhoods = SparseRows.stacked([neighbourhoods.averaged(part) for part in parts])
     return Reranked(distances, row_max, neighbourhoods, num_queries=len(query_features), weight=weight)
 
 
-def _neighbours(distances: FeatureDistances, k: int) -> tuple[Tensor, Tensor]:
-    """Each image's k nearest [N, min(k, N)], and its largest distance [N] (1 where all are zero).
+def _neighbours(distances: FeatureDistances, k: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Each image's k nearest [N, min(k, N)], how far they are, and its largest distance [N] (1 where all are zero).
 
     Distances are symmetric to the last bit, so a tile of them serves its rows and, transposed, its columns.
     """
@@ -112,16 +113,18 @@ def _neighbours(distances: FeatureDistances, k: int) -> tuple[Tensor, Tensor]:
         see(rows, columns, tile)
         if columns != rows:
             see(columns, rows, tile.T.contiguous())
-    return neighbours, row_max.masked_fill_(row_max == 0, 1)
+    return neighbours, values, row_max.masked_fill_(row_max == 0, 1)
 
 
-def _neighbourhoods(distances: FeatureDistances, row_max: Tensor, nearest: Tensor, half: Tensor) -> SparseRows:
+def _neighbourhoods(distances: FeatureDistances, row_max: Tensor, nearest: Tensor, away: Tensor,
+                    half: Tensor) -> SparseRows:
     """The weights exp(-d² / max d²) of every image's expanded k-reciprocal neighbours, rows normalised to 1.
 
     Args:
         distances: between all images.
         row_max: [N].
         nearest: [N, k1 + 1].
+        away: [N, k1 + 1], the distances of the nearest.
         half: [N, k1/2 + 1], the start of ``nearest``.
     """
     num_images = len(nearest)
@@ -130,11 +133,17 @@ def _neighbourhoods(distances: FeatureDistances, row_max: Tensor, nearest: Tenso
     half_mutual = torch.cat([_mutual(part, half) for part in images.split(size)])
     parts = []
     for rows in progress(images.split(size), description="neighbourhoods", unit="block"):
-        members = _expanded(rows, nearest[rows], _mutual(rows, nearest), half, half_mutual)
+        members, places = _expanded(rows, nearest[rows], _mutual(rows, nearest), half, half_mutual)
         is_member = (members < num_images) & (members != members.roll(1, dims=1))  # sorted: repeats follow each other
-        counts, columns = is_member.sum(dim=1), members[is_member]
+        counts, columns, places = is_member.sum(dim=1), members[is_member], places[is_member]
         owners = torch.repeat_interleave(counts)
-        weights = (-(distances.pairs(rows[owners], columns) / row_max[rows][owners]).square_()).exp_()
+        # Where a member is among the nearest its first place says so, and its distance is known.
+        far = distances.query.squares.new_zeros(len(columns))
+        known = (places > 0) & (places <= away.shape[1])
+        far[known] = away[rows[owners[known]], places[known] - 1]
+        added = places > away.shape[1]
+        far[added] = distances.pairs(rows[owners[added]], columns[added])
+        weights = (-(far / row_max[rows][owners]).square_()).exp_()
         parts.append(SparseRows.of(counts, columns, weights / _sums(weights, counts)[owners], num_columns=num_images))
     return SparseRows.stacked(parts)
 
@@ -144,8 +153,12 @@ def _mutual(rows: Tensor, nearest: Tensor) -> Tensor:
     return (nearest[nearest[rows]] == rows[:, None, None]).any(dim=2)
 
 
-def _expanded(rows: Tensor, candidates: Tensor, mutual: Tensor, half: Tensor, half_mutual: Tensor) -> Tensor:
+def _expanded(rows: Tensor, candidates: Tensor, mutual: Tensor, half: Tensor,
+              half_mutual: Tensor) -> tuple[Tensor, Tensor]:
     """Members of the expanded reciprocal sets, sorted, with repeats, padded with N: [b, 1 + K + K · H].
+
+    Their places tell where they come from, the first of a member's first: 0, the image itself; 1 to K, its candidates;
+    beyond, the candidates' sets.
 
     Args:
         rows: [b], the images.
@@ -159,7 +172,7 @@ def _expanded(rows: Tensor, candidates: Tensor, mutual: Tensor, half: Tensor, ha
     accepted = mutual & (3 * shared.sum(dim=2) > 2 * is_theirs.sum(dim=2))
     own = candidates.masked_fill(~mutual, len(half))
     added = theirs.masked_fill(~(is_theirs & accepted[..., None]), len(half))
-    return torch.cat([rows[:, None], own, added.flatten(1)], dim=1).sort(dim=1).values
+    return torch.cat([rows[:, None], own, added.flatten(1)], dim=1).sort(dim=1, stable=True)
 
 
 def _sums(values: Tensor, counts: Tensor) -> Tensor:
