@@ -89,6 +89,9 @@ class SearchConfig(RunConfig):
                "must be at least 3, lest a batch be one image: a supernet normalises with the batch's statistics")
         yield ("weights.name", self.algorithm.scheme != "second_order" or self.weights.name == "sgd",
                "does not go with algorithm.scheme=second_order, which unrolls one step of sgd")
+        for key in ("decay_vectors", "bias_lr_factor", "head_lr_factor"):
+            yield (f"weights.{key}", self.algorithm.scheme != "second_order" or getattr(self.weights, key) == 1,
+                   "does not go with algorithm.scheme=second_order, whose unrolled step treats all weights alike")
         yield ("objective.alphas.identity_weight",
                self.split.by != "identity" or self.objective.alphas.identity_weight == 0,
                "must be 0 with split.by=identity: the classifier never learns the alphas' identities")
@@ -109,6 +112,8 @@ class RetrainConfig(RunConfig):
     objective: ObjectiveConfig
     optimizer: OptimizerConfig
     clip: float
+    accumulate: int
+    ema: float
     full_training_set: bool
 
     def rules(self) -> Rules:
@@ -116,6 +121,8 @@ class RetrainConfig(RunConfig):
         yield from super().rules()
         yield from _warmups(self, ("optimizer",))
         yield "clip", self.clip >= 0, "must be >= 0; 0 is off"
+        yield "accumulate", self.accumulate >= 1, "must be at least 1"
+        yield "ema", 0 <= self.ema < 1, "must lie in [0, 1); 0 is off"
         yield "drop_path", 0 <= self.drop_path < 1, "must lie in [0, 1)"
         yield ("freeze_trunk_epochs", 0 <= self.freeze_trunk_epochs < self.epochs,
                f"must be >= 0 and smaller than epochs={self.epochs}")
@@ -199,8 +206,9 @@ def to_plain(config: Any) -> dict[str, Any]:
 
 def _warmups(run: RunConfig, optimizers: tuple[str, ...]) -> Rules:
     for name in optimizers:
-        warmup = getattr(run, name).warmup_epochs
-        yield f"{name}.warmup_epochs", warmup < run.epochs, f"must be smaller than epochs={run.epochs}"
+        for key in ("warmup_epochs", "flat_epochs"):
+            length = getattr(getattr(run, name), key)
+            yield f"{name}.{key}", length < run.epochs, f"must be smaller than epochs={run.epochs}"
 
 
 def _check(config: Any, prefix: str) -> None:

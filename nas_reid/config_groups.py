@@ -112,6 +112,12 @@ class OptimizerConfig:
     milestones: list[int]          # multi_step: epochs, counted from the start
     gamma: float                   # multi_step: factor at each milestone
     warmup_epochs: float
+    warmup_steps: int | None = None  # instead of warmup_epochs
+    warmup_ratio: float = 0.01     # lr at the start of the warm-up / lr
+    flat_epochs: float = 0.0       # cosine: starts at this epoch
+    decay_vectors: bool = True     # false: no weight decay of biases and norms
+    bias_lr_factor: float = 1.0
+    head_lr_factor: float = 1.0
 
     def rules(self) -> Rules:
         """See the module."""
@@ -126,6 +132,12 @@ class OptimizerConfig:
         yield "milestones", self.milestones == sorted(set(self.milestones)), "must increase"
         yield "gamma", self.gamma > 0, "must be positive"
         yield "warmup_epochs", self.warmup_epochs >= 0, "must be >= 0"
+        yield ("warmup_steps", self.warmup_steps is None or self.warmup_steps >= 0,
+               "must be >= 0, or null for warmup_epochs")
+        yield "warmup_ratio", 0 <= self.warmup_ratio <= 1, "must lie in [0, 1]"
+        yield "flat_epochs", self.flat_epochs >= 0, "must be >= 0"
+        yield "bias_lr_factor", self.bias_lr_factor > 0, "must be positive"
+        yield "head_lr_factor", self.head_lr_factor > 0, "must be positive"
 
 
 @dataclass

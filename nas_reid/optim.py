@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,44 +12,66 @@ from torch.optim import Optimizer
 from nas_reid.errors import ConfigError
 
 
+def parameter_groups(
+    named: Iterable[tuple[str, nn.Parameter]],
+    *,
+    weight_decay: float,
+    decay_vectors: bool = True,
+    bias_lr_factor: float = 1.0,
+    head_lr_factor: float = 1.0,
+) -> list[dict[str, Any]]:
+    """The parameters that require a gradient, grouped by weight decay and by factor of the learning rate.
+
+    Args:
+        named: names and parameters in a reproducible order, as ``named_parameters()`` gives them: an optimiser's
+            checkpoint is positional.
+        weight_decay: >= 0.
+        decay_vectors: False exempts biases and the scales of norms (parameters of at most one dimension).
+        bias_lr_factor: of parameters named ``bias``, those of norms included (2 in FastReID v0.1).
+        head_lr_factor: of parameters below ``head.``; multiplies with the former.
+
+    Returns:
+        Groups for ``build_optimizer``, each with its ``lr_factor``; a single one with the defaults.
+    """
+    groups: dict[tuple[float, float], dict[str, Any]] = {}
+    for name, parameter in named:
+        if not parameter.requires_grad:
+            continue
+        decay = weight_decay if decay_vectors or parameter.ndim > 1 else 0.0
+        factor = ((bias_lr_factor if name.rpartition(".")[2] == "bias" else 1.0)
+                  * (head_lr_factor if name.startswith("head.") else 1.0))
+        group = groups.setdefault((decay, factor), {"params": [], "weight_decay": decay, "lr_factor": factor})
+        group["params"].append(parameter)
+    return list(groups.values())
+
+
 def build_optimizer(
     name: str,
-    parameters: Iterable[nn.Parameter],
+    groups: Sequence[dict[str, Any]],
     *,
     lr: float,
-    weight_decay: float,
     momentum: float = 0.0,
     nesterov: bool = False,
     betas: tuple[float, float] = (0.9, 0.999),
     amsgrad: bool = False,
-    decay_vectors: bool = True,
 ) -> Optimizer:
-    """An optimiser over the parameters that require a gradient.
+    """An optimiser over groups of parameters.
 
     Args:
-        name: "sgd" (uses ``momentum``, ``nesterov``), "adam" (``weight_decay`` enters the gradient) or "adamw"
+        name: "sgd" (uses ``momentum``, ``nesterov``), "adam" (weight decay enters the gradient) or "adamw"
             (decoupled); the last two use ``betas`` and ``amsgrad``.
-        parameters: in a reproducible order: the optimiser's checkpoint is positional.
+        groups: of ``parameter_groups``.
         lr: initial learning rate, > 0.
-        weight_decay: >= 0.
         momentum: in [0, 1).
         nesterov: Nesterov's form; needs ``momentum`` > 0.
         betas: decay of the two moments, each in [0, 1).
         amsgrad: keep the maximum of the second moment.
-        decay_vectors: False exempts biases and norm scales (parameters of at most one dimension) from decay.
 
     Raises:
         ConfigError: unknown name, nothing to optimise, or a value that torch rejects.
     """
-    trainable = [parameter for parameter in parameters if parameter.requires_grad]
-    if not trainable:
+    if not groups:
         raise ConfigError(f"optimizer {name!r} was given no trainable parameter; check what is frozen")
-    groups = [{"params": trainable, "weight_decay": weight_decay}]
-    if not decay_vectors:
-        groups = [
-            {"params": [p for p in trainable if p.ndim > 1], "weight_decay": weight_decay},
-            {"params": [p for p in trainable if p.ndim <= 1], "weight_decay": 0.0},
-        ]
     try:
         if name == "sgd":
             return torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=nesterov)
@@ -79,9 +102,9 @@ def assert_disjoint(weights: Mapping[str, Tensor], alphas: Mapping[str, Tensor])
 
 
 def set_lr(optimizer: Optimizer, lr: float) -> None:
-    """Set the learning rate of every parameter group."""
+    """Set the learning rate of every parameter group, each times its own factor."""
     for group in optimizer.param_groups:
-        group["lr"] = lr
+        group["lr"] = lr * group["lr_factor"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,9 +116,11 @@ class LearningRate:
         schedule: "constant", "cosine" or "multi_step".
         epochs: length of the training, >= 1.
         final_ratio: cosine ends at ``base * final_ratio`` (reached at ``epochs``, as CosineAnnealingLR does).
-        milestones: multi_step multiplies by ``gamma`` at each of these epochs, counted from the start.
+        flat_epochs: cosine stays at ``base`` until this epoch, counted from the start: flat, then cosine.
+        milestones: multi_step multiplies by ``gamma`` at each of these epochs, counted from the start, warm-up
+            included. (FastReID counts from the end of the warm-up: its 40 and 90 on Market-1501 are 49 and 99 here.)
         gamma: see ``milestones``.
-        warmup_epochs: length of the warm-up; the cosine starts after it.
+        warmup_epochs: length of the warm-up, a fraction or not; the cosine starts after it.
         warmup_ratio: the warm-up starts at ``base * warmup_ratio``.
 
     Raises:
@@ -106,6 +131,7 @@ class LearningRate:
     schedule: str
     epochs: int
     final_ratio: float = 0.0
+    flat_epochs: float = 0.0
     milestones: tuple[int, ...] = ()
     gamma: float = 0.1
     warmup_epochs: float = 0.0
@@ -119,6 +145,8 @@ class LearningRate:
                 f"learning rate {self.base} over {self.epochs} epochs with {self.warmup_epochs} of warm-up; "
                 "expected a positive rate, at least one epoch and a warm-up shorter than the training"
             )
+        if not 0 <= self.flat_epochs < self.epochs:
+            raise ConfigError(f"learning rate flat for {self.flat_epochs} epochs of {self.epochs}; expected fewer")
         if list(self.milestones) != sorted(set(self.milestones)):
             raise ConfigError(f"learning rate milestones {list(self.milestones)} are not increasing; sort them")
 
@@ -135,7 +163,8 @@ def _constant(rate: LearningRate, progress: float) -> float:
 
 
 def _cosine(rate: LearningRate, progress: float) -> float:
-    done = (progress - rate.warmup_epochs) / (rate.epochs - rate.warmup_epochs)
+    start = max(rate.warmup_epochs, rate.flat_epochs)
+    done = max(0.0, progress - start) / (rate.epochs - start)
     return rate.final_ratio + (1 - rate.final_ratio) * (1 + math.cos(math.pi * done)) / 2
 
 
@@ -150,13 +179,20 @@ SCHEDULES: dict[str, Callable[[LearningRate, float], float]] = {
 }
 
 
-def build_training(parameters: Iterable[nn.Parameter], *, name: str, lr: float, weight_decay: float, momentum: float,
-                   betas: Sequence[float], amsgrad: bool, schedule: str, final_ratio: float,
-                   milestones: Sequence[int], gamma: float, warmup_epochs: float,
-                   epochs: int) -> tuple[Optimizer, LearningRate]:
-    """An optimiser and the learning rate to give it, from flat settings; see ``build_optimizer``, ``LearningRate``."""
-    optimizer = build_optimizer(name, parameters, lr=lr, weight_decay=weight_decay, momentum=momentum,
-                                betas=(betas[0], betas[1]), amsgrad=amsgrad)
-    rate = LearningRate(base=lr, schedule=schedule, epochs=epochs, final_ratio=final_ratio,
-                        milestones=tuple(milestones), gamma=gamma, warmup_epochs=warmup_epochs)
+def build_training(named: Iterable[tuple[str, nn.Parameter]], *, name: str, lr: float, weight_decay: float,
+                   momentum: float, betas: Sequence[float], amsgrad: bool, schedule: str, final_ratio: float,
+                   flat_epochs: float, milestones: Sequence[int], gamma: float, warmup_epochs: float,
+                   warmup_steps: int | None, warmup_ratio: float, decay_vectors: bool, bias_lr_factor: float,
+                   head_lr_factor: float, epochs: int, steps: int) -> tuple[Optimizer, LearningRate]:
+    """An optimiser and the learning rate to give it, from flat settings.
+
+    See ``parameter_groups``, ``build_optimizer`` and ``LearningRate``. ``steps`` is the number of optimiser steps in an
+    epoch; ``warmup_steps``, unless None, is the length of the warm-up in them, and ``warmup_epochs`` does not count.
+    """
+    groups = parameter_groups(named, weight_decay=weight_decay, decay_vectors=decay_vectors,
+                              bias_lr_factor=bias_lr_factor, head_lr_factor=head_lr_factor)
+    optimizer = build_optimizer(name, groups, lr=lr, momentum=momentum, betas=(betas[0], betas[1]), amsgrad=amsgrad)
+    rate = LearningRate(base=lr, schedule=schedule, epochs=epochs, final_ratio=final_ratio, flat_epochs=flat_epochs,
+                        milestones=tuple(milestones), gamma=gamma, warmup_ratio=warmup_ratio,
+                        warmup_epochs=warmup_epochs if warmup_steps is None else warmup_steps / steps)
     return optimizer, rate

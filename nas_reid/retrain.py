@@ -18,8 +18,6 @@ from typing import NamedTuple
 
 import torch
 from omegaconf import DictConfig
-from torch.nn.utils import clip_grad_norm_
-from torch.optim import Optimizer
 
 from nas_reid.command import command
 from nas_reid.config import RetrainConfig, load
@@ -31,6 +29,7 @@ from nas_reid.data.sample import label_map
 from nas_reid.data.source import evaluation_batches, open_source, training_batches
 from nas_reid.data.splits import HOLD_OUTS
 from nas_reid.data.store import ImageStore
+from nas_reid.ema import WeightAverage
 from nas_reid.evaluation.retrieval import Retrieval, describe_protocol, retrieve
 from nas_reid.further_data import further_data
 from nas_reid.genotype import Genotype
@@ -38,13 +37,14 @@ from nas_reid.job import Job, finished_result, start_job
 from nas_reid.losses import RetrievalObjective
 from nas_reid.model import ReIDNetwork
 from nas_reid.modules.head import Head, head_arguments
-from nas_reid.optim import LearningRate, build_training, set_lr
+from nas_reid.optim import build_training
 from nas_reid.pictures import draw_genotype, draw_retrieval, draw_trunk
 from nas_reid.progress import progress
 from nas_reid.registry import load_genotype, space_of
 from nas_reid.running_losses import RunningLosses
 from nas_reid.seed import derive_seed, seed_everything
 from nas_reid.trained import Description, export_safetensors, load_trained
+from nas_reid.training import Training, steps_in_epoch
 from nas_reid.weights import load_weights, read_weights
 
 log = logging.getLogger("nas_reid.retrain")
@@ -82,18 +82,15 @@ def run(settings: RetrainConfig, genotype: Genotype, job: Job) -> float:
 
     # The fixed network and its optimiser; continue where a stopped run left off.
     network = ReIDNetwork(trunk, Head(trunk.out_channels, num_classes, **head)).to(job.device)
-    if settings.channels_last:
-        network.to(memory_format=torch.channels_last)
-    optimizer, rate = build_training(network.parameters(), **asdict(settings.optimizer), epochs=epochs)
+    if weights:
+        load_weights(network, weights, origin=settings.weights)
+    training = build(settings, network, objective, batches=len(batches))
     height, width = settings.data.image_size
     description = Description(genotype, settings.network, head, num_classes, (height, width))
     first, validation = 0, {}
     if (saved := job.saved()) is not None:
-        network.load_state_dict(saved["weights"])
-        optimizer.load_state_dict(saved["optimizer"])
+        training.load_state_dict(saved["training"])
         first, validation = saved["epoch"], saved["validation"]
-    elif weights:
-        load_weights(network, weights, origin=settings.weights)
 
     # Train. The best epoch is the one with the highest mAP on the validation data.
     for epoch in range(first, epochs):
@@ -101,20 +98,19 @@ def run(settings: RetrainConfig, genotype: Genotype, job: Job) -> float:
         if hasattr(trunk, "set_drop_path"):
             trunk.set_drop_path(settings.drop_path * epoch / max(1, epochs - 1))
         network.trunk_is_frozen = epoch < settings.freeze_trunk_epochs
-        record = train_one_epoch(network, batches, optimizer, rate, epoch, epochs=epochs, objective=objective,
-                                 clip=settings.clip, seed=settings.seed)
+        record = train_one_epoch(training, batches, epoch, epochs=epochs, seed=settings.seed)
         best = not lists  # without validation data the latest epoch is the one to keep
         if lists and (epoch + 1 == epochs or (epoch + 1) % settings.evaluation.every == 0):
-            metrics = evaluate(network, lists, settings, job.device).ranking.summary()
+            metrics = evaluate(training.evaluated, lists, settings, job.device).ranking.summary()
             record |= {f"retrain/val_{name}": metrics[name] for name in ("mAP", "mINP", "rank1")}
             if best := metrics["mAP"] > validation.get("mAP", -1.0):
                 validation = {"by": validated_by, **metrics, "epoch": epoch + 1}
-        state = {"epoch": epoch + 1, "description": description.to_plain(), "weights": network.state_dict(),
-                 "validation": validation}
+        state = {"epoch": epoch + 1, "description": description.to_plain(),
+                 "weights": training.evaluated.state_dict(), "validation": validation}
         if best:
             job.save(state, job.best)
         job.finish_epoch(epoch, record, started)
-        job.save(state | {"optimizer": optimizer.state_dict()})
+        job.save(state | {"training": training.state_dict()})
 
     # The result: the best epoch's network on queries and galleries that nothing has looked at before.
     return finish(settings, stores.test, job, validation)
@@ -172,21 +168,26 @@ def load_data(settings: RetrainConfig, stores: Stores, augment: Augment,
     return batches, lists, len(labels)
 
 
-def train_one_epoch(network: ReIDNetwork, batches: TrainBatches, optimizer: Optimizer, rate: LearningRate, epoch: int,
-                    *, epochs: int, objective: RetrievalObjective, clip: float, seed: int) -> dict[str, float]:
+def build(settings: RetrainConfig, network: ReIDNetwork, objective: RetrievalObjective, *, batches: int) -> Training:
+    """How ``network`` is trained, in epochs of ``batches``."""
+    if settings.channels_last:
+        network.to(memory_format=torch.channels_last)
+    optimizer, rate = build_training(network.named_parameters(), **asdict(settings.optimizer), epochs=settings.epochs,
+                                     steps=steps_in_epoch(batches, settings.accumulate))
+    return Training(network, objective, optimizer, rate, WeightAverage(network, settings.ema) if settings.ema else None,
+                    settings.accumulate, settings.clip)
+
+
+def train_one_epoch(training: Training, batches: TrainBatches, epoch: int, *, epochs: int,
+                    seed: int) -> dict[str, float]:
     """One pass over the training images."""
     torch.manual_seed(derive_seed(seed, "epoch", epoch))  # for dropout and drop-path, the global generator's only users
-    network.train()
-    losses, steps = RunningLosses(epoch + 1), len(batches)
-    bar = progress(batches.epoch(epoch), description=f"epoch {epoch + 1}/{epochs}", total=steps, unit="step")
+    network = training.network.train()
+    losses, total = RunningLosses(epoch + 1), len(batches)
+    bar = progress(batches.epoch(epoch), description=f"epoch {epoch + 1}/{epochs}", total=total, unit="step")
     for step, batch in enumerate(bar):
-        set_lr(optimizer, rate.at(epoch + step / steps))
-        loss, terms = objective(network(batch.images, modality=batch.modalities), batch.labels)
-        loss.backward()
-        if clip:
-            clip_grad_norm_(network.parameters(), clip)
-        optimizer.step()
-        optimizer.zero_grad()
+        loss, terms = training.objective(network(batch.images, modality=batch.modalities), batch.labels)
+        training.backward(loss, epoch, step, batches=total)
         if losses.add(step, {"retrain/loss": loss} | {f"retrain/loss_{name}": term for name, term in terms.items()}):
             bar.set_postfix({name.split("/")[-1]: f"{mean:.3f}" for name, mean in losses.means().items()})
     return losses.finish(network)

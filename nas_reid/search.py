@@ -74,7 +74,7 @@ def run(settings: SearchConfig, job: Job) -> float:
     batches, lists, num_classes = load_data(settings, augment, job.device)
 
     # The supernet's weights below, the alphas above; continue where a stopped run left off.
-    bilevel = build_bilevel(settings, space, num_classes, job.device)
+    bilevel = build_bilevel(settings, space, num_classes, job.device, steps=len(batches[0]))
     history, validation, last = [], {}, False
     if (saved := job.saved()) is not None:
         bilevel.load_state_dict(saved["bilevel"])
@@ -136,8 +136,9 @@ def load_data(settings: SearchConfig, augment: Augment,
     return batches, lists, len(labels)
 
 
-def build_bilevel(settings: SearchConfig, space: SearchSpace, num_classes: int, device: torch.device) -> Bilevel:
-    """The supernet with its head, the alphas, and how both are trained."""
+def build_bilevel(settings: SearchConfig, space: SearchSpace, num_classes: int, device: torch.device, *,
+                  steps: int) -> Bilevel:
+    """The supernet with its head, the alphas, and how both are trained, in ``steps`` steps an epoch."""
     algorithm, decisions = settings.algorithm, space.decisions()
     trunk = space.supernet()
     head = Head(trunk.out_channels, num_classes, **head_arguments(asdict(settings.head), space), running_stats=False)
@@ -148,7 +149,8 @@ def build_bilevel(settings: SearchConfig, space: SearchSpace, num_classes: int, 
                           generator=torch.Generator().manual_seed(derive_seed(settings.seed, "alphas"))).to(device)
     assert_disjoint(dict(network.named_parameters()), arch.alphas())
     lower, upper = (Level(RetrievalObjective(**asdict(objective)),
-                          *build_training(module.parameters(), **asdict(training), epochs=settings.epochs))
+                          *build_training(module.named_parameters(), **asdict(training), epochs=settings.epochs,
+                                          steps=steps))
                     for objective, training, module in ((settings.objective.weights, settings.weights, network),
                                                         (settings.objective.alphas, settings.alphas, arch)))
     return Bilevel(network, arch, lower, upper, get_relaxation(algorithm.relaxation), algorithm.samples,

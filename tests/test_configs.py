@@ -174,6 +174,13 @@ def test_an_experiment_changes_something_and_the_command_line_wins() -> None:
     ("search", "evaluation.batch_size=2", r"evaluation\.batch_size=2 must be at least 3, lest"),
     ("search", "wandb.mode=on", r"wandb\.mode=\S+ is unknown; known are: offline, online, disabled \(WANDB_MODE"),
     ("retrain", "clip=-1", r"clip=-1\.0 must be >= 0"),
+    ("retrain", "accumulate=0", r"accumulate=0 must be at least 1"),
+    ("retrain", "ema=1", r"ema=1\.0 must lie in \[0, 1\)"),
+    ("retrain", "optimizer.warmup_steps=-1", r"optimizer\.warmup_steps=-1 must be >= 0, or null"),
+    ("retrain", "optimizer.warmup_ratio=2", r"optimizer\.warmup_ratio=2\.0 must lie in \[0, 1\]"),
+    ("retrain", "optimizer.flat_epochs=999", r"optimizer\.flat_epochs=999\.0 must be smaller than epochs="),
+    ("retrain", "optimizer.bias_lr_factor=0", r"optimizer\.bias_lr_factor=0\.0 must be positive"),
+    ("search", "weights.head_lr_factor=0", r"weights\.head_lr_factor=0\.0 must be positive"),
     ("retrain", "drop_path=1", r"drop_path=1\.0 must lie in \[0, 1\)"),
 ])
 def test_illegal_values_are_refused_by_name(name: str, override: str, message: str) -> None:
@@ -183,6 +190,7 @@ def test_illegal_values_are_refused_by_name(name: str, override: str, message: s
 
 @pytest.mark.parametrize(("overrides", "message"), [
     (["algorithm.scheme=second_order", "weights.name=adam"], r"^weights\.name=adam does not go with .*second_order"),
+    (["algorithm.scheme=second_order", "weights.decay_vectors=false"], r"^weights\.decay_vectors=False does not"),
     (["split.by=identity"], r"^objective\.alphas\.identity_weight=\S+ must be 0 with split\.by=identity"),
 ])
 def test_values_that_contradict_each_other(overrides: list[str], message: str) -> None:

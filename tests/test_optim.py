@@ -1,10 +1,12 @@
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR
 
 from nas_reid.errors import ConfigError
-from nas_reid.optim import LearningRate, assert_disjoint, build_optimizer, set_lr
+from nas_reid.optim import LearningRate, assert_disjoint, build_optimizer, build_training, parameter_groups, set_lr
 
 
 def parameters() -> list[nn.Parameter]:
@@ -13,6 +15,10 @@ def parameters() -> list[nn.Parameter]:
         for parameter in network.parameters():
             parameter.copy_(torch.linspace(-1, 1, parameter.numel()).view_as(parameter))
     return list(network.parameters())
+
+
+def grouped(weights: list[nn.Parameter], **options: Any) -> list[dict[str, Any]]:
+    return parameter_groups(((str(number), weight) for number, weight in enumerate(weights)), **options)
 
 
 def stepped(build) -> list[Tensor]:
@@ -34,14 +40,14 @@ def stepped(build) -> list[Tensor]:
     ],
 )
 def test_steps_are_those_of_torch(name: str, options: dict, reference) -> None:
-    ours = stepped(lambda weights: build_optimizer(name, weights, lr=0.1, weight_decay=0.01, **options))
+    ours = stepped(lambda weights: build_optimizer(name, grouped(weights, weight_decay=0.01), lr=0.1, **options))
     theirs = stepped(lambda weights: reference(weights, lr=0.1, weight_decay=0.01, **options))
     assert all(torch.equal(one, other) for one, other in zip(ours, theirs, strict=True))
 
 
 def test_vectors_can_be_exempt_from_decay() -> None:
     weights = parameters()
-    optimizer = build_optimizer("sgd", weights, lr=0.1, weight_decay=0.5, decay_vectors=False)
+    optimizer = build_optimizer("sgd", grouped(weights, weight_decay=0.5, decay_vectors=False), lr=0.1)
     for weight in weights:
         weight.grad = torch.zeros_like(weight)
     before = [weight.detach().clone() for weight in weights]
@@ -55,23 +61,35 @@ def test_vectors_can_be_exempt_from_decay() -> None:
 def test_frozen_parameters_are_left_out() -> None:
     weights = parameters()
     weights[0].requires_grad_(False)
-    optimizer = build_optimizer("sgd", weights, lr=0.1, weight_decay=0.0)
+    optimizer = build_optimizer("sgd", grouped(weights, weight_decay=0.0), lr=0.1)
     assert all(weights[0] is not weight for weight in optimizer.param_groups[0]["params"])
     with pytest.raises(ConfigError, match="no trainable parameter"):
-        build_optimizer("sgd", weights[:1], lr=0.1, weight_decay=0.0)
+        build_optimizer("sgd", grouped(weights[:1], weight_decay=0.0), lr=0.1)
 
 
 def test_illegal_optimizers() -> None:
     with pytest.raises(ConfigError, match=r"'lion'.*sgd.*adam"):
-        build_optimizer("lion", parameters(), lr=0.1, weight_decay=0.0)
+        build_optimizer("lion", grouped(parameters(), weight_decay=0.0), lr=0.1)
     with pytest.raises(ConfigError, match=r"'sgd': .*learning rate"):
-        build_optimizer("sgd", parameters(), lr=-0.1, weight_decay=0.0)
+        build_optimizer("sgd", grouped(parameters(), weight_decay=0.0), lr=-0.1)
 
 
-def test_set_lr_reaches_every_group() -> None:
-    optimizer = build_optimizer("sgd", parameters(), lr=0.1, weight_decay=0.5, decay_vectors=False)
+def test_groups_have_learning_rates_of_their_own() -> None:
+    network = nn.ModuleDict({"trunk": nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)), "head": nn.Linear(4, 2)})
+    groups = parameter_groups(network.named_parameters(), weight_decay=0.5, decay_vectors=False, bias_lr_factor=2,
+                              head_lr_factor=10)
+    names = {parameter: name for name, parameter in network.named_parameters()}
+    found = {(group["weight_decay"], group["lr_factor"]): [names[each] for each in group["params"]] for group in groups}
+    assert found == {(0.5, 1.0): ["trunk.0.weight"], (0.0, 2.0): ["trunk.0.bias", "trunk.1.bias"],
+                     (0.0, 1.0): ["trunk.1.weight"], (0.5, 10.0): ["head.weight"], (0.0, 20.0): ["head.bias"]}
+    optimizer = build_optimizer("sgd", groups, lr=0.1)
     set_lr(optimizer, 0.3)
-    assert [group["lr"] for group in optimizer.param_groups] == [0.3, 0.3]
+    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.3, 0.6, 0.3, 3.0, 6.0])
+    restored = build_optimizer("sgd", groups, lr=0.1)
+    restored.load_state_dict(optimizer.state_dict())
+    set_lr(restored, 0.1)
+    assert [group["lr"] for group in restored.param_groups] == pytest.approx([0.1, 0.2, 0.1, 1.0, 2.0])
+    assert len(parameter_groups(network.named_parameters(), weight_decay=0.5)) == 1
 
 
 def epochs_of(make_scheduler, epochs: int) -> list[float]:
@@ -112,11 +130,27 @@ def test_warmup_is_linear_and_milestones_count_from_the_start() -> None:
     assert [cosine.at(progress) for progress in (10, 25, 40)] == pytest.approx([1, 0.5, 0])
 
 
+def test_warmup_in_steps_and_flat_then_cosine_are_fastreids() -> None:
+    """facts: base 3.5e-4, 2,000 iterations from a tenth of it; at 202 iterations an epoch cosine from 30 to 60."""
+    settings = {"name": "adam", "lr": 3.5e-4, "weight_decay": 5e-4, "momentum": 0.0, "betas": [0.9, 0.999],
+                "amsgrad": False, "schedule": "cosine", "final_ratio": 0.002, "flat_epochs": 30, "milestones": [],
+                "gamma": 0.1, "warmup_epochs": 1, "warmup_steps": 2000, "warmup_ratio": 0.1, "decay_vectors": True,
+                "bias_lr_factor": 1, "head_lr_factor": 1, "epochs": 60, "steps": 202}
+    _, rate = build_training(nn.Linear(2, 2).named_parameters(), **settings)
+    assert [rate.at(step / 202) for step in (0, 1000, 1818, 2000, 29 * 202)] == pytest.approx(
+        [3.5e-5, 1.925e-4, 3.21335e-4, 3.5e-4, 3.5e-4], rel=1e-9)
+    assert [rate.at(epoch) for epoch in (31, 45, 59)] == pytest.approx([3.490432e-4, 1.7535e-4, 1.656751e-6], rel=1e-6)
+    _, by_epochs = build_training(nn.Linear(2, 2).named_parameters(), **settings | {"warmup_steps": None})
+    assert by_epochs.at(0.5) == pytest.approx(3.5e-4 * 0.55) and by_epochs.at(1) == 3.5e-4
+
+
 def test_illegal_learning_rates() -> None:
     with pytest.raises(ConfigError, match=r"'poly'.*cosine"):
         LearningRate(base=0.1, schedule="poly", epochs=10)
     with pytest.raises(ConfigError, match="warm-up shorter"):
         LearningRate(base=0.1, schedule="cosine", epochs=10, warmup_epochs=10)
+    with pytest.raises(ConfigError, match="flat for 10 epochs of 10"):
+        LearningRate(base=0.1, schedule="cosine", epochs=10, flat_epochs=10)
     with pytest.raises(ConfigError, match="not increasing"):
         LearningRate(base=0.1, schedule="multi_step", epochs=10, milestones=(5, 3))
 

@@ -83,7 +83,7 @@ def _iteration(overrides: list[str], shape: tuple[int, ...], device: torch.devic
     arguments = dict(settings.space)
     space = create_space(arguments.pop("name"), arguments)
     torch.manual_seed(0)
-    bilevel = build_bilevel(settings, space, _CLASSES, device)
+    bilevel = build_bilevel(settings, space, _CLASSES, device, steps=1)
     memory_format = torch.channels_last if settings.channels_last else torch.contiguous_format
     images = torch.randn(shape).to(device, memory_format=memory_format)
     labels = torch.arange(len(images), device=device) // _INSTANCES

@@ -13,6 +13,7 @@ from torch import Tensor
 import nas_reid.job
 import nas_reid.retrain
 import nas_reid.search
+import nas_reid.training
 from nas_reid.job import Job
 from tests.cli.commands import RETRAIN, SEARCH, Outcome, invoke, start
 
@@ -22,6 +23,7 @@ pytestmark = pytest.mark.usefixtures("no_pictures")
 NOISY_SEARCH = (*SEARCH, "epochs=3", "algorithm=gumbel", "algorithm.warmup_epochs=1", "algorithm.samples=2",
                 "head.dropout=0.3", "head.embedding=8", "augment=strong")
 NOISY_RETRAIN = (*RETRAIN, "epochs=3", "drop_path=0.5", "head.dropout=0.3", "head.embedding=8", "augment=strong",
+                 "ema=0.9", "accumulate=3", "optimizer.bias_lr_factor=2", "optimizer.warmup_steps=4",
                  "genotype=auto_reid/retrieval", "network.channels=4", "network.layers=[1,1]")
 
 
@@ -110,13 +112,14 @@ def whole_noisy(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, tupl
     return run
 
 
-# Steps per epoch: 4 in the search, 8 in the retraining. Saving: `last` each epoch, and `best` before it if better.
+# Steps per epoch: 4 in the search; 8 batches in 3 steps in the retraining. Saving: `last` each epoch, and `best` before
+# it if better.
 @pytest.mark.parametrize(("command", "owner", "name", "call"), [
     ("search", nas_reid.search, "step_weights", 2),      # in the first epoch: there is no checkpoint yet
     ("search", nas_reid.search, "step_weights", 7),      # in the second, whose alphas already moved
     ("search", Job, "save", 2),                          # the record is written, its checkpoint is not
     ("search", Job, "finish", 1),                        # all epochs are over
-    ("retrain", nas_reid.retrain, "set_lr", 21),
+    ("retrain", nas_reid.training, "set_lr", 8),
     ("retrain", Job, "finish_epoch", 3),                 # best.pt may be ahead of last.pt
     ("retrain", nas_reid.retrain, "export_safetensors", 1)])
 def test_a_noisy_run_continues_bit_for_bit_from_anywhere(
@@ -137,7 +140,7 @@ def test_noise_matters_in_the_noisy_configurations(whole_noisy: Callable, tmp_pa
     """Else the tests above would prove nothing: a resumed run that draws other noise must be told apart."""
     whole = whole_noisy("retrain", NOISY_RETRAIN)
     with monkeypatch.context() as patch, pytest.raises(Stopped):
-        stop_at(patch, nas_reid.retrain, "set_lr", call=21)
+        stop_at(patch, nas_reid.training, "set_lr", call=8)
         invoke("retrain", *NOISY_RETRAIN, f"hydra.run.dir={tmp_path}")
     original = nas_reid.retrain.derive_seed
     monkeypatch.setattr(nas_reid.retrain, "derive_seed",

@@ -1,0 +1,55 @@
+"""Exponential moving average of a network's weights."""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class WeightAverage:
+    """An average of the weights that a network had, to be evaluated instead of it (Polyak and Juditsky 1992).
+
+    After step t the average moves by 1 - d_t of the way towards the weights, with d_t = min(decay, (1 + t) / (10 + t)):
+    the first steps, far from where the training ends, are soon forgotten. Running statistics of batch norms are
+    averaged alike, so that they belong to the averaged weights; counters are copied. A step costs one pass over the
+    parameters, in fused operations, and no wait for the device.
+
+    Args:
+        network: to follow; it is copied.
+        decay: in [0, 1); 0.999 averages over about the last 1,000 steps.
+
+    ``network`` is the average.
+    """
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self.network = copy.deepcopy(network).requires_grad_(False).eval()
+        self.decay, self.updates = decay, 0
+
+    @torch.no_grad()
+    def update(self, network: nn.Module) -> None:
+        """Take in the weights that ``network`` has now."""
+        step = 1 - min(self.decay, (1 + self.updates) / (10 + self.updates))
+        self.updates += 1
+        own, live = (_floats(each) for each in (self.network, network))
+        torch._foreach_lerp_(own, live, step)
+        for counter, value in zip(_counters(self.network), _counters(network), strict=True):
+            counter.copy_(value)
+
+    def state_dict(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        return {"network": self.network.state_dict(), "updates": self.updates}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from a ``state_dict``."""
+        self.network.load_state_dict(state["network"])
+        self.updates = state["updates"]
+
+
+def _floats(network: nn.Module) -> list[Tensor]:
+    return [tensor for tensor in (*network.parameters(), *network.buffers()) if tensor.is_floating_point()]
+
+
+def _counters(network: nn.Module) -> list[Tensor]:
+    return [tensor for tensor in network.buffers() if not tensor.is_floating_point()]
