@@ -21,6 +21,7 @@ from nas_reid.config_groups import (
     OptimizerConfig,
     Rules,
     SplitConfig,
+    TestConfig,
     WandbConfig,
     is_image_size,
     is_one_of,
@@ -101,6 +102,7 @@ class SearchConfig(RunConfig):
 class RetrainConfig(RunConfig):
     """``python -m nas_reid.retrain``."""
 
+    evaluation: TestConfig
     genotype: str
     network: dict[str, Any]        # overrides of the genotype's space arguments
     weights: str | None            # file with initial weights
@@ -137,7 +139,7 @@ class EvaluateConfig:
     checkpoint: str
     data: DataConfig
     image_size: list[int] | None   # null: the size the network was trained on
-    evaluation: EvaluationConfig
+    evaluation: TestConfig
     device: str
     channels_last: bool
     threads: int | None

@@ -8,6 +8,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from nas_reid.evaluation.bootstrap import Bootstrap
+from nas_reid.evaluation.distance import DISTANCES
+from nas_reid.evaluation.variants import Variant, build, build_variants
 from nas_reid.modules.head import POOLINGS
 from nas_reid.optim import OPTIMIZERS, SCHEDULES
 from nas_reid.regularisers import REGULARISERS
@@ -213,9 +216,25 @@ class EvaluationConfig:
 
     def rules(self) -> Rules:
         """See the module."""
-        yield "distance", *is_one_of(self.distance, ("euclidean", "cosine"))
+        yield "distance", *is_one_of(self.distance, DISTANCES)
         yield "every", self.every >= 1, "must be at least 1"
         yield "batch_size", self.batch_size >= 1, "must be at least 1"
+
+
+@dataclass
+class TestConfig(EvaluationConfig):
+    """How query and gallery are evaluated at the end; the metrics that choose a checkpoint use none of this."""
+
+    rerank: Any = None             # arguments of a variant of nas_reid.evaluation.variants, or null
+    bootstrap: Any = None          # arguments of nas_reid.evaluation.bootstrap, or null
+
+    def intervals(self) -> Bootstrap | None:
+        """How to resample identities, if at all."""
+        return None if self.bootstrap is None else build("bootstrap", Bootstrap, self.bootstrap)
+
+    def variants(self) -> dict[str, Variant]:
+        """The other ways to rank that are switched on."""
+        return build_variants(vars(self))
 
 
 @dataclass

@@ -18,6 +18,7 @@ from omegaconf import DictConfig
 from nas_reid.command import command, output_dir, select_device
 from nas_reid.config import EvaluateConfig, load, to_plain
 from nas_reid.data.source import evaluation_batches, open_source
+from nas_reid.evaluation.findings import findings
 from nas_reid.evaluation.retrieval import describe_protocol, retrieve
 from nas_reid.files import write_atomically
 from nas_reid.pictures import draw_retrieval
@@ -34,6 +35,7 @@ def main(cfg: DictConfig) -> float:
     if settings.threads:
         torch.set_num_threads(settings.threads)
     folder, device = output_dir(), select_device(settings.device)
+    variants, bootstrap = settings.evaluation.variants(), settings.evaluation.intervals()
 
     # The network, in the memory format that runs fastest.
     network, description = load_trained(Path(settings.checkpoint), device=device)
@@ -50,10 +52,12 @@ def main(cfg: DictConfig) -> float:
     # Rank, and write what was found under which protocol.
     distance, flip = settings.evaluation.distance, settings.evaluation.flip
     single_shot = settings.evaluation.single_gallery_shot
-    retrieval = retrieve(network, *lists, distance=distance, flip=flip, device=device, single_gallery_shot=single_shot)
+    retrieval = retrieve(network, *lists, distance=distance, flip=flip, device=device, single_gallery_shot=single_shot,
+                         variants=variants)
     metrics = retrieval.ranking.summary()
     result = {"kind": "evaluate", "checkpoint": settings.checkpoint, "data": settings.data.name, "metrics": metrics,
-              "protocol": describe_protocol(distance, flip, single_shot), "image_size": list(size),
+              **findings(retrieval, bootstrap=bootstrap),
+              "protocol": describe_protocol(distance, flip, single_shot, variants), "image_size": list(size),
               "versions": versions(), "config": to_plain(settings)}
     write_atomically(folder / "result.json", (json.dumps(result, indent=2) + "\n").encode())
     draw_retrieval(retrieval, *stores, folder / "pictures", distance=distance)

@@ -100,10 +100,10 @@ def draw_retrieval(retrieval: Retrieval, query: ImageStore, gallery: ImageStore,
     """
     ap = retrieval.ranking.ap.numpy()
     chosen = choose_queries(ap, worst=5, random=5, seed=seed)
-    ranked = nearest(retrieval.query[chosen], retrieval.gallery, k=min(10, len(gallery.paths)),
+    ranked = nearest(retrieval.query.features[chosen], retrieval.gallery.features, k=min(10, len(gallery.paths)),
                      query_pids=query.pids[chosen], query_camids=query.camids[chosen], gallery_pids=gallery.pids,
                      gallery_camids=gallery.camids, distance=distance)
-    anchors, found = retrieval.query[chosen][:, None], retrieval.gallery[ranked]                 # [q, 1, D], [q, k, D]
+    anchors, found = retrieval.query.features[chosen][:, None], retrieval.gallery.features[ranked]  # [q, 1 and k, D]
     distances = 1 - cosine_similarity(anchors, found, dim=2) if distance == "cosine" else (anchors - found).norm(dim=2)
     lists, curve = folder / f"ranked_lists{suffix}.png", folder / f"cmc{suffix}.png"
     draw_ranked_lists(lists, queries=chosen, ranked=ranked.numpy(), distances=distances.numpy(),

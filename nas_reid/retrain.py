@@ -30,7 +30,9 @@ from nas_reid.data.source import evaluation_batches, open_source, training_batch
 from nas_reid.data.splits import HOLD_OUTS
 from nas_reid.data.store import ImageStore
 from nas_reid.ema import WeightAverage
+from nas_reid.evaluation.findings import findings
 from nas_reid.evaluation.retrieval import Retrieval, describe_protocol, retrieve
+from nas_reid.evaluation.variants import Variant, check_variants
 from nas_reid.further_data import further_data
 from nas_reid.genotype import Genotype
 from nas_reid.job import Job, finished_result, start_job
@@ -71,6 +73,7 @@ def run(settings: RetrainConfig, genotype: Genotype, job: Job) -> float:
     weights = read_weights(Path(settings.weights), space, genotype, trunk=trunk) if settings.weights else {}
     objective = RetrievalObjective(**asdict(settings.objective))
     augment = build_augment(settings.augment)
+    variants, _ = settings.evaluation.variants(), settings.evaluation.intervals()
     further = {key: further_data(key, getattr(settings, key), settings.data)
                for key in ("sources", "targets", "validation_data")}
 
@@ -78,6 +81,9 @@ def run(settings: RetrainConfig, genotype: Genotype, job: Job) -> float:
     # decoded now, so that an unreadable image shows before the training, and looked at when it is over.
     validated_by = next(iter(further["validation_data"]), settings.validation_by)
     stores = open_stores(settings, further)
+    for query, gallery in stores.test.values():
+        check_variants(variants, num_queries=len(query.pids), num_gallery=len(gallery.pids),
+                       distance=settings.evaluation.distance)
     batches, lists, num_classes = load_data(settings, stores, augment, job.device)
 
     # The fixed network and its optimiser; continue where a stopped run left off.
@@ -194,10 +200,11 @@ def train_one_epoch(training: Training, batches: TrainBatches, epoch: int, *, ep
 
 
 def evaluate(network: ReIDNetwork, lists: Sequence[EvalBatches], settings: RetrainConfig,
-             device: torch.device) -> Retrieval:
+             device: torch.device, variants: Mapping[str, Variant] | None = None) -> Retrieval:
     """Query against gallery."""
     return retrieve(network, *lists, distance=settings.evaluation.distance, flip=settings.evaluation.flip,
-                    device=device, single_gallery_shot=settings.evaluation.single_gallery_shot)
+                    device=device, single_gallery_shot=settings.evaluation.single_gallery_shot,
+                    variants=variants or {})
 
 
 def finish(settings: RetrainConfig, test: Mapping[str, Sequence[ImageStore]], job: Job,
@@ -205,11 +212,13 @@ def finish(settings: RetrainConfig, test: Mapping[str, Sequence[ImageStore]], jo
     """Evaluate the best checkpoint on every query and gallery, write the result, and say what comes next."""
     network, description = load_trained(job.best, device=job.device)
     export_safetensors(job.folder / "model.safetensors", network, description)
-    metrics, pictures, folder = {}, [], job.folder / "pictures"
+    variants, bootstrap = settings.evaluation.variants(), settings.evaluation.intervals()
+    metrics, further, pictures, folder = {}, {}, [], job.folder / "pictures"
     for name, stores in test.items():
         lists = [evaluation_batches(store, store.samples, batch_size=settings.evaluation.batch_size, device=job.device)
                  for store in stores]
-        retrieval = evaluate(network, lists, settings, job.device)
+        retrieval = evaluate(network, lists, settings, job.device, variants)
+        further[name] = findings(retrieval, bootstrap=bootstrap)
         metrics[name] = retrieval.ranking.summary()
         log.info("%s: %s", name, "  ".join(f"{key} {value:.4g}" for key, value in metrics[name].items()))
         suffix = "" if name == settings.data.name else f"_{name}"
@@ -218,9 +227,10 @@ def finish(settings: RetrainConfig, test: Mapping[str, Sequence[ImageStore]], jo
     cells = draw_genotype(space_of(description.genotype), description.genotype, folder / "cells.png")
     result = {"kind": "retrain", "space": description.genotype.space, "data": settings.data.name,
               "seed": settings.seed, "genotype": settings.genotype, "metrics": metrics.pop(settings.data.name, {}),
-              "targets": metrics, "selection": {"split": "validation" if validation else "none", **validation},
+              "targets": metrics, "further": further,
+              "selection": {"split": "validation" if validation else "none", **validation},
               "protocol": describe_protocol(settings.evaluation.distance, settings.evaluation.flip,
-                                            settings.evaluation.single_gallery_shot)}
+                                            settings.evaluation.single_gallery_shot, variants)}
     job.finish(result, [*pictures, *([cells] if cells else [])])
     log.info("next: python -m nas_reid.evaluate checkpoint=%s", job.best)
     return validation.get("mAP", float("nan"))

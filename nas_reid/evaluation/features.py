@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
-from nas_reid.errors import DataError
+from nas_reid.errors import ConfigError, DataError
 from nas_reid.progress import progress
+
+_MAPS_MEMORY = 8 * 2**30  # bytes that the feature maps of one list may take
 
 
 class ImageBatch(Protocol):
@@ -16,6 +19,31 @@ class ImageBatch(Protocol):
 
     images: Tensor
     modalities: Tensor
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """A list of images as a network sees them, and what is known about them.
+
+    Attributes:
+        features: float32 [N, D].
+        pids, camids: int64 [N].
+        maps: float32 [N, C, H', W'] of the trunk, where somebody asked for them.
+    """
+
+    features: Tensor
+    pids: Tensor
+    camids: Tensor
+    maps: Tensor | None = None
+
+    def __len__(self) -> int:
+        """N."""
+        return len(self.features)
+
+    def __getitem__(self, images: Tensor | slice) -> "Embedded":
+        """Some of the images, by index or mask."""
+        return Embedded(self.features[images], self.pids[images], self.camids[images],
+                        None if self.maps is None else self.maps[images])
 
 
 def extract(network: nn.Module, batches: Iterable[ImageBatch], *, flip: bool,
@@ -47,6 +75,39 @@ def extract(network: nn.Module, batches: Iterable[ImageBatch], *, flip: bool,
         raise DataError("there are no images to extract features from; the query or gallery list is empty")
     # Joined outside inference mode, so that the result is an ordinary tensor.
     return torch.cat(features)
+
+
+def extract_with_maps(network: nn.Module, batches: Iterable[ImageBatch], *, flip: bool, device: torch.device | str,
+                      num_images: int) -> tuple[Tensor, Tensor]:
+    """As ``extract``, and the feature maps float32 [N, C, H', W'] that ``network.trunk`` gave on the way.
+
+    With ``flip`` a map is the mean of the image's and, mirrored back, the mirror image's.
+
+    Raises:
+        ConfigError: the maps of ``num_images`` images would take more than 8 GiB; known after the first batch.
+    """
+    maps: list[Tensor] = []
+    second_view = False
+
+    def keep(_module: nn.Module, _inputs: object, output: Tensor) -> None:
+        nonlocal second_view
+        if second_view:
+            maps[-1] = (maps[-1] + output.float().flip(-1).cpu()) / 2
+        else:
+            size = num_images * output[0].numel() * 4
+            if size > _MAPS_MEMORY:
+                raise ConfigError(f"feature maps of {num_images:,} images would take {size / 2**30:.1f} GiB and at "
+                                  f"most {_MAPS_MEMORY / 2**30:.0f} are allowed; matching of maps (evaluation.dsr) is "
+                                  "for small sets, such as those of partial re-identification")
+            maps.append(output.float().cpu())
+        second_view = flip and not second_view
+
+    hook = network.trunk.register_forward_hook(keep)
+    try:
+        features = extract(network, batches, flip=flip, device=device)
+    finally:
+        hook.remove()
+    return features, torch.cat(maps)
 
 
 @contextmanager

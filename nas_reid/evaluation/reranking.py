@@ -11,19 +11,58 @@ overlaps of one query with the whole gallery are added up. Ties are taken by ind
 always in its own neighbourhood; the published code leaves it empty for an image with more than k1 identical ones.
 """
 
+from dataclasses import asdict, dataclass, field
 from itertools import combinations_with_replacement
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from nas_reid.errors import ConfigError
 from nas_reid.evaluation.distance import FeatureDistances, GridFeatures, rows_per_block
+from nas_reid.evaluation.features import Embedded
 from nas_reid.evaluation.nearest import smallest
+from nas_reid.evaluation.protocol import JunkRule
 from nas_reid.evaluation.sparse_rows import SparseRows
 from nas_reid.progress import progress
 
 _TILE = 1448  # images; 16 MiB of distances. Larger arrays leave the cache, and malloc maps each of them anew
 _ROWS_AVERAGED = 1024  # rows of neighbourhoods averaged at a time
+
+
+@dataclass(frozen=True)
+class KReciprocal:
+    """k-reciprocal re-ranking as a variant of a plain ranking; arguments of ``rerank``, the paper's by default.
+
+    Args:
+        k1: size of the reciprocal neighbourhoods.
+        k2: how many neighbours' rows are averaged.
+        weight: λ, of the original distance.
+    """
+
+    k1: int = 20
+    k2: int = 6
+    weight: float = field(default=0.3, metadata={"key": "lambda"})
+    needs_maps = False
+
+    def __post_init__(self) -> None:
+        _require(self.k1, self.k2, self.weight)
+
+    def check(self, *, num_queries: int, num_gallery: int, distance: str) -> None:
+        """See ``variants.Variant``."""
+        for name, value in (("k1", self.k1), ("k2", self.k2)):
+            if value > num_gallery:
+                raise ConfigError(f"evaluation.rerank.{name}={value} is larger than the gallery of {num_gallery} "
+                                  f"images; choose at most {num_gallery}")
+
+    def distances(self, query: Embedded, gallery: Embedded, *, distance: str, junk: JunkRule) -> "Reranked":
+        """See ``variants.Variant``; junk takes part, as in the published code."""
+        return rerank(query.features, gallery.features, **asdict(self), distance=distance)
+
+    def describe(self) -> dict[str, Any]:
+        """See ``variants.Variant``."""
+        return {"method": "k-reciprocal re-ranking (Zhong et al. 2017)", "k1": self.k1, "k2": self.k2,
+                "lambda": self.weight, "transductive": True}
 
 
 class Reranked:
@@ -73,9 +112,7 @@ def rerank(query_features: Tensor, gallery_features: Tensor, *, k1: int = 20, k2
         ConfigError: a value is outside its range, or the distance is unknown.
         DataError: features that do not fit or are not finite.
     """
-    if k1 < 1 or k2 < 1 or not 0 <= weight <= 1:
-        raise ConfigError(f"re-ranking got k1={k1}, k2={k2}, weight={weight}; needs k1 >= 1, k2 >= 1 and "
-                          "0 <= weight <= 1 (the paper: 20, 6, 0.3)")
+    _require(k1, k2, weight)
     features = torch.cat([query_features, gallery_features.to(query_features.device)])
     union = GridFeatures.of(features)
     distances = FeatureDistances(union, union, distance=distance)
@@ -86,6 +123,12 @@ def rerank(query_features: Tensor, gallery_features: Tensor, *, k1: int = 20, k2
         parts = neighbours[:, :k2].split(_ROWS_AVERAGED)
         neighbourhoods = SparseRows.stacked([neighbourhoods.averaged(part) for part in parts])
     return Reranked(distances, row_max, neighbourhoods, num_queries=len(query_features), weight=weight)
+
+
+def _require(k1: int, k2: int, weight: float) -> None:
+    if k1 < 1 or k2 < 1 or not 0 <= weight <= 1:
+        raise ConfigError(f"re-ranking got k1={k1}, k2={k2}, lambda={weight}; needs k1 >= 1, k2 >= 1 and "
+                          "0 <= lambda <= 1 (the paper: 20, 6, 0.3)")
 
 
 def _neighbours(distances: FeatureDistances, k: int) -> tuple[Tensor, Tensor, Tensor]:

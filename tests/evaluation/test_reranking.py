@@ -117,5 +117,5 @@ def test_ranking_consumes_reranked_blocks():
 
 @pytest.mark.parametrize("values", [{"k1": 0}, {"k2": 0}, {"weight": 1.5}])
 def test_illegal_values_are_refused(values):
-    with pytest.raises(ConfigError, match="needs k1 >= 1, k2 >= 1 and 0 <= weight <= 1"):
+    with pytest.raises(ConfigError, match="needs k1 >= 1, k2 >= 1 and 0 <= lambda <= 1"):
         rerank(torch.ones(2, 4), torch.ones(5, 4), **values)
