@@ -28,6 +28,7 @@ class Relaxation:
         distribution: ``alphas [R, K] -> probabilities [R, K]``, differentiable and without noise.
         is_hard: the mixing weights are one-hot.
         sampled_only: the supernet runs only the sampled choice; needs ``is_hard``.
+        all_gradients: with ``sampled_only``, the others run too where alphas move, so that their gradient is exact.
         noiseless: ``alphas [R, K] -> weights [R, K]`` for evaluation; None: the distribution.
         is_binary: a gate, for decisions between two choices only.
     """
@@ -36,6 +37,7 @@ class Relaxation:
     distribution: Callable[[Tensor], Tensor]
     is_hard: bool = False
     sampled_only: bool = False
+    all_gradients: bool = False
     noiseless: Callable[[Tensor], Tensor] | None = None
     is_binary: bool = False
 
@@ -53,7 +55,8 @@ class Relaxation:
             ConfigError: the relaxation is random and ``generator`` is None.
         """
         mixes = {name: self.draw(alphas[name], temperature, generator) for name in sorted(alphas)}
-        return {name: mix._replace(sampled_only=self.sampled_only) for name, mix in mixes.items()}
+        return {name: mix._replace(sampled_only=self.sampled_only, all_gradients=self.all_gradients)
+                for name, mix in mixes.items()}
 
     def probabilities(self, alphas: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """What the alphas say, [R, K] per decision: for deriving (detach it), regularisers and pictures.
@@ -241,6 +244,8 @@ RELAXATIONS: dict[str, Relaxation] = {
     "gumbel": Relaxation(_draw_gumbel, _softmax),
     "gumbel_hard": Relaxation(_draw_gumbel_hard, _softmax, is_hard=True),
     "gumbel_sampled": Relaxation(_draw_gumbel_hard, _softmax, is_hard=True, sampled_only=True),
+    "gumbel_sampled_exact": Relaxation(_draw_gumbel_hard, _softmax, is_hard=True, sampled_only=True,
+                                       all_gradients=True),
     "gumbel_log_relu": Relaxation(_draw_gumbel_log_relu, _relu_share),
     "sigmoid": Relaxation(_draw_sigmoid, torch.sigmoid),
     "dirichlet": Relaxation(_draw_dirichlet, _dirichlet_mean),

@@ -57,11 +57,13 @@ class Mix(NamedTuple):
         weights: [R, K]; differentiable in the architecture phase, detached in the weight phase.
         index: [R] int64, the sampled choice of each row when the relaxation is hard, else None.
         sampled_only: run only the sampled choice of each row (``gumbel_sampled``); needs ``index``.
+        all_gradients: with ``sampled_only``, give all weights their gradients; see ``sampled.sampled_mixture``.
     """
 
     weights: Tensor
     index: Tensor | None = None
     sampled_only: bool = False
+    all_gradients: bool = False
 
 
 class SearchSpace(Protocol):

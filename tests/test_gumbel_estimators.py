@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from nas_reid.relaxation import RELAXATIONS
+from nas_reid.sampled import sampled_mixture
 from nas_reid.search_space import Mix
 
 ROWS, CHOICES = 6, 4
@@ -34,7 +35,7 @@ class Edges(nn.Module):
         if not mix.sampled_only:
             return sum(w * op(x) for w, op in zip(weights, ops, strict=True))
         sampled = int(mix.index[row])
-        out = weights[sampled] * ops[sampled](x)
+        out = sampled_mixture(weights, [lambda op=op: op(x) for op in ops], sampled, all_gradients=mix.all_gradients)
         if add_unsampled_weights:
             out = out + sum(weights[k] for k in range(CHOICES) if k != sampled)
         return out
@@ -88,3 +89,19 @@ def test_three_alpha_gradients() -> None:
     for row, slope in enumerate(slopes):
         u = (slope * network.ops[row * CHOICES + int(mix.index[row])](DATA)).sum()
         torch.testing.assert_close(official[row], (u - slope.sum()) / u * sampled[row], rtol=1e-9, atol=1e-12)
+
+
+def test_the_exact_estimator_costs_no_gradient_inside_unsampled_ops() -> None:
+    torch.testing.assert_close(alpha_gradient("gumbel_sampled_exact"), alpha_gradient("gumbel_hard"), rtol=1e-12,
+                               atol=1e-12)
+    network, mix, _, outputs = run("gumbel_sampled_exact")
+    loss(outputs).backward()
+    chosen = {row * CHOICES + int(mix.index[row]) for row in range(ROWS)}
+    assert {position for position, op in enumerate(network.ops) if op.weight.grad is not None} == chosen
+
+
+def test_unsampled_ops_are_left_alone_where_no_weight_wants_a_gradient() -> None:
+    ran = []
+    ops = [lambda k=k: ran.append(k) or torch.full((2,), float(k)) for k in range(3)]
+    assert sampled_mixture(torch.tensor([0.0, 1.0, 0.0]), ops, 1, all_gradients=True).tolist() == [1.0, 1.0]
+    assert ran == [1]

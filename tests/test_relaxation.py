@@ -8,9 +8,10 @@ from nas_reid.errors import ConfigError
 from nas_reid.relaxation import RELAXATIONS, get_relaxation, gumbel_noise
 from nas_reid.search_space import Choice, Decision, Mix
 
-RANDOM = ["gumbel", "gumbel_log_relu", "gumbel_hard", "gumbel_sampled", "dirichlet", "binary_concrete", "hard_concrete"]
+RANDOM = ["gumbel", "gumbel_log_relu", "gumbel_hard", "gumbel_sampled", "gumbel_sampled_exact",
+          "dirichlet", "binary_concrete", "hard_concrete"]
 GATES = ["binary_concrete", "hard_concrete"]
-HARD = ["gumbel_hard", "gumbel_sampled"]
+HARD = ["gumbel_hard", "gumbel_sampled", "gumbel_sampled_exact"]
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -166,7 +167,7 @@ def test_hard_weights_are_exactly_one_hot(name: str, temperature: float) -> None
     assert torch.equal(mix.weights.sum(-1), torch.ones(5000))
     assert ((mix.weights == 0) | (mix.weights == 1)).all()
     assert torch.equal(mix.weights.argmax(-1), mix.index)
-    assert mix.sampled_only == (name == "gumbel_sampled")
+    assert mix.sampled_only == name.startswith("gumbel_sampled")
 
 
 def test_hard_gradient_is_the_gradient_of_the_soft_sample() -> None:
@@ -237,7 +238,7 @@ def test_evaluation_has_no_noise_and_no_gradient(name: str) -> None:
         if name in HARD:
             assert torch.equal(mix.index, values[decision].argmax(-1))
             assert torch.equal(mix.weights, torch.nn.functional.one_hot(mix.index, 4).double())
-            assert mix.sampled_only == (name == "gumbel_sampled")
+            assert mix.sampled_only == name.startswith("gumbel_sampled")
         elif name != "hard_concrete":
             assert torch.equal(mix.weights, probabilities[decision]) and mix.index is None
 

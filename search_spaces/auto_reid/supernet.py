@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nas_reid.sampled import sampled_mixture
 from nas_reid.search_space import Mix
 from search_spaces.auto_reid.cell import INPUTS, build_preprocess, cell_edges, edge_stride
 from search_spaces.auto_reid.fused import edge_groups, fused_cell, group_weights
@@ -23,23 +24,24 @@ EXECUTIONS = ("fused", "plain")
 class MixedOp(nn.ModuleDict):
     """All primitives of one edge, by name."""
 
-    def forward(self, x: Tensor, weights: Tensor, chosen: int | None) -> Tensor:
+    def forward(self, x: Tensor, weights: Tensor, chosen: int | None, all_gradients: bool) -> Tensor:
         """Mix the primitives.
 
         Args:
             x: [B, c, H, W].
             weights: [K], one weight per primitive.
             chosen: run only this primitive; its straight-through weight keeps the gradient. None: run all.
+            all_gradients: with ``chosen``, give the other weights their gradients too.
 
         Returns:
             ``sum_k w_k op_k(x)``, [B, c, H', W'].
         """
-        ops = list(self.items())
         if chosen is not None:
-            return weights[chosen] * ops[chosen][1](x)
+            return sampled_mixture(weights, [lambda op=op: op(x) for op in self.values()], chosen,
+                                   all_gradients=all_gradients)
         # `none` adds exact zeros: its weight acts through the softmax's denominator only, which is in the others.
-        return reduce(torch.add, (weight * op(x) for weight, (name, op) in zip(weights.unbind(), ops, strict=True)
-                                  if name != "none"))
+        return reduce(torch.add, (weight * op(x) for weight, (name, op) in zip(weights.unbind(), self.items(),
+                                                                               strict=True) if name != "none"))
 
 
 class SearchCell(nn.Module):
@@ -56,18 +58,21 @@ class SearchCell(nn.Module):
             MixedOp({name: OPS[name](plan.channels, edge_stride(edge, plan), settings) for name in primitives})
             for edge in self.wiring)
 
-    def forward(self, older: Tensor, newer: Tensor, weights: Tensor, chosen: Sequence[int] | None) -> Tensor:
+    def forward(self, older: Tensor, newer: Tensor, weights: Tensor, chosen: Sequence[int] | None,
+                all_gradients: bool = False) -> Tensor:
         """Run the cell.
 
         Args:
             older, newer: outputs of the cell before the previous one, and of the previous one.
             weights: [rows, K] mixing weights of this kind of cell.
             chosen: [rows] sampled primitives, or None to run all.
+            all_gradients: see ``MixedOp.forward``.
         """
         states = [self.preprocess[0](older), self.preprocess[1](newer)]
         for node in range(INPUTS, INPUTS + self.nodes):
             states.append(reduce(torch.add, (
-                self.edges[row](states[edge.source], weights[row], None if chosen is None else chosen[row])
+                self.edges[row](states[edge.source], weights[row], None if chosen is None else chosen[row],
+                                all_gradients)
                 for row, edge in enumerate(self.wiring) if edge.node == node)))
         return torch.cat(states[INPUTS:], dim=1)
 
@@ -115,7 +120,7 @@ class Supernet(nn.Module):
         older = newer = self.stem(images)
         for cell in self.cells:
             kind = cell.plan.kind
-            older, newer = newer, cell(older, newer, mixes[kind].weights, chosen[kind])
+            older, newer = newer, cell(older, newer, mixes[kind].weights, chosen[kind], mixes[kind].all_gradients)
         return newer
 
     def _forward_fused(self, images: Tensor, mixes: Mapping[str, Mix]) -> Tensor:

@@ -1,12 +1,12 @@
 """A searched block: the mixture of the four placements, in two builds."""
 
 from collections.abc import Callable
-from functools import reduce
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nas_reid.sampled import mixture, sampled_mixture
 from search_spaces.osnet_ain.block import PLACEMENTS, BlockSettings, OSBlock
 
 
@@ -22,15 +22,16 @@ class SeparateCandidates(nn.ModuleDict):
         super().__init__({name: OSBlock(in_channels, out_channels, placement=placement, settings=settings)
                           for name, placement in PLACEMENTS.items()})
 
-    def forward(self, x: Tensor, weights: Tensor, chosen: int | None) -> Tensor:
+    def forward(self, x: Tensor, weights: Tensor, chosen: int | None, all_gradients: bool) -> Tensor:
         """sum_k weights_k * block_k(x) (Eq. 5), [B, out_channels, H, W].
 
         Args:
             x: [B, in_channels, H, W].
             weights: [4], one weight per placement.
             chosen: run only this block; its straight-through weight keeps the gradient. None: run all.
+            all_gradients: with ``chosen``, give the other weights their gradients too.
         """
-        return _mixture(weights, chosen, [lambda block=block: block(x) for block in self.values()])
+        return _mix(weights, [lambda block=block: block(x) for block in self.values()], chosen, all_gradients)
 
 
 class SharedCandidates(nn.Module):
@@ -48,7 +49,7 @@ class SharedCandidates(nn.Module):
         super().__init__()
         self.shared = OSBlock(in_channels, out_channels, placement=PLACEMENTS["os"], settings=settings)
 
-    def forward(self, x: Tensor, weights: Tensor, chosen: int | None) -> Tensor:
+    def forward(self, x: Tensor, weights: Tensor, chosen: int | None, all_gradients: bool) -> Tensor:
         """sum_k weights_k * y_k, where y_k is placement k's output; arguments as for ``SeparateCandidates``."""
         identity, raw = self.shared.downsample(x), self.shared.conv3.conv(self.shared.fused(x))
 
@@ -56,14 +57,14 @@ class SharedCandidates(nn.Module):
             y = (F.instance_norm(raw) if inside else self.shared.conv3.bn(raw)) + identity
             return torch.relu(F.instance_norm(y) if outside else y)
 
-        return _mixture(weights, chosen, [lambda placement=placement: output(*placement)
-                                          for placement in PLACEMENTS.values()])
+        return _mix(weights, [lambda placement=placement: output(*placement) for placement in PLACEMENTS.values()],
+                    chosen, all_gradients)
 
 
-def _mixture(weights: Tensor, chosen: int | None, outputs: list[Callable[[], Tensor]]) -> Tensor:
-    if chosen is not None:
-        return weights[chosen] * outputs[chosen]()
-    return reduce(torch.add, (weight * output() for weight, output in zip(weights.unbind(), outputs, strict=True)))
+def _mix(weights: Tensor, outputs: list[Callable[[], Tensor]], chosen: int | None, all_gradients: bool) -> Tensor:
+    if chosen is None:
+        return mixture(weights, outputs)
+    return sampled_mixture(weights, outputs, chosen, all_gradients=all_gradients)
 
 
 CANDIDATES = {"separate": SeparateCandidates, "shared": SharedCandidates}

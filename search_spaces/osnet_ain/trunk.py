@@ -92,13 +92,14 @@ class Trunk(nn.Module):
         return x
 
 
-def _candidate_arguments(mixes: Mapping[str, Mix]) -> dict[str, tuple[Tensor, int | None]]:
-    """Block name -> its weights [4] and the choice to run alone, if any."""
+def _candidate_arguments(mixes: Mapping[str, Mix]) -> dict[str, tuple[Tensor, int | None, bool]]:
+    """Block name -> its weights [4], the choice to run alone, if any, and whether all weights want their gradients."""
     chosen = [None] * len(BLOCKS)
     if all(mixes[block].sampled_only for block in BLOCKS):
         # One copy to the host per forward: asking block by block would stop a GPU six times.
         chosen = torch.cat([mixes[block].index for block in BLOCKS]).tolist()
-    return {block: (mixes[block].weights[0], index) for block, index in zip(BLOCKS, chosen, strict=True)}
+    return {block: (mixes[block].weights[0], index, mixes[block].all_gradients)
+            for block, index in zip(BLOCKS, chosen, strict=True)}
 
 
 def initialise(trunk: nn.Module) -> None:

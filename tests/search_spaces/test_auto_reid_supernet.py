@@ -57,6 +57,17 @@ def test_sampled_only_equals_all_ops_under_hard_weights():
         assert torch.allclose(expected, got, rtol=1e-9, atol=1e-12)
 
 
+def test_sampled_ops_can_give_the_alphas_their_full_gradient():
+    space = make_space()
+    supernet, alphas, images = build(space), make_alphas(space), make_images()
+    full = supernet(images, hard_mixes(alphas, sampled_only=False))
+    mixes = {name: mix._replace(all_gradients=True) for name, mix in hard_mixes(alphas, sampled_only=True).items()}
+    expected, got = (torch.autograd.grad(maps.square().mean(), list(alphas.values()))
+                     for maps in (full, supernet(images, mixes)))
+    for one, other in zip(expected, got, strict=True):
+        assert torch.allclose(one, other, rtol=1e-9, atol=1e-14)
+
+
 def test_sampled_none_is_a_zero_that_keeps_the_graph():
     space = make_space()
     supernet, alphas = build(space), make_alphas(space)

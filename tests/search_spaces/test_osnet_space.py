@@ -78,6 +78,19 @@ def test_a_sampled_block_passes_its_gradient_to_the_alphas():
     assert all(alpha.grad.abs().sum() > 0 for alpha in alphas.values())
 
 
+@pytest.mark.parametrize("candidates", ["separate", "shared"])
+def test_sampled_blocks_can_give_the_alphas_their_full_gradient(candidates):
+    supernet = make_space(candidates=candidates).supernet().double()
+    alphas = {block: torch.zeros(1, 4, dtype=torch.float64, requires_grad=True) for block in BLOCKS}
+
+    def gradients(relaxation):
+        mixes = get_relaxation(relaxation)(alphas, temperature=1.0, generator=torch.Generator().manual_seed(0))
+        loss = supernet(random_images(dtype=torch.float64), mixes).square().mean()
+        return torch.cat(torch.autograd.grad(loss, list(alphas.values())))
+
+    torch.testing.assert_close(gradients("gumbel_sampled_exact"), gradients("gumbel_hard"), rtol=1e-9, atol=1e-15)
+
+
 def test_shared_candidates_are_separate_ones_with_equal_weights():
     shared, separate = (make_space(candidates=name).supernet().double() for name in ("shared", "separate"))
     values = shared.state_dict()
