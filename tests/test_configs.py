@@ -24,7 +24,7 @@ from nas_reid.relaxation import get_relaxation
 CONF = Path(__file__).resolve().parent.parent / "conf"
 GENOTYPE = ["genotype=auto_reid/baseline"]
 MANDATORY = {"search": [], "retrain": GENOTYPE, "evaluate": ["checkpoint=best.pt"], "describe": GENOTYPE}
-DRAWN = ("synthetic", "synthetic_domains")
+DRAWN = ("synthetic", "synthetic_domains", "synthetic_ir")
 
 
 def options(group: str) -> list[str]:
@@ -244,6 +244,8 @@ def test_synthetic_factors_do_not_turn_real_data_into_drawn_ones() -> None:
 
 
 @pytest.mark.parametrize(("factor", "value", "message"), [
+    ("layout", "sysu_mm01", "data.reader=market1501 does not read data.synthetic.layout=sysu_mm01"),
+    ("layout", "pets", r"data.synthetic: unknown layout 'pets'; known: market1501, sysu_mm01, regdb"),
     ("ocluders", 0.5, "data.synthetic has no factor ocluders; it has: size, factors, seed.*occluders"),
     ("occluders", 2, r"data.synthetic: occluders=2: expected a number from 0 to 1"),
     ("occluders", "many", r"data.synthetic: occluders='many': expected float"),

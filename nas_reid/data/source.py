@@ -101,7 +101,11 @@ def open_source(*, name: str, reader: str, root: str | None, synthetic: Mapping[
     options = options or {}
     find_reader(reader, options)  # a wrong name must not wait for the drawing
     if synthetic is not None:
-        root = str(generate(folder / "synthetic", synthetic_spec(synthetic), workers=workers))
+        spec = synthetic_spec(synthetic)
+        if spec.layout != reader:
+            raise ConfigError(f"data.reader={reader} does not read data.synthetic.layout={spec.layout}; set both to "
+                              "the same name")
+        root = str(generate(folder / "synthetic", spec, workers=workers))
     dataset = read_dataset(reader, root, **options)
     log.info("%s: %d training, %d query, %d gallery images in %s", name, len(dataset.train), len(dataset.query),
              len(dataset.gallery), dataset.root)

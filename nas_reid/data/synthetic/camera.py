@@ -1,6 +1,7 @@
 """What is fixed for one camera: its look, its mix of views, its overlay, its own scene."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -43,20 +44,42 @@ class Camera:
         views: probability of front, side and back views.
         overlay: a name in ``sensor.OVERLAYS`` or ``none``.
         scene: number of its own scene.
+        infrared: empty for visible light, else a name in ``spec.INFRARED``.
+        fall_off: how fast a near-infrared illuminator fades from its centre: exp(-fall_off r^2), r in box heights.
     """
 
     style: Style
     views: tuple[float, float, float]
     overlay: str
     scene: int
+    infrared: str = ""
+    fall_off: float = 0.0
+
+
+INFRARED_CAMERAS: dict[str, tuple[int, ...]] = {"market1501": (), "sysu_mm01": (2, 5), "regdb": (1,)}
+"""0-based infrared cameras of each layout."""
+
+INFRARED_STYLES: dict[str, Callable[[Style], Style]] = {
+    "": lambda style: style,
+    "grey": lambda style: replace(style, saturation=0.0),
+    "near": lambda style: replace(style, gains=(1.0, 1.0, 1.0), saturation=0.0, noise=1.5 * style.noise,
+                                  blur=style.blur + 0.3),
+    "thermal": lambda style: replace(style, gains=(1.0, 1.0, 1.0), saturation=0.0, blur=style.blur + 1.0),
+}
+"""What being infrared makes of a sensor's look. Its gamma is its own anyway: every camera has one."""
 
 
 @lru_cache(maxsize=64)
 def camera(spec: SyntheticSpec, index: int) -> Camera:
     """Camera ``index`` (0-based) of the data set of ``spec``."""
     views = stream(spec.stream_seed, "views", index).dirichlet((1.2, 1.2, 1.2))
-    return Camera(style=_style(spec, stream(spec.stream_seed, "style", index)), views=tuple(float(v) for v in views),
-                  overlay=_overlay(spec, index), scene=1000 + index)
+    infrared = spec.infrared if index in INFRARED_CAMERAS[spec.layout] else ""
+    style = _style(spec, stream(spec.stream_seed, "style", index))
+    fall_off = spec.illuminator * stream(spec.stream_seed, "illuminator", index).uniform(1, 5)
+    # SYSU-MM01's third camera, the first infrared one, looks into the room of the second.
+    room = 1 if spec.layout == "sysu_mm01" and index == 2 else index
+    return Camera(style=INFRARED_STYLES[infrared](style), views=tuple(float(v) for v in views),
+                  overlay=_overlay(spec, index), scene=1000 + room, infrared=infrared, fall_off=float(fall_off))
 
 
 def _style(spec: SyntheticSpec, rng: np.random.Generator) -> Style:

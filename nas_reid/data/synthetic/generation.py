@@ -1,4 +1,4 @@
-"""Writing a synthetic data set as a folder in Market-1501 layout, once."""
+"""Writing a synthetic data set as a folder in a public layout, once."""
 
 import io
 import json
@@ -15,8 +15,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from nas_reid.data.layout import MARKET1501, SYNTHETIC_CARD
-from nas_reid.data.synthetic.plan import Entry, plan
+from nas_reid.data.layout import SYNTHETIC_CARD
+from nas_reid.data.synthetic.entry import Entry
+from nas_reid.data.synthetic.plan import lists, plan
 from nas_reid.data.synthetic.population import populate
 from nas_reid.data.synthetic.render import render
 from nas_reid.data.synthetic.sheet import write_sheet
@@ -33,7 +34,7 @@ CARD = """Synthetic pedestrians
 Every image in this folder was drawn by a program (nas_reid.data.synthetic). It shows no real person, was traced
 from no photograph, and resembles anyone only by accident.
 
-Layout: Market-1501 (bounding_box_train, query, bounding_box_test; pid 0 = distractor, pid -1 = junk).
+Layout: {layout}
 Persons: {train} train, {test} test, {distractors} distractors; {cameras} cameras; {images} images.
 Skin tone: {tones} tones, spread evenly over the persons, drawn independently of every other attribute.
 Look-alikes: {lookalikes:.0%} of the persons belong to groups ({kinds}), each wholly in train or wholly in test.
@@ -42,6 +43,12 @@ contact_sheet.png shows some persons, metadata.jsonl describes each image, synth
 Use: trying out and testing person re-identification software. Accuracy here says nothing about accuracy on
 photographs of people, nor about differences between groups of people.
 """
+
+LAYOUTS = {
+    "market1501": "Market-1501 (bounding_box_train, query, bounding_box_test; pid 0 = distractor, pid -1 = junk).",
+    "sysu_mm01": "SYSU-MM01 (cam1..cam6, of which cam3 and cam6 infrared; exp lists train, val and test persons).",
+    "regdb": "RegDB (Visible and Thermal, image by image aligned; idx holds ten splits).",
+}
 
 
 def generate(root: Path, spec: SyntheticSpec, *, workers: int) -> Path:
@@ -98,10 +105,13 @@ def _publish(folder: Path, target: Path) -> None:
 def _write(folder: Path, spec: SyntheticSpec, workers: int) -> None:
     """Images, metadata, contact sheet, data card, and last the marker."""
     entries = plan(spec)
-    for name in MARKET1501.folders:
-        (folder / name).mkdir()
+    for name in dict.fromkeys(entry.folder for entry in entries):
+        (folder / name).mkdir(parents=True)
         if spec.masks:
             (folder / "masks" / name).mkdir(parents=True)
+    for name, content in lists(spec).items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(content)
     with _mapper(workers) as run:
         records = list(progress(run(partial(_draw, folder, spec), entries), description="drawing pedestrians",
                                 total=len(entries), unit="image"))
@@ -111,7 +121,8 @@ def _write(folder: Path, spec: SyntheticSpec, workers: int) -> None:
     kinds = ", ".join(spec.lookalike_kinds)
     (folder / "README.txt").write_text(CARD.format(
         train=spec.train_ids, test=spec.test_ids, distractors=spec.distractor_ids, cameras=spec.cameras,
-        images=len(entries), tones=spec.skin_tones, lookalikes=spec.lookalikes, kinds=kinds))
+        images=len(entries), tones=spec.skin_tones, lookalikes=spec.lookalikes, kinds=kinds,
+        layout=LAYOUTS[spec.layout]))
     card = {"images": len(entries), "spec": spec.to_plain()}
     (folder / SYNTHETIC_CARD).write_text(json.dumps(card, indent=2))
 
@@ -133,7 +144,8 @@ def _draw(folder: Path, spec: SyntheticSpec, entry: Entry) -> dict[str, object]:
     picture = render(spec, shot)
     path = folder / entry.folder / entry.name
     buffer = io.BytesIO()
-    Image.fromarray(picture.image).save(buffer, "JPEG", quality=shot.jpeg_quality)
+    quality = {"quality": shot.jpeg_quality} if path.suffix == ".jpg" else {}
+    Image.fromarray(picture.image).save(buffer, "JPEG" if quality else "BMP", **quality)
     path.write_bytes(buffer.getvalue())
     if spec.masks:
         Image.fromarray(picture.parts).save(folder / "masks" / entry.folder / f"{path.stem}.png")

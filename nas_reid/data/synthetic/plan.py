@@ -1,40 +1,28 @@
 """Which images a data set consists of, and what their files are called."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from nas_reid.data.layout import MARKET1501
+from nas_reid.data.synthetic.entry import Entry
+from nas_reid.data.synthetic.infrared_plan import regdb_entries, regdb_lists, sysu_entries, sysu_lists
 from nas_reid.data.synthetic.spec import SyntheticSpec
 from nas_reid.data.synthetic.stream import stream
 
 TRAIN, QUERY, GALLERY = MARKET1501.folders
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One file.
-
-    Args:
-        folder: ``TRAIN``, ``QUERY`` or ``GALLERY``.
-        name: file name in Market-1501's form.
-        pid: identity as written: 0 for a distractor, -1 for junk.
-        person: 1-based number in the population, 0 for background alone.
-        camera, index: 0-based camera, and running number of the person's images in it.
-        junk: whether the box misses its person.
-    """
-
-    folder: str
-    name: str
-    pid: int
-    person: int
-    camera: int
-    index: int
-    junk: bool = False
-
-
 def plan(spec: SyntheticSpec) -> list[Entry]:
-    """Every image of ``spec``. One image of each test identity and camera is a query, as in Market-1501."""
+    """Every image of ``spec``, in its layout."""
+    return ENTRIES[spec.layout](spec)
+
+
+def lists(spec: SyntheticSpec) -> dict[str, str]:
+    """The text files that its layout has beside the images: path relative to the root -> content."""
+    return LISTS[spec.layout](spec) if spec.layout in LISTS else {}
+
+
+def _market_entries(spec: SyntheticSpec) -> list[Entry]:
+    """One image of each test identity and camera is a query, as in Market-1501."""
     known = spec.train_ids + spec.test_ids
     entries: list[Entry] = []
     for person in range(1, known + spec.distractor_ids + 1):
@@ -66,3 +54,7 @@ def _name(pid: int, camera: int, person: int, index: int) -> str:
     """``{pid}_c{camera}s{sequence}_{frame}_{detection}.jpg``, camera from 1; the frame number is never used twice."""
     frame = np.int64(person) * 100 + index if pid >= 0 else index
     return f"{'-1' if pid < 0 else f'{pid:04d}'}_c{camera + 1}s1_{frame:06d}_{1:02d}.jpg"
+
+
+ENTRIES = {"market1501": _market_entries, "sysu_mm01": sysu_entries, "regdb": regdb_entries}
+LISTS = {"sysu_mm01": sysu_lists, "regdb": regdb_lists}

@@ -5,12 +5,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
+from nas_reid.data.synthetic.band import BANDS, Band
 from nas_reid.data.synthetic.body import body_layers
 from nas_reid.data.synthetic.camera import camera
 from nas_reid.data.synthetic.canvas import Canvas, Layer, Part
 from nas_reid.data.synthetic.figure import Pose
 from nas_reid.data.synthetic.identity import Identity, sample_identity
 from nas_reid.data.synthetic.material import Material
+from nas_reid.data.synthetic.near_infrared import illuminate
 from nas_reid.data.synthetic.population import populate
 from nas_reid.data.synthetic.scene import HORIZON, scene, smooth_noise
 from nas_reid.data.synthetic.sensor import expose
@@ -25,7 +27,7 @@ class Picture:
     """A rendered image.
 
     Args:
-        image: RGB uint8 [H, W, 3].
+        image: RGB uint8 [H, W, 3]; three equal channels from an infrared camera.
         parts: values of ``Part``, uint8 [H, W].
         occluded: fraction of the person's pixels that an occluder hides.
     """
@@ -44,26 +46,30 @@ def render(spec: SyntheticSpec, shot: Shot) -> Picture:
 def draw(spec: SyntheticSpec, shot: Shot, person: Identity | None) -> Picture:
     """Draw ``shot`` with ``person`` in it, or background alone."""
     keys = (shot.person, shot.camera, shot.index)
-    canvas = _canvas(spec, shot)
+    eye = camera(spec, shot.camera)
+    band = BANDS[eye.infrared]
+    canvas = _canvas(spec, shot, band)
     if person is not None:
-        canvas.ground_shadow(0.06 * (1 if shot.light < 0 else -1), 0.985, 0.2)
-        canvas.paint(body_layers(person, shot.pose), person.materials)
-        _crease(canvas, stream(spec.stream_seed, "crease", *keys))
+        canvas.ground_shadow(0.06 * (1 if shot.light < 0 else -1), 0.985, 0.2, strength=0.45 * band.daylight)
+        canvas.paint(band.layers(body_layers(person, shot.pose)), band.person(person, spec))
+        _crease(canvas, band.folds, stream(spec.stream_seed, "crease", *keys))
     visible = int(np.count_nonzero(canvas.part))
     if shot.occluder != "none":
-        _occlude(canvas, shot, spec, stream(spec.stream_seed, "occlude", *keys))
+        _occlude(canvas, shot, spec, stream(spec.stream_seed, "occlude", shot.person, shot.moment, shot.index))
     remaining = int(np.count_nonzero((canvas.part > 0) & (canvas.part != Part.OCCLUDER)))
-    image = expose(canvas.colour * np.float32(shot.exposure), camera(spec, shot.camera),
-                   stream(spec.stream_seed, "noise", *keys))
+    if eye.infrared == "near":
+        illuminate(canvas.colour, eye.fall_off, stream(spec.stream_seed, "illuminate", *keys))
+    image = expose(canvas.colour * np.float32(shot.exposure), eye, stream(spec.stream_seed, "noise", *keys))
     return Picture(image, canvas.part, 1.0 - remaining / visible if visible else 0.0)
 
 
-def _canvas(spec: SyntheticSpec, shot: Shot) -> Canvas:
+def _canvas(spec: SyntheticSpec, shot: Shot, band: Band) -> Canvas:
     """The background's window, and the body's coordinate frame in the box."""
     height, width = spec.image_size
     scale = shot.scale * height
     origin = ((0.5 + shot.dx) * width, (0.5 * (1 - shot.scale) + shot.dy) * height)
-    return Canvas(_window(spec, shot), scale=scale, origin=origin, light=shot.light)
+    background = band.scene(_window(spec, shot), shot.scene, spec)
+    return Canvas(background, scale=scale, origin=origin, light=band.daylight * shot.light)
 
 
 def _window(spec: SyntheticSpec, shot: Shot) -> np.ndarray:
@@ -80,16 +86,17 @@ def _window(spec: SyntheticSpec, shot: Shot) -> np.ndarray:
     return np.ascontiguousarray(pixels[:, ::-1]) if mirrored else pixels.copy()
 
 
-def _crease(canvas: Canvas, rng: np.random.Generator) -> None:
+def _crease(canvas: Canvas, depth: float, rng: np.random.Generator) -> None:
     """Folds and uneven light on the person."""
     folds = smooth_noise(rng, canvas.part.shape, max(canvas.part.shape[0] // 20, 2))
-    canvas.colour *= (1.0 + np.where(canvas.part > 0, 0.09, 0.0).astype(np.float32) * folds)[..., None]
+    canvas.colour *= (1.0 + np.where(canvas.part > 0, depth, 0.0).astype(np.float32) * folds)[..., None]
 
 
 def _occlude(canvas: Canvas, shot: Shot, spec: SyntheticSpec, rng: np.random.Generator) -> None:
     """Paint what stands before the person; ``shot.cover`` is the fraction of the box it takes."""
+    band = BANDS[camera(spec, shot.camera).infrared]
     layers, materials = OCCLUDERS[shot.occluder](canvas, shot, spec, rng)
-    canvas.paint((replace(layer, part=Part.OCCLUDER) for layer in layers), materials)
+    canvas.paint(band.layers(replace(layer, part=Part.OCCLUDER) for layer in layers), band.things(materials, spec))
 
 
 Occluder = tuple[list[Layer], dict[str, Material]]
@@ -135,7 +142,9 @@ def _passer_by(canvas: Canvas, shot: Shot, spec: SyntheticSpec, rng: np.random.G
     moved = Canvas(canvas.colour, scale=1.1 * canvas.scale, light=canvas.light,
                    origin=(canvas.origin[0] + side * (0.36 - 0.4 * shot.cover) * canvas.scale, canvas.origin[1]))
     moved.part = canvas.part
-    moved.paint((replace(layer, part=Part.OCCLUDER) for layer in body_layers(other, pose)), other.materials)
+    band = BANDS[camera(spec, shot.camera).infrared]
+    moved.paint(band.layers(replace(layer, part=Part.OCCLUDER) for layer in body_layers(other, pose)),
+                band.person(other, spec))
     return [], {}
 
 

@@ -27,6 +27,8 @@ def expose(pixels: np.ndarray, camera: Camera, rng: np.random.Generator) -> np.n
     if native != (width, height):
         picture = picture.resize((width, height), Image.Resampling.BICUBIC)
     result = np.array(picture)
+    if camera.infrared:
+        result = np.repeat(_quantise(result @ LUMINANCE / 255)[..., None], 3, axis=2)
     if camera.overlay != "none":
         OVERLAYS[camera.overlay](result, rng)
     return result

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from nas_reid.data.synthetic.plan import Entry
+from nas_reid.data.synthetic.entry import Entry
 from nas_reid.data.synthetic.population import populate
 from nas_reid.data.synthetic.spec import SyntheticSpec
 from nas_reid.drawing.contact_sheet import contact_sheet

@@ -28,6 +28,7 @@ class Shot:
         scene: number of the background's scene; ``window`` the place in it: column 0..1, row 0..1, zoom, mirrored.
         occluder: a name in ``OCCLUDERS`` or ``none``; ``cover`` the fraction of the box that it takes.
         jpeg_quality: of the file.
+        moment: the camera whose pose, frame, scene and occluder it has: its own, or the first of an aligned pair.
     """
 
     person: int
@@ -45,6 +46,7 @@ class Shot:
     occluder: str
     cover: float
     jpeg_quality: int
+    moment: int
 
 
 def describe_shot(spec: SyntheticSpec, person: int, camera_index: int, index: int, *, junk: bool = False) -> Shot:
@@ -52,23 +54,25 @@ def describe_shot(spec: SyntheticSpec, person: int, camera_index: int, index: in
 
     With ``junk`` the box holds half a person, or none at all for person 0.
     """
-    keys = (person, camera_index, index, int(junk))
+    moment = 0 if spec.layout == "regdb" else camera_index
+    keys = (person, moment, index, int(junk))
 
     def draw(name: str) -> np.random.Generator:
         return stream(spec.stream_seed, name, *keys)
 
-    view, pose = _view(spec, camera_index, draw("view"))
+    view, pose = _view(spec, moment, draw("view"))
     scale, dx, dy = _frame(spec, person, draw("frame"))
     if junk:
         dx = float(draw("junk").choice((-1, 1)) * draw("shift").uniform(0.35, 0.55))
     rng = draw("light")
     light, exposure = spec.light * rng.uniform(-1, 1), 1 + spec.exposure * rng.uniform(-1, 1)
-    scene, window = _background(spec, camera_index, draw("background"))
+    scene, window = _background(spec, moment, draw("background"))
     rng = draw("occluder")
     occluded, kind, cover = rng.random() < spec.occluders, str(rng.choice(OCCLUDERS)), rng.uniform(*spec.occluder_cover)
     low, high = spec.jpeg_quality
     return Shot(person, camera_index, index, view, pose, float(light), float(exposure), scale, dx, dy, scene, window,
-                kind if occluded else "none", float(cover), int(draw("jpeg").integers(low, high + 1)))
+                kind if occluded else "none", float(cover), int(draw("jpeg").integers(low, high + 1)),
+                moment)
 
 
 def _view(spec: SyntheticSpec, camera_index: int, rng: np.random.Generator) -> tuple[str, Pose]:

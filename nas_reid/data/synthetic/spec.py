@@ -27,6 +27,29 @@ SIZES: dict[str, dict[str, int]] = {
              "images_per_camera": 4},
 }
 
+LAYOUTS: dict[str, dict[str, dict[str, object]]] = {
+    "market1501": {},
+    "sysu_mm01": {
+        "tiny": {"train_ids": 24, "val_ids": 8, "test_ids": 20, "images_per_camera": 3},
+        "small": {"train_ids": 100, "val_ids": 20, "test_ids": 60, "images_per_camera": 6},
+        "base": {"train_ids": 395, "val_ids": 99, "test_ids": 96, "images_per_camera": 12},
+        "": {"distractor_ids": 0, "cameras": 6, "min_cameras": 4, "infrared": "near"},
+    },
+    "regdb": {
+        "tiny": {"train_ids": 12, "test_ids": 12, "images_per_camera": 3},
+        "small": {"train_ids": 80, "test_ids": 80, "images_per_camera": 10},
+        "base": {"train_ids": 206, "test_ids": 206, "images_per_camera": 10},
+        "": {"distractor_ids": 0, "cameras": 2, "min_cameras": 2, "infrared": "thermal"},
+    },
+}
+"""By name of the reader: what a layout presets per size instead of ``SIZES``, and under ``""`` for every size."""
+
+INFRARED = ("near", "thermal", "grey")
+
+_INFRARED_ONLY = {"layout": "market1501", "infrared": "", "val_ids": 0, "luminance": 0.25, "woven": 0.5,
+                  "illuminator": 1.0}
+"""Fields that say nothing about a data set without infrared, at the values they have there."""
+
 LEVELS: dict[str, dict[str, object]] = {
     "easy": {"style": 0.25, "own": 0.2, "jpeg_quality": (85, 95), "detector_scale": (0.93, 1.07),
              "detector_dx": 0.04, "detector_dy": 0.03, "truncation": 0.0, "occluders": 0.05},
@@ -47,13 +70,22 @@ class SyntheticSpec:
         size: a name in ``SIZES``.
         factors: a name in ``LEVELS``.
         seed: seed of every random choice.
+        layout: ``market1501`` (visible light alone), ``sysu_mm01`` (cameras 3 and 6 infrared) or ``regdb`` (camera 2
+            infrared, aligned with camera 1); the name of the reader. The next five fields need one of the latter two.
+        infrared: ``near`` (active illumination: each material reflects in its own way, see ``near_infrared``),
+            ``thermal`` (see ``thermal``), or ``grey``, the visible picture without its colours, for comparison.
+        val_ids: how many of the training persons are listed as validation persons (``sysu_mm01``).
+        luminance: share of the visible luminance in a material's reflectance in near infrared, 0..1.
+        woven: fraction of patterns and prints whose dyes show in near infrared; the others vanish.
+        illuminator: strength of the near-infrared illuminators' fall-off from the centre, 0 for none.
         domain: a name in ``DOMAINS``, or empty for none. Each has its own people, scenes and cameras; the cameras of
             two domains look alike in nothing but what k = 0 leaves of their looks.
         image_size: height and width in pixels.
         train_ids, test_ids, distractor_ids: number of persons; distractors appear as pid 0 in the gallery.
-        cameras, min_cameras: number of cameras (at most 9), and the fewest that see one person.
+        cameras, min_cameras: number of cameras (at most 9), and the fewest that see one person. In ``sysu_mm01``
+            6, and 4 (two of ten persons miss two cameras each, one of them both indoor ones) or 6 (nobody does).
         images_per_camera: images of one person in one camera that sees it.
-        junk: images without a usable person (pid -1), as a fraction of the gallery.
+        junk: images without a usable person (pid -1), as a fraction of the gallery; in ``market1501`` only.
         lookalikes: fraction of the persons that belong to a look-alike group, 0..1.
         lookalike_kinds: which kinds of groups: ``swap`` (upper and lower garment exchanged), ``detail`` (same
             outfit, another logo, texture, shoes or bag), ``shape`` (same clothes, another build and hair).
@@ -85,6 +117,12 @@ class SyntheticSpec:
     size: str = "small"
     factors: str = "default"
     seed: int = 0
+    layout: str = "market1501"
+    infrared: str | None = None
+    val_ids: int | None = None
+    luminance: float = 0.25
+    woven: float = 0.5
+    illuminator: float = 1.0
     domain: str = ""
     image_size: tuple[int, int] = (128, 64)
     train_ids: int | None = None
@@ -130,7 +168,10 @@ class SyntheticSpec:
         _check_choice("factors", self.factors, LEVELS)
         if self.domain:
             _check_choice("domain", self.domain, DOMAINS)
-        presets = {**SIZES[self.size], **LEVELS[self.factors]}
+        _check_choice("layout", self.layout, LAYOUTS)
+        own = LAYOUTS[self.layout]
+        presets = {**_INFRARED_ONLY, **SIZES[self.size], **LEVELS[self.factors], **own.get("", {}),
+                   **own.get(self.size, {})}
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             value = presets[field.name] if value is None and field.name in presets else value
@@ -141,12 +182,14 @@ class SyntheticSpec:
             object.__setattr__(self, field.name, value)
         self._check_counts()
         self._check_ranges()
+        self._check_layout()
 
     @property
     def key(self) -> str:
         """Folder name: the size and a hash over every field and the generator's version."""
         text = json.dumps([GENERATOR_VERSION, self.to_plain()], sort_keys=True)
-        return f"synthetic-{self.size}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+        layout = f"{self.layout}-" if self.infrared else ""
+        return f"synthetic-{layout}{self.size}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
     @property
     def stream_seed(self) -> int:
@@ -154,10 +197,12 @@ class SyntheticSpec:
         return derive_seed(self.seed, "domain", self.domain) if self.domain else self.seed
 
     def to_plain(self) -> dict[str, Any]:
-        """Every field by name; the domain only where there is one, so that data sets without keep their keys."""
+        """Every field by name; domain and infrared only where there are any, so that others keep their keys."""
         plain = dataclasses.asdict(self)
         if not self.domain:
             del plain["domain"]
+        if not self.infrared:
+            plain = {name: value for name, value in plain.items() if name not in _INFRARED_ONLY}
         return plain
 
     def _check_counts(self) -> None:
@@ -178,15 +223,33 @@ class SyntheticSpec:
         if not 1 <= self.skin_tones <= 6:
             raise ConfigError(f"skin_tones={self.skin_tones}: expected 1 to 6")
 
+    def _check_layout(self) -> None:
+        if self.layout == "market1501":
+            for name, neutral in _INFRARED_ONLY.items():
+                if getattr(self, name) != neutral:
+                    raise ConfigError(f"{name}={getattr(self, name)!r} needs layout=sysu_mm01 or layout=regdb: "
+                                      "layout=market1501 has no infrared")
+            return
+        _check_choice("infrared", self.infrared, INFRARED)
+        if self.distractor_ids:
+            raise ConfigError(f"distractor_ids={self.distractor_ids}: layout={self.layout} has none; leave it out")
+        cameras, fewest = (6, (4, 6)) if self.layout == "sysu_mm01" else (2, (2,))
+        if self.cameras != cameras or self.min_cameras not in fewest:
+            raise ConfigError(f"cameras={self.cameras} and min_cameras={self.min_cameras}: layout={self.layout} has "
+                              f"{cameras} cameras, of which a person is in at least {' or '.join(map(str, fewest))}")
+        if not 0 <= self.val_ids < self.train_ids or (self.val_ids and self.layout == "regdb"):
+            raise ConfigError(f"val_ids={self.val_ids}: expected 0 to train_ids - 1 = {self.train_ids - 1} with "
+                              "layout=sysu_mm01, and 0 with layout=regdb, which lists no validation persons")
+
     def _check_ranges(self) -> None:
         for kind in self.lookalike_kinds:
             _check_choice("look-alike kind", kind, LOOKALIKES)
         for name in ("junk", "lookalikes", "textures", "logos", "bags", "body_variation", "overlay", "own",
-                     "truncation", "occluders", "resolution", "levels"):
+                     "truncation", "occluders", "resolution", "levels", "luminance", "woven"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name}={getattr(self, name)}: expected a number from 0 to 1")
         for name in ("style", "cast", "saturation", "gamma", "blur", "noise", "gait", "light", "exposure",
-                     "detector_dx", "detector_dy"):
+                     "detector_dx", "detector_dy", "illuminator"):
             if not 0 <= getattr(self, name) <= 5:
                 raise ConfigError(f"{name}={getattr(self, name)}: expected a number from 0 to 5")
         for name, low, high in (("jpeg_quality", 1, 100), ("detector_scale", 0.2, 3.0), ("occluder_cover", 0.0, 1.0)):
