@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -10,8 +11,8 @@ from torch.optim import Optimizer
 
 from nas_reid.arch_parameters import ArchParameters
 from nas_reid.data.batches import Batch
-from nas_reid.losses import RetrievalObjective
-from nas_reid.model import ReIDNetwork, WithMixes
+from nas_reid.losses.objective import Objective
+from nas_reid.model import Output, ReIDNetwork, WithMixes
 from nas_reid.optim import LearningRate
 from nas_reid.regularisers import Regulariser
 from nas_reid.relaxation import Relaxation
@@ -37,6 +38,20 @@ class Moment:
     temperature: float
 
 
+class Evaluated(NamedTuple):
+    """A loss of one level on a batch.
+
+    Attributes:
+        loss: a scalar, to be differentiated.
+        terms: its parts, detached, for the record.
+        output: the network's, detached; of the first Monte Carlo sample.
+    """
+
+    loss: Tensor
+    terms: dict[str, Tensor]
+    output: Output
+
+
 @dataclass(frozen=True)
 class Level:
     """How one of the two problems is solved.
@@ -47,7 +62,7 @@ class Level:
         rate: the optimiser's learning rate over the epochs.
     """
 
-    objective: RetrievalObjective
+    objective: Objective
     optimizer: Optimizer
     rate: LearningRate
 
@@ -77,17 +92,22 @@ class Bilevel:
     seed: int
 
     def lower_loss(self, batch: Batch, moment: Moment, *, weights: Tensors | None,
-                   alphas: Tensors) -> tuple[Tensor, dict[str, Tensor]]:
-        """L_lower on a batch, and its terms detached; ``weights=None`` are the live ones."""
+                   alphas: Tensors) -> Evaluated:
+        """L_lower on a batch; ``weights=None`` are the live ones."""
         return self._loss("weights", self.lower.objective, batch, moment, weights, alphas)
 
     def upper_loss(self, batch: Batch, moment: Moment, *, weights: Tensors | None,
-                   alphas: Tensors) -> tuple[Tensor, dict[str, Tensor]]:
-        """L_upper on a batch, penalties on the alphas included, and its terms detached."""
-        loss, terms = self._loss("alphas", self.upper.objective, batch, moment, weights, alphas)
+                   alphas: Tensors) -> Evaluated:
+        """L_upper on a batch, penalties on the alphas included."""
+        loss, terms, output = self._loss("alphas", self.upper.objective, batch, moment, weights, alphas)
         penalty, penalties = self.regulariser(alphas, self.relaxation.probabilities(alphas), epoch=moment.epoch,
                                               epochs=moment.epochs)
-        return loss + penalty, terms | penalties
+        return Evaluated(loss + penalty, terms | penalties, output)
+
+    def remember(self, batch: Batch, output: Output) -> None:
+        """Let the losses of both levels remember a step of the weights; see ``Objective.update``."""
+        for level in (self.lower, self.upper):
+            level.objective.update(output, batch.labels, batch.modalities)
 
     def probabilities(self) -> dict[str, Tensor]:
         """What the alphas say now, decision -> [R, K], on the CPU."""
@@ -99,7 +119,7 @@ class Bilevel:
         return WithMixes(self.network, self.relaxation.evaluation_mixes(self.arch.alphas()))
 
     def state_dict(self) -> dict[str, dict]:
-        """Weights, alphas and both optimisers."""
+        """Weights, alphas, and both optimisers and objectives."""
         return {name: part.state_dict() for name, part in self._stateful().items()}
 
     def load_state_dict(self, state: Mapping[str, dict]) -> None:
@@ -107,21 +127,24 @@ class Bilevel:
         for name, part in self._stateful().items():
             part.load_state_dict(state[name])
 
-    def _stateful(self) -> dict[str, ReIDNetwork | ArchParameters | Optimizer]:
+    def _stateful(self) -> dict[str, ReIDNetwork | ArchParameters | Optimizer | Objective]:
         return {"network": self.network, "arch": self.arch, "weight_optimizer": self.lower.optimizer,
-                "alpha_optimizer": self.upper.optimizer}
+                "alpha_optimizer": self.upper.optimizer, "weight_objective": self.lower.objective,
+                "alpha_objective": self.upper.objective}
 
-    def _loss(self, level: str, objective: RetrievalObjective, batch: Batch, moment: Moment,
-              weights: Tensors | None, alphas: Tensors) -> tuple[Tensor, dict[str, Tensor]]:
+    def _loss(self, level: str, objective: Objective, batch: Batch, moment: Moment,
+              weights: Tensors | None, alphas: Tensors) -> Evaluated:
         """Mean over the samples. Equal arguments draw equal noise, so that finite differences see one function."""
         outcomes = []
         for sample in range(self.samples):
             mixes = self._mixes(alphas, moment, level, sample)
             inputs = (batch.images, mixes, batch.modalities)
             output = self.network(*inputs) if weights is None else functional_call(self.network, dict(weights), inputs)
-            outcomes.append(objective(output, batch.labels))
-        loss = torch.stack([loss for loss, _ in outcomes]).mean()
-        return loss, {name: torch.stack([terms[name] for _, terms in outcomes]).mean() for name in outcomes[0][1]}
+            loss, terms = objective(output, batch.labels, batch.modalities)
+            outcomes.append(Evaluated(loss, terms, Output(*(value.detach() for value in output))))
+        loss = torch.stack([outcome.loss for outcome in outcomes]).mean()
+        terms = {name: torch.stack([outcome.terms[name] for outcome in outcomes]).mean() for name in outcomes[0].terms}
+        return Evaluated(loss, terms, outcomes[0].output)
 
     def _mixes(self, alphas: Tensors, moment: Moment, level: str, sample: int) -> dict[str, Mix]:
         device = next(iter(alphas.values())).device

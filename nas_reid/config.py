@@ -5,8 +5,7 @@ A command's first line is ``settings = load(cfg, SearchConfig)``: from there on 
 """
 
 from dataclasses import dataclass, fields, is_dataclass
-from operator import attrgetter
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -17,7 +16,6 @@ from nas_reid.config_groups import (
     DataConfig,
     EvaluationConfig,
     HeadConfig,
-    ObjectiveConfig,
     OptimizerConfig,
     Rules,
     SplitConfig,
@@ -28,6 +26,7 @@ from nas_reid.config_groups import (
 )
 from nas_reid.data.splits import HOLD_OUTS
 from nas_reid.errors import ConfigError
+from nas_reid.losses.objective import build_losses
 
 
 @dataclass(kw_only=True)
@@ -63,10 +62,10 @@ class RunConfig:
 
 @dataclass
 class SearchObjectives:
-    """The two losses of the bilevel problem, chosen separately."""
+    """The objectives of the bilevel problem, chosen separately: each maps losses to arguments and a ``weight``."""
 
-    weights: ObjectiveConfig
-    alphas: ObjectiveConfig
+    weights: Any
+    alphas: Any
 
 
 @dataclass
@@ -93,9 +92,16 @@ class SearchConfig(RunConfig):
         for key in ("decay_vectors", "bias_lr_factor", "head_lr_factor"):
             yield (f"weights.{key}", self.algorithm.scheme != "second_order" or getattr(self.weights, key) == 1,
                    "does not go with algorithm.scheme=second_order, whose unrolled step treats all weights alike")
-        yield ("objective.alphas.identity_weight",
-               self.split.by != "identity" or self.objective.alphas.identity_weight == 0,
-               "must be 0 with split.by=identity: the classifier never learns the alphas' identities")
+        yield from _objective("objective.weights", self.objective.weights, self)
+        yield from _objective("objective.alphas", self.objective.alphas, self)
+        for name, (_, loss) in build_losses(self.objective.weights, key="objective.weights").items():
+            yield (f"objective.weights.{name}",
+                   not loss.has_constant_factors or self.algorithm.scheme != "second_order",
+                   "does not go with algorithm.scheme=second_order: its gradient holds factors constant, so that "
+                   "differentiating it again would be wrong; set its weight to 0 or choose another scheme")
+        for name, (_, loss) in build_losses(self.objective.alphas, key="objective.alphas").items():
+            yield (f"objective.alphas.{name}.weight", self.split.by != "identity" or not loss.learns_identities,
+                   "must be 0 with split.by=identity: the weights never learn the alphas' identities")
 
 
 @dataclass
@@ -111,7 +117,7 @@ class RetrainConfig(RunConfig):
     validation_data: Any           # one data set to validate on, instead of held-out images
     freeze_trunk_epochs: int
     drop_path: float
-    objective: ObjectiveConfig
+    objective: Any                 # loss -> its arguments, and weight
     optimizer: OptimizerConfig
     clip: float
     accumulate: int
@@ -122,6 +128,7 @@ class RetrainConfig(RunConfig):
         """See ``nas_reid.config_groups``."""
         yield from super().rules()
         yield from _warmups(self, ("optimizer",))
+        yield from _objective("objective", self.objective, self)
         yield "clip", self.clip >= 0, "must be >= 0; 0 is off"
         yield "accumulate", self.accumulate >= 1, "must be at least 1"
         yield "ema", 0 <= self.ema < 1, "must lie in [0, 1); 0 is off"
@@ -169,7 +176,8 @@ class DescribeConfig:
 
 SCHEMAS = {"search": SearchConfig, "retrain": RetrainConfig, "evaluate": EvaluateConfig, "describe": DescribeConfig}
 
-OPEN_KEYS = ("space", "network", "augment", "algorithm.regularisers", "data.synthetic", "data.options")
+OPEN_KEYS = ("space", "network", "augment", "algorithm.regularisers", "data.synthetic", "data.options", "objective",
+             "objective.weights", "objective.alphas")
 """Parts that take any key: whoever receives them refuses the unknown ones, and its message lists the known ones."""
 
 _Config = TypeVar("_Config")
@@ -179,7 +187,7 @@ def schema_node(schema: type) -> DictConfig:
     """A schema as Hydra composes onto it, with its open parts unlocked, so that overrides need no ``+``."""
     node = OmegaConf.structured(schema)
     for key in OPEN_KEYS:
-        if key.partition(".")[0] in schema.__dataclass_fields__:
+        if _has_open_part(schema, key):
             node = OmegaConf.merge(node, OmegaConf.from_dotlist([f"{key}={{}}"]))
             OmegaConf.set_struct(OmegaConf.select(node, key), False)
     return node
@@ -206,6 +214,24 @@ def to_plain(config: Any) -> dict[str, Any]:
     return OmegaConf.to_container(OmegaConf.structured(config), resolve=True)
 
 
+def _has_open_part(schema: type, key: str) -> bool:
+    """Whether ``key`` is a part of the schema that is not itself a dataclass."""
+    first, _, rest = key.partition(".")
+    part = get_type_hints(schema).get(first)
+    if rest:
+        return is_dataclass(part) and _has_open_part(part, rest)
+    return part is not None and not is_dataclass(part)
+
+
+def _objective(key: str, terms: Any, run: RunConfig) -> Rules:
+    """What the losses of an objective ask of the rest of the configuration."""
+    for name, (_, loss) in build_losses(terms, key=key).items():
+        yield ("batch.instances", run.batch.instances >= 2 or not loss.needs_pairs,
+               f"must be at least 2 for {key}.{name}, which compares images of one identity")
+        yield ("batch.size", run.batch.identities >= 2 or not loss.compares_samples,
+               f"must be at least twice batch.instances for {key}.{name}, which tells identities of a batch apart")
+
+
 def _warmups(run: RunConfig, optimizers: tuple[str, ...]) -> Rules:
     for name in optimizers:
         for key in ("warmup_epochs", "flat_epochs"):
@@ -220,4 +246,10 @@ def _check(config: Any, prefix: str) -> None:
             _check(part, f"{prefix}{field.name}.")
     for key, holds, rule in config.rules() if hasattr(config, "rules") else ():
         if not holds:
-            raise ConfigError(f"{prefix}{key}={attrgetter(key)(config)} {rule}")
+            raise ConfigError(f"{prefix}{key}={_value(config, key)} {rule}")
+
+
+def _value(config: Any, key: str) -> Any:
+    for name in key.split("."):
+        config = config.get(name) if isinstance(config, dict) else getattr(config, name)
+    return config

@@ -85,22 +85,6 @@ class HeadConfig:
 
 
 @dataclass
-class ObjectiveConfig:
-    """Auto-ReID's Eq. 5: ``identity_weight`` * cross-entropy + (1 - ``identity_weight``) * triplet."""
-
-    identity_weight: float
-    margin: float | None           # null: soft margin
-    smoothing: float
-
-    def rules(self) -> Rules:
-        """See the module."""
-        yield ("identity_weight", 0 <= self.identity_weight <= 1,
-               "must lie in [0, 1]: 1 is cross-entropy alone, 0 is triplet alone")
-        yield "margin", self.margin is None or self.margin >= 0, "must be >= 0, or null for the soft margin"
-        yield "smoothing", 0 <= self.smoothing < 1, "must lie in [0, 1)"
-
-
-@dataclass
 class OptimizerConfig:
     """An optimiser and its learning-rate schedule."""
 

@@ -36,7 +36,7 @@ from nas_reid.evaluation.variants import Variant, check_variants
 from nas_reid.further_data import further_data
 from nas_reid.genotype import Genotype
 from nas_reid.job import Job, finished_result, start_job
-from nas_reid.losses import RetrievalObjective
+from nas_reid.losses.objective import build_objective
 from nas_reid.model import ReIDNetwork
 from nas_reid.modules.head import Head, head_arguments
 from nas_reid.optim import build_training
@@ -71,7 +71,6 @@ def run(settings: RetrainConfig, genotype: Genotype, job: Job) -> float:
     epochs, space = settings.epochs, space_of(genotype, settings.network)
     trunk, head = space.network(genotype), head_arguments(asdict(settings.head), space)
     weights = read_weights(Path(settings.weights), space, genotype, trunk=trunk) if settings.weights else {}
-    objective = RetrievalObjective(**asdict(settings.objective))
     augment = build_augment(settings.augment)
     variants, _ = settings.evaluation.variants(), settings.evaluation.intervals()
     further = {key: further_data(key, getattr(settings, key), settings.data)
@@ -90,7 +89,7 @@ def run(settings: RetrainConfig, genotype: Genotype, job: Job) -> float:
     network = ReIDNetwork(trunk, Head(trunk.out_channels, num_classes, **head)).to(job.device)
     if weights:
         load_weights(network, weights, origin=settings.weights)
-    training = build(settings, network, objective, batches=len(batches))
+    training = build(settings, network, batches=len(batches))
     height, width = settings.data.image_size
     description = Description(genotype, settings.network, head, num_classes, (height, width))
     first, validation = 0, {}
@@ -174,14 +173,14 @@ def load_data(settings: RetrainConfig, stores: Stores, augment: Augment,
     return batches, lists, len(labels)
 
 
-def build(settings: RetrainConfig, network: ReIDNetwork, objective: RetrievalObjective, *, batches: int) -> Training:
+def build(settings: RetrainConfig, network: ReIDNetwork, *, batches: int) -> Training:
     """How ``network`` is trained, in epochs of ``batches``."""
     if settings.channels_last:
         network.to(memory_format=torch.channels_last)
     optimizer, rate = build_training(network.named_parameters(), **asdict(settings.optimizer), epochs=settings.epochs,
                                      steps=steps_in_epoch(batches, settings.accumulate))
-    return Training(network, objective, optimizer, rate, WeightAverage(network, settings.ema) if settings.ema else None,
-                    settings.accumulate, settings.clip)
+    return Training(network, build_objective(settings.objective, network.head), optimizer, rate,
+                    WeightAverage(network, settings.ema) if settings.ema else None, settings.accumulate, settings.clip)
 
 
 def train_one_epoch(training: Training, batches: TrainBatches, epoch: int, *, epochs: int,
@@ -192,8 +191,10 @@ def train_one_epoch(training: Training, batches: TrainBatches, epoch: int, *, ep
     losses, total = RunningLosses(epoch + 1), len(batches)
     bar = progress(batches.epoch(epoch), description=f"epoch {epoch + 1}/{epochs}", total=total, unit="step")
     for step, batch in enumerate(bar):
-        loss, terms = training.objective(network(batch.images, modality=batch.modalities), batch.labels)
+        output = network(batch.images, modality=batch.modalities)
+        loss, terms = training.objective(output, batch.labels, batch.modalities)
         training.backward(loss, epoch, step, batches=total)
+        training.objective.update(output, batch.labels, batch.modalities)
         if losses.add(step, {"retrain/loss": loss} | {f"retrain/loss_{name}": term for name, term in terms.items()}):
             bar.set_postfix({name.split("/")[-1]: f"{mean:.3f}" for name, mean in losses.means().items()})
     return losses.finish(network)

@@ -31,7 +31,7 @@ from nas_reid.data.splits import HOLD_OUTS, split_search
 from nas_reid.evaluation.retrieval import retrieve
 from nas_reid.genotype import Genotype
 from nas_reid.job import Job, finished_result, start_job
-from nas_reid.losses import RetrievalObjective
+from nas_reid.losses.objective import build_objective
 from nas_reid.model import ReIDNetwork
 from nas_reid.modules.head import Head, head_arguments
 from nas_reid.optim import assert_disjoint, build_training, set_lr
@@ -148,7 +148,7 @@ def build_bilevel(settings: SearchConfig, space: SearchSpace, num_classes: int, 
     arch = ArchParameters(decisions, init_mean=algorithm.init_mean, init_scale=algorithm.init_scale,
                           generator=torch.Generator().manual_seed(derive_seed(settings.seed, "alphas"))).to(device)
     assert_disjoint(dict(network.named_parameters()), arch.alphas())
-    lower, upper = (Level(RetrievalObjective(**asdict(objective)),
+    lower, upper = (Level(build_objective(objective, head),
                           *build_training(module.named_parameters(), **asdict(training), epochs=settings.epochs,
                                           steps=steps))
                     for objective, training, module in ((settings.objective.weights, settings.weights, network),
@@ -188,13 +188,14 @@ def step_weights(bilevel: Bilevel, batch: Batch, moment: Moment, *, clip: float,
     if not joint:
         alphas = {name: alpha.detach() for name, alpha in alphas.items()}
     compute = bilevel.upper_loss if joint else bilevel.lower_loss
-    loss, terms = compute(batch, moment, weights=None, alphas=alphas)
+    loss, terms, output = compute(batch, moment, weights=None, alphas=alphas)
     loss.backward()
     if clip:
         clip_grad_norm_(bilevel.network.parameters(), clip)  # the weights alone, never the alphas
     for level in (bilevel.lower, bilevel.upper) if joint else (bilevel.lower,):
         level.optimizer.step()
         level.optimizer.zero_grad()
+    bilevel.remember(batch, output)
     return {"search/loss_weights": loss} | {f"search/loss_weights_{name}": term for name, term in terms.items()}
 
 
@@ -204,10 +205,10 @@ def step_alphas(bilevel: Bilevel, train_batch: Batch, val_batch: Batch, moment: 
     alphas, weights = bilevel.arch.alphas(), dict(bilevel.network.named_parameters())
 
     def val_loss(weights: dict[str, Tensor], alphas: dict[str, Tensor]) -> Tensor:
-        return bilevel.upper_loss(val_batch, moment, weights=weights, alphas=alphas)[0]
+        return bilevel.upper_loss(val_batch, moment, weights=weights, alphas=alphas).loss
 
     def train_loss(weights: dict[str, Tensor], alphas: dict[str, Tensor]) -> Tensor:
-        return bilevel.lower_loss(train_batch, moment, weights=weights, alphas=alphas)[0]
+        return bilevel.lower_loss(train_batch, moment, weights=weights, alphas=alphas).loss
 
     if algorithm.scheme == "second_order":
         group, state = bilevel.lower.optimizer.param_groups[0], bilevel.lower.optimizer.state

@@ -9,7 +9,7 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 
 from nas_reid.ema import WeightAverage
-from nas_reid.losses import RetrievalObjective
+from nas_reid.losses.objective import Objective
 from nas_reid.model import ReIDNetwork
 from nas_reid.optim import LearningRate, set_lr
 
@@ -30,7 +30,7 @@ class Training:
     """
 
     network: ReIDNetwork
-    objective: RetrievalObjective
+    objective: Objective
     optimizer: Optimizer
     rate: LearningRate
     average: WeightAverage | None
@@ -66,8 +66,8 @@ class Training:
         for name, part in self._stateful().items():
             part.load_state_dict(state[name])
 
-    def _stateful(self) -> dict[str, ReIDNetwork | Optimizer | WeightAverage]:
-        parts = {"network": self.network, "optimizer": self.optimizer}
+    def _stateful(self) -> dict[str, ReIDNetwork | Optimizer | Objective | WeightAverage]:
+        parts = {"network": self.network, "optimizer": self.optimizer, "objective": self.objective}
         return parts if self.average is None else parts | {"average": self.average}
 
 

@@ -9,7 +9,7 @@ import torch
 from nas_reid.arch_parameters import ArchParameters
 from nas_reid.bilevel import Bilevel, Level, Moment
 from nas_reid.data.batches import Batch
-from nas_reid.losses import RetrievalObjective
+from nas_reid.losses.objective import Objective
 from nas_reid.model import ReIDNetwork
 from nas_reid.modules.head import Head
 from nas_reid.optim import LearningRate
@@ -21,6 +21,11 @@ from tests.toy_space import ToySpace
 MOMENT = Moment(epoch=1, step=2, epochs=5, temperature=1.0)
 
 
+def eq_5(identity_weight: float, *, margin: float | None) -> Objective:
+    return Objective({"cross_entropy": {"weight": identity_weight},
+                      "triplet": {"weight": 1 - identity_weight, "margin": margin}}, num_classes=3, width=4)
+
+
 def make_bilevel(*, relaxation: str = "gumbel", samples: int = 1, penalties: dict | None = None) -> Bilevel:
     torch.manual_seed(0)
     space = ToySpace()
@@ -28,9 +33,9 @@ def make_bilevel(*, relaxation: str = "gumbel", samples: int = 1, penalties: dic
     network = ReIDNetwork(trunk, Head(trunk.out_channels, 3, neck=True, running_stats=False))
     arch = ArchParameters(space.decisions(), init_scale=0.5, generator=torch.Generator().manual_seed(1))
     rate = LearningRate(base=0.1, schedule="constant", epochs=5)
-    lower = Level(RetrievalObjective(identity_weight=0.5, margin=0.3),
+    lower = Level(eq_5(0.5, margin=0.3),
                   torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-3), rate)
-    upper = Level(RetrievalObjective(identity_weight=0.7, margin=None),
+    upper = Level(eq_5(0.7, margin=None),
                   torch.optim.SGD(arch.parameters(), lr=0.1), rate)
     return Bilevel(network, arch, lower, upper, get_relaxation(relaxation), samples,
                    build_regulariser(penalties or {}, space.decisions()), seed=3)
@@ -55,11 +60,11 @@ def equal(first: list[torch.Tensor], second: list[torch.Tensor]) -> bool:
 
 
 def lower_loss(bilevel: Bilevel, moment: Moment = MOMENT) -> torch.Tensor:
-    return bilevel.lower_loss(make_batch(0), moment, weights=None, alphas=bilevel.arch.alphas())[0].detach()
+    return bilevel.lower_loss(make_batch(0), moment, weights=None, alphas=bilevel.arch.alphas()).loss.detach()
 
 
 def upper_loss(bilevel: Bilevel, moment: Moment = MOMENT) -> torch.Tensor:
-    return bilevel.upper_loss(make_batch(0), moment, weights=None, alphas=bilevel.arch.alphas())[0].detach()
+    return bilevel.upper_loss(make_batch(0), moment, weights=None, alphas=bilevel.arch.alphas()).loss.detach()
 
 
 @pytest.mark.parametrize("relaxation", ["softmax", "gumbel", "gumbel_sampled"])
@@ -147,7 +152,7 @@ def test_the_two_levels_draw_different_noise_and_the_same_for_live_and_given_wei
     bilevel, seen = make_bilevel(), []
     bilevel.network.trunk.register_forward_pre_hook(lambda module, args: seen.append(args[1]["path"].weights.detach()))
     weights = dict(bilevel.network.named_parameters())
-    live, given = (bilevel.lower_loss(make_batch(0), MOMENT, weights=form, alphas=bilevel.arch.alphas())[0]
+    live, given = (bilevel.lower_loss(make_batch(0), MOMENT, weights=form, alphas=bilevel.arch.alphas()).loss
                    for form in (None, weights))
     upper_loss(bilevel)
     assert torch.equal(seen[0], seen[1]) and torch.equal(live, given)
@@ -158,7 +163,7 @@ def test_samples_are_averaged() -> None:
     bilevel, seen = make_bilevel(samples=3), []
     bilevel.network.trunk.register_forward_pre_hook(lambda module, args: seen.append(args[1]))
     batch = make_batch(0)
-    loss, terms = bilevel.lower_loss(batch, MOMENT, weights=None, alphas=bilevel.arch.alphas())
+    loss, terms, _ = bilevel.lower_loss(batch, MOMENT, weights=None, alphas=bilevel.arch.alphas())
     drawn = [mixes["path"].weights for mixes in seen]
     assert len(drawn) == 3 and len({tuple(weights.flatten().tolist()) for weights in drawn}) == 3
     single = [bilevel.lower.objective(bilevel.network(batch.images, mixes), batch.labels) for mixes in list(seen)]
@@ -173,7 +178,7 @@ def test_penalties_weigh_on_the_upper_level_alone() -> None:
     probabilities = penalised.probabilities()["path"]
     entropy = -(probabilities * probabilities.log()).sum(1).mean()
     assert torch.allclose(upper_loss(penalised) - upper_loss(plain), 2 * entropy)
-    terms = penalised.upper_loss(make_batch(0), MOMENT, weights=None, alphas=penalised.arch.alphas())[1]
+    terms = penalised.upper_loss(make_batch(0), MOMENT, weights=None, alphas=penalised.arch.alphas()).terms
     assert torch.allclose(terms["entropy"], entropy) and {"cross_entropy", "triplet"} < set(terms)
 
 

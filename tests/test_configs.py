@@ -17,6 +17,7 @@ from nas_reid.config import SCHEMAS, load, to_plain
 from nas_reid.data.augment import build_augment
 from nas_reid.data.source import open_source, synthetic_spec
 from nas_reid.errors import ConfigError
+from nas_reid.losses.objective import build_losses
 from nas_reid.registry import create_space
 from nas_reid.regularisers import REGULARISERS, build_regulariser
 from nas_reid.relaxation import get_relaxation
@@ -143,9 +144,16 @@ def test_an_experiment_changes_something_and_the_command_line_wins() -> None:
     ("search", "head.pooling=mean", r"head\.pooling=mean is unknown; known are: average, max"),
     ("search", "head.embedding=-1", r"head\.embedding=-1"),
     ("search", "head.dropout=1", r"head\.dropout=1\.0 must lie in \[0, 1\)"),
-    ("search", "objective.weights.identity_weight=2", r"objective\.weights\.identity_weight=2\.0 must lie in \[0, 1\]"),
-    ("search", "objective.alphas.margin=-1", r"objective\.alphas\.margin=-1\.0 must be >= 0, or null"),
-    ("retrain", "objective.smoothing=1", r"objective\.smoothing=1\.0 must lie in \[0, 1\)"),
+    ("search", "objective.weights.triplet.weight=-1", r"objective\.weights\.triplet\.weight=-1 must be finite"),
+    ("search", "objective.alphas.triplet.margin=-1", r"objective\.alphas\.triplet\.margin=-1 must be finite and >= 0"),
+    ("retrain", "objective.cross_entropy.smoothing=1", r"objective\.cross_entropy\.smoothing=1 must lie in \[0, 1\)"),
+    ("retrain", "objective.cross_entropy.smoothing=low", r"objective\.cross_entropy\.smoothing=low must lie in"),
+    ("search", "objective.alphas.tripplet.weight=1", r"objective\.alphas\.tripplet is no loss; known are: cross_"),
+    ("retrain", "objective.triplet.marign=1", r"objective\.triplet has no argument marign; it has: weight, margin"),
+    ("retrain", "objective.triplet=1", r"objective\.triplet=1 must hold arguments, such as \{weight: 1\}"),
+    ("retrain", "objective=1", r"objective=1 must map losses to their arguments"),
+    ("search", "batch.instances=1", r"batch\.instances=1 must be at least 2 for objective\.weights\.triplet"),
+    ("search", "batch.instances=32", r"batch\.size=32 must be at least twice batch\.instances for objective\."),
     ("search", "weights.name=lion", r"weights\.name=lion is unknown; known are: sgd, adam, adamw"),
     ("search", "alphas.schedule=cos", r"alphas\.schedule=cos is unknown; known are: constant, cosine, multi_step"),
     ("search", "weights.lr=0", r"weights\.lr=0\.0 must be positive"),
@@ -191,7 +199,11 @@ def test_illegal_values_are_refused_by_name(name: str, override: str, message: s
 @pytest.mark.parametrize(("overrides", "message"), [
     (["algorithm.scheme=second_order", "weights.name=adam"], r"^weights\.name=adam does not go with .*second_order"),
     (["algorithm.scheme=second_order", "weights.decay_vectors=false"], r"^weights\.decay_vectors=False does not"),
-    (["split.by=identity"], r"^objective\.alphas\.identity_weight=\S+ must be 0 with split\.by=identity"),
+    (["split.by=identity"], r"^objective\.alphas\.cross_entropy\.weight=0\.5 must be 0 with split\.by=identity"),
+    (["objective.alphas.cross_entropy.weight=0", "objective.alphas.triplet.weight=0"],
+     r"^objective\.alphas has no loss with a weight above 0"),
+    (["objective.weights.cross_entropy.smoothing_form=adaptive", "algorithm.scheme=second_order"],
+     r"^objective\.weights\.cross_entropy=.* does not go with algorithm\.scheme=second_order"),
 ])
 def test_values_that_contradict_each_other(overrides: list[str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
@@ -229,6 +241,16 @@ def test_a_key_that_does_not_exist_is_refused(name: str, override: str) -> None:
 @pytest.mark.parametrize("name", ["retrain", "describe"])
 def test_network_takes_any_argument_of_a_space(name: str) -> None:
     assert settings(name, "network.channels=64", "network.layers=[1,2]").network == {"channels": 64, "layers": [1, 2]}
+
+
+def test_losses_are_added_and_left_out_without_a_plus() -> None:
+    retrain = settings("retrain", "objective.triplet.weight=0", "objective.cross_entropy=null", "batch.instances=1",
+                       "objective.cross_entropy.weight=2")
+    assert {name: weight for name, (weight, _) in build_losses(retrain.objective).items()} == {"cross_entropy": 2}
+    search = settings("search", "split.by=identity", "~objective.alphas.cross_entropy",
+                      "objective.weights.triplet=null")
+    assert list(build_losses(search.objective.alphas)) == ["triplet"]
+    assert list(build_losses(search.objective.weights)) == ["cross_entropy"]
 
 
 @pytest.mark.parametrize("name", ["search", "retrain", "evaluate"])

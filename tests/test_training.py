@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from nas_reid.ema import WeightAverage
+from nas_reid.losses.objective import Objective
 from nas_reid.optim import LearningRate, build_optimizer, parameter_groups
 from nas_reid.training import Training, steps_in_epoch
 
@@ -14,7 +15,8 @@ def training(*, accumulate: int = 1, clip: float = 0.0, ema: float = 0.0) -> Tra
     network = nn.Linear(3, 2).double()
     optimizer = build_optimizer("sgd", parameter_groups(network.named_parameters(), weight_decay=0.0), lr=0.1)
     rate = LearningRate(base=0.1, schedule="cosine", epochs=2)
-    return Training(network, None, optimizer, rate, WeightAverage(network, ema) if ema else None, accumulate, clip)
+    objective = Objective({"cross_entropy": {}}, num_classes=2, width=2)
+    return Training(network, objective, optimizer, rate, WeightAverage(network, ema) if ema else None, accumulate, clip)
 
 
 def data(batches: int, size: int) -> torch.Tensor:
@@ -63,4 +65,4 @@ def test_what_is_evaluated_is_the_average_and_all_of_it_continues() -> None:
     other.load_state_dict(one.state_dict())
     assert torch.equal(run(one, data(3, 4), 1), run(other, data(3, 4), 1))
     assert torch.equal(one.evaluated.weight, other.evaluated.weight)
-    assert set(training().state_dict()) == {"network", "optimizer"}
+    assert set(training().state_dict()) == {"network", "optimizer", "objective"}

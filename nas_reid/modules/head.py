@@ -36,6 +36,7 @@ class Head(nn.Module):
         super().__init__()
         if pooling not in POOLINGS:
             raise ConfigError(f"head.pooling={pooling!r} is unknown; known are: {', '.join(sorted(POOLINGS))}")
+        self.num_classes, self.stripes = num_classes, 1
         self.pooling = POOLINGS[pooling]()
         self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
         self.embedding = nn.Linear(in_channels, embedding) if embedding else nn.Identity()
