@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from nas_reid.memory import SavedTensors
 from nas_reid.registry import create_space
 from nas_reid.search_space import Mix, SearchSpace
 
@@ -70,24 +70,7 @@ def _cost(space: SearchSpace, phase: str) -> tuple[int, float]:
                  for decision in space.decisions()}
     supernet.requires_grad_(phase != "architecture step")
     supernet(images, mixes)  # fills caches of constants
-    saved = _SavedTensors(supernet)
+    saved = SavedTensors(list(supernet.parameters()))
     with DispatchCount() as count, saved_tensors_hooks(saved.pack, lambda tensor: tensor):
         supernet(images, mixes).sum().backward()
     return count.ops, saved.size() / 2**30
-
-
-class _SavedTensors:
-    """Storages that autograd keeps, each once."""
-
-    def __init__(self, network: nn.Module) -> None:
-        self._parameters = {parameter.untyped_storage()._cdata for parameter in network.parameters()}
-        self._storages: dict[int, torch.UntypedStorage] = {}
-
-    def pack(self, tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage._cdata not in self._parameters:
-            self._storages[storage._cdata] = storage  # held, so that no other tensor gets its address
-        return tensor
-
-    def size(self) -> int:
-        return sum(storage.nbytes() for storage in self._storages.values())

@@ -1,0 +1,114 @@
+"""How much memory a search step takes, found on the meta device before anything is allocated."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
+from torch.func import functional_call
+
+from nas_reid.search_space import Decision, Mix
+
+_COPIES_OF_WEIGHTS = {"first_order": 3, "joint": 3, "second_order": 6}
+"""Weights, gradients and momentum; the unrolled step adds the moved weights, their gradients and the difference's."""
+
+_WITH_TEMPORARIES = 1.3
+
+
+class SavedTensors:
+    """Storages that autograd keeps for the backward pass, each counted once; ``pack`` is for ``saved_tensors_hooks``.
+
+    Args:
+        apart: tensors that are not counted, such as parameters.
+    """
+
+    def __init__(self, apart: Sequence[Tensor]) -> None:
+        self._apart = {tensor.untyped_storage()._cdata for tensor in apart}
+        self._storages: dict[int, torch.UntypedStorage] = {}
+
+    def pack(self, tensor: Tensor) -> Tensor:
+        """Note a tensor."""
+        storage = tensor.untyped_storage()
+        if storage._cdata not in self._apart:
+            self._storages[storage._cdata] = storage  # held, so that no other tensor gets its address
+        return tensor
+
+    def size(self) -> int:
+        """Bytes."""
+        return sum(storage.nbytes() for storage in self._storages.values())
+
+
+def saved_bytes(network: nn.Module, decisions: Sequence[Decision], images: Sequence[int], *,
+                sampled_only: bool = False) -> int:
+    """Bytes that a supernet's forward pass keeps for its backward pass when weights and alphas want gradients.
+
+    Args:
+        network: ``forward(images, mixes, modality=...)``; on any device, left unchanged.
+        decisions: of its space.
+        images: shape [B, 3, H, W] of a batch.
+        sampled_only: run one choice of each row, the last.
+    """
+    state = {name: _on_meta(tensor) for group in (network.named_parameters(), network.named_buffers())
+             for name, tensor in group}
+    mixes = {}
+    for decision in decisions:
+        rows, choices = decision.rows, len(decision.choices)
+        mixes[decision.name] = Mix(torch.empty(rows, choices, device="meta", requires_grad=True),
+                                   torch.full((rows,), choices - 1) if sampled_only else None, sampled_only)
+    saved = SavedTensors(list(state.values()))
+    with saved_tensors_hooks(saved.pack, lambda tensor: tensor):
+        output = functional_call(network, state, (torch.empty(images, device="meta"), mixes),
+                                 {"modality": torch.empty(images[0], dtype=torch.int64, device="meta")})
+    size = saved.size()
+    del output
+    return size
+
+
+def step_bytes(network: nn.Module, decisions: Sequence[Decision], images: Sequence[int], *, samples: int,
+               scheme: str, sampled_only: bool) -> int:
+    """Bytes that one search step takes: what is kept for the backward pass, the weights and their companions.
+
+    Temporaries are not counted: expect some tenths more.
+
+    Args:
+        network, decisions, images, sampled_only: see ``saved_bytes``.
+        samples: Monte Carlo samples per loss, all of which are kept at a time.
+        scheme: ``first_order``, ``second_order`` or ``joint``.
+    """
+    weights = sum(parameter.numel() * parameter.element_size() for parameter in network.parameters())
+    saved = saved_bytes(network, decisions, images, sampled_only=sampled_only)
+    return samples * saved + _COPIES_OF_WEIGHTS[scheme] * weights
+
+
+def free_bytes(device: torch.device) -> int | None:
+    """Memory that is free on a device; None where nobody tells."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    try:
+        with open("/proc/meminfo", encoding="ascii") as lines:
+            available = dict(line.split(":", 1) for line in lines)["MemAvailable"]
+        return int(available.split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        return None
+
+
+def advice(needed: int, free: int | None, *, batch_size: int, instances: int) -> str | None:
+    """What to change when ``needed`` bytes do not fit into ``free``; None when they do, or nobody knows.
+
+    Args:
+        needed: of ``step_bytes``; nearly all of it grows with the batch.
+        free: of ``free_bytes``.
+        batch_size: images in a batch now.
+        instances: K; a batch has a multiple of it.
+    """
+    if free is None or needed <= free:
+        return None
+    images = int(batch_size * free / (_WITH_TEMPORARIES * needed)) // instances * instances
+    smaller = f"batch.size={images}, " if images >= 2 * instances else ""
+    return (f"a search step needs about {needed / 2**30:.1f} GiB and {free / 2**30:.1f} GiB are free. What would make "
+            f"it fit: {smaller}algorithm.relaxation=gumbel_sampled (runs one choice of each decision), a smaller "
+            "data.image_size (half of both sides: a quarter of the memory), or a smaller space")
+
+
+def _on_meta(tensor: Tensor) -> Tensor:
+    return torch.empty_like(tensor, device="meta").requires_grad_(tensor.requires_grad)
