@@ -12,7 +12,9 @@ from typing import Any
 
 from torch import Generator, Tensor
 
+from nas_reid.data.augmentations.autoaugment import AutoAugment
 from nas_reid.data.augmentations.crop import PadCrop
+from nas_reid.data.augmentations.cutout import Cutout
 from nas_reid.data.augmentations.erasing import RandomErasing
 from nas_reid.data.augmentations.flip import HorizontalFlip
 from nas_reid.data.augmentations.jitter import ColourJitter
@@ -28,6 +30,8 @@ AUGMENTATIONS: dict[str, type] = {
     "jitter": ColourJitter,
     "patch": RandomPatch,
     "zoom": ZoomCrop,
+    "cutout": Cutout,
+    "autoaugment": AutoAugment,
 }
 _PIECE = 2**20  # bytes of images at a time on a CPU: what a piece leaves behind is still in the cache
 

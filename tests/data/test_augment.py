@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from nas_reid.data import augment
 from nas_reid.data.augment import AUGMENTATIONS, Augment, build_augment
 from nas_reid.data.augmentations.crop import PadCrop
+from nas_reid.data.augmentations.cutout import Cutout
 from nas_reid.data.augmentations.erasing import RandomErasing
 from nas_reid.data.augmentations.flip import HorizontalFlip
 from nas_reid.data.augmentations.jitter import ColourJitter, adjust
@@ -18,8 +19,8 @@ from nas_reid.data.normalise import normalise
 from nas_reid.errors import ConfigError
 from tests.oracles import augment as oracle
 
-FULL = {"flip": {}, "crop": {"padding": 3}, "zoom": {}, "patch": {"p": 0.8}, "erase": {"p": 0.8},
-        "jitter": {"brightness": 0.2, "contrast": 0.15}}
+FULL = {"autoaugment": {"p": 0.8}, "flip": {}, "crop": {"padding": 3}, "zoom": {}, "patch": {"p": 0.8},
+        "erase": {"p": 0.8}, "cutout": {"p": 0.8}, "jitter": {"brightness": 0.2, "contrast": 0.15}}
 SHAPES = st.tuples(st.integers(1, 5), st.integers(1, 13), st.integers(1, 9))
 few = settings(max_examples=25, deadline=None, derandomize=True)
 
@@ -44,7 +45,7 @@ def test_normalise_is_imagenets_and_channels_last():
 def test_switched_off_is_normalise_only():
     images = random_images()
     off = {"flip": {"p": 0.0}, "crop": {"padding": 0}, "erase": {"p": 0.0}, "jitter": {}, "patch": {"p": 0.0},
-           "zoom": {"p": 0.0}}
+           "zoom": {"p": 0.0}, "cutout": {"p": 0.0}, "autoaugment": {"p": 0.0}}
     assert torch.equal(build_augment(off)(images, generator()), normalise(images))
     assert torch.equal(build_augment(dict.fromkeys(AUGMENTATIONS))(images, generator()), normalise(images))
 
@@ -82,6 +83,24 @@ def test_erasing_equals_the_loop(shape, fill, seed):
         pixels = torch.randint(256, (shape[0], shape[1], 3 * shape[2]), dtype=torch.uint8, generator=replay)
         pixels = pixels.view(images.shape)
     assert torch.equal(erasing(images, generator(seed)), oracle.erase(images, rectangles, pixels))
+
+
+@few
+@given(SHAPES, st.floats(0.1, 1), st.integers(0, 99))
+def test_cutout_equals_the_loop(shape, share, seed):
+    images, cutout = random_images(*shape), Cutout(0.7, share)
+    top, left, tall, wide = cutout.squares(images, generator(seed))
+    bottom, right = (top + tall).clamp(max=shape[1]), (left + wide).clamp(max=shape[2])
+    top, left = top.clamp(min=0), left.clamp(min=0)                                  # the part inside the image
+    inside = top, left, (bottom - top).clamp(min=0), right - left
+    expected = oracle.erase(images, inside, torch.tensor([124, 116, 104], dtype=torch.uint8))
+    assert torch.equal(cutout(images, generator(seed)), expected)
+
+
+def test_squares_of_cutout_are_centred_anywhere():
+    top, left, tall, wide = Cutout(0.5, 0.25).squares(torch.empty(4000, 64, 32, 3, dtype=torch.uint8), generator())
+    assert set(tall.tolist()) == {0, 8} and set(wide.tolist()) == {8} and 0.45 < (tall > 0).float().mean() < 0.55
+    assert (top.min(), top.max(), left.min(), left.max()) == (-4, 59, -4, 27)
 
 
 @pytest.mark.parametrize("size", [(256, 128), (128, 256), (384, 128)])
@@ -199,7 +218,7 @@ def test_order_is_the_one_given():
 
 
 @pytest.mark.parametrize("steps, message", [
-    ({"flop": {}}, r"unknown augmentations \['flop'\].*'crop', 'erase', 'flip', 'jitter'"),
+    ({"flop": {}}, r"unknown augmentations \['flop'\].*'crop', 'cutout', 'erase', 'flip', 'jitter'"),
     ({"flip": {"probability": 1}}, r"augment\.flip=.*probability"),
     ({"flip": {"p": 1.5}}, r"flip\.p=1\.5 must lie in \[0, 1\]"),
     ({"crop": {"padding": -1}}, "must be >= 0 pixels"),
@@ -210,6 +229,10 @@ def test_order_is_the_one_given():
     ({"patch": {"aspect": 0}}, r"patch\.aspect=0 must lie"),
     ({"patch": {"mirror": 2}}, r"patch\.mirror=2"),
     ({"zoom": {"scale": 0.9}}, r"zoom\.scale=0\.9 must lie in \[1, 4\]"),
+    ({"cutout": {"share": 0}}, r"cutout\.share=0 must lie in \(0, 1\]"),
+    ({"cutout": {"p": 2}}, r"cutout\.p=2"),
+    ({"autoaugment": {"p": -1}}, r"autoaugment\.p=-1"),
+    ({"autoaugment": {"policy": "cifar"}}, r"augment\.autoaugment=.*policy"),
     ({"jitter": {"saturation": -0.1}}, r"jitter\.saturation=-0\.1"),
 ])
 def test_bad_arguments(steps, message):

@@ -40,18 +40,13 @@ class RandomErasing:
 
     def __call__(self, images: Tensor, generator: Generator) -> Tensor:
         """Erase in images [B, H, W, 3]."""
-        batch, height, width, channels = images.shape
-        top, left, tall, wide = (edge[:, None] for edge in self.rectangles(images, generator))
-        y = torch.arange(height, device=images.device)
-        x = torch.arange(width * channels, device=images.device) // channels
-        rows = byte_mask((y >= top) & (y < top + tall))                                          # [B, H]
-        columns = byte_mask((x >= left) & (x < left + wide))                                     # [B, 3 W]
-        flat = images.view(batch, height, width * channels)
+        rectangles = self.rectangles(images, generator)
         if self.fill == "noise":
-            fill = torch.randint(256, flat.shape, dtype=torch.uint8, device=images.device, generator=generator)
+            fill = torch.randint(256, images.flatten(2).shape, dtype=torch.uint8, device=images.device,
+                                 generator=generator)
         else:
-            fill = _mean_row(images.device, width)
-        return blend(fill, flat, rows[:, :, None] & columns[:, None, :]).view(images.shape)
+            fill = mean_row(images.device, images.shape[2])
+        return fill_rectangles(images, fill, *rectangles)
 
     def rectangles(self, images: Tensor, generator: Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Draw top, left, height and width, int64 [B] each; the height is 0 where nothing is to be erased."""
@@ -67,6 +62,28 @@ class RandomErasing:
         return top.long(), left.long(), (tall * (chosen < self.p)).long(), wide.long()
 
 
+def fill_rectangles(images: Tensor, fill: Tensor, top: Tensor, left: Tensor, tall: Tensor, wide: Tensor) -> Tensor:
+    """Cover one rectangle of each of the images.
+
+    Args:
+        images: uint8 [B, H, W, 3], contiguous.
+        fill: uint8 [3 W], one row of pixels for all, or [B, H, 3 W].
+        top, left, tall, wide: int64 [B]; what lies outside the image is ignored.
+
+    Returns:
+        uint8 [B, H, W, 3].
+    """
+    batch, height, width, channels = images.shape
+    top, left, tall, wide = (edge[:, None] for edge in (top, left, tall, wide))
+    y = torch.arange(height, device=images.device)
+    x = torch.arange(width * channels, device=images.device) // channels
+    rows = byte_mask((y >= top) & (y < top + tall))                                              # [B, H]
+    columns = byte_mask((x >= left) & (x < left + wide))                                         # [B, 3 W]
+    flat = images.view(batch, height, width * channels)
+    return blend(fill, flat, rows[:, :, None] & columns[:, None, :]).view(images.shape)
+
+
 @cache
-def _mean_row(device: torch.device, width: int) -> Tensor:
+def mean_row(device: torch.device, width: int) -> Tensor:
+    """A row of pixels in the nearest bytes to ImageNet's mean, uint8 [3 width]."""
     return torch.tensor([round(255 * mean) for mean in IMAGENET_MEAN], dtype=torch.uint8).repeat(width).to(device)

@@ -1,5 +1,7 @@
 """What the augmentations share: a draw for each image, and a choice between bytes."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Generator, Tensor
 
@@ -22,6 +24,25 @@ def blend(chosen: Tensor, other: Tensor, mask: Tensor) -> Tensor:
     ``torch.where`` in bitwise operations, which vectorise: many times faster on a CPU.
     """
     return (chosen ^ other).bitwise_and_(mask).bitwise_xor_(other)
+
+
+def change_chosen(images: Tensor, chosen: Tensor, change: Callable[..., Tensor], *values: Tensor) -> Tensor:
+    """``change(images, *values)`` for the chosen images, the others as they are.
+
+    On a CPU the others are not computed. Elsewhere all are, since counting the chosen ones would wait for the device.
+
+    Args:
+        images: uint8 [B, H, W, 3], contiguous; not changed.
+        chosen: bool [B].
+        change: treats every image by itself.
+        values: of each image, [B].
+    """
+    if images.device.type != "cpu":
+        return blend(change(images, *values), images, byte_mask(chosen)[:, None, None, None])
+    rows = chosen.nonzero().squeeze(1)
+    if not len(rows):
+        return images
+    return images.index_copy(0, rows, change(images[rows], *(value[rows] for value in values)))
 
 
 def check_probability(name: str, value: float) -> float:
