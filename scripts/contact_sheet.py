@@ -2,14 +2,19 @@
 
     python scripts/contact_sheet.py path/to/Market-1501-v15.09.15 sheet.png
     python scripts/contact_sheet.py path/to/folder sheet.png --reader folder --identities 20
+    python scripts/contact_sheet.py path/to/drawn/set sheet.png --reader sysu_mm01 --masks
 """
 
 import argparse
 from pathlib import Path
 
+from PIL import Image
+
 from nas_reid.data.readers import READERS, read_dataset
 from nas_reid.data.sample import Dataset
+from nas_reid.data.synthetic.masks import part_masks
 from nas_reid.drawing.contact_sheet import contact_sheet
+from nas_reid.drawing.part_overlay import part_overlay
 from nas_reid.drawing.picture_file import write_picture
 
 
@@ -20,9 +25,12 @@ def main() -> None:
     parser.add_argument("output", type=Path, help="picture to write (PNG)")
     parser.add_argument("--reader", default="market1501", choices=sorted(READERS))
     parser.add_argument("--identities", type=int, default=12, help="rows, spread evenly over all identities")
+    parser.add_argument("--masks", action="store_true", help="colour the parts of drawn pedestrians")
     arguments = parser.parse_args()
     dataset = read_dataset(arguments.reader, arguments.root)
     rows, columns = grid(dataset, arguments.identities)
+    if arguments.masks:
+        rows = {label: [path and overlaid(dataset.root, path) for path in paths] for label, paths in rows.items()}
     sheet = contact_sheet(rows, columns)
     write_picture(arguments.output, lambda buffer: sheet.save(buffer, "PNG"))
     print(arguments.output)
@@ -37,6 +45,12 @@ def grid(dataset: Dataset, identities: int) -> tuple[dict[str, list[Path | None]
     chosen = [pids[i * len(pids) // count] for i in range(count)]
     rows = {f"{pid:04d}": [first.get((pid, camera)) for camera in cameras] for pid in chosen}
     return rows, [f"camera {camera + 1}" for camera in cameras]
+
+
+def overlaid(root: Path, path: Path) -> Image.Image:
+    """A drawn image with its parts in colours."""
+    with Image.open(path) as picture:
+        return part_overlay(picture, part_masks(root, [path.relative_to(root).as_posix()])[0])
 
 
 if __name__ == "__main__":

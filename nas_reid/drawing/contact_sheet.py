@@ -8,12 +8,12 @@ from PIL import Image, ImageDraw
 MARGIN, LABEL = 4, 40
 
 
-def contact_sheet(rows: Mapping[str, Sequence[Path | None]], columns: Sequence[str], *,
+def contact_sheet(rows: Mapping[str, Sequence[Path | Image.Image | None]], columns: Sequence[str], *,
                   cell: tuple[int, int] = (128, 64)) -> Image.Image:
     """A labelled grid of pictures.
 
     Args:
-        rows: row label to one image file per column; None leaves the cell empty.
+        rows: row label to one image, or the file of one, per column; None leaves the cell empty.
         columns: column labels.
         cell: height and width of one picture in pixels.
     """
@@ -22,12 +22,18 @@ def contact_sheet(rows: Mapping[str, Sequence[Path | None]], columns: Sequence[s
     pen = ImageDraw.Draw(sheet)
     for column, name in enumerate(columns):
         pen.text((LABEL + column * (width + MARGIN) + 4, 2), name, fill="black")
-    for row, (label, paths) in enumerate(rows.items()):
+    for row, (label, sources) in enumerate(rows.items()):
         top = 16 + row * (height + MARGIN)
         pen.text((4, top + height // 2 - 5), label, fill="black")
-        for column, path in enumerate(paths):
-            if path is not None:
-                with Image.open(path) as picture:
-                    resized = picture.convert("RGB").resize((width, height), Image.Resampling.BICUBIC)
+        for column, source in enumerate(sources):
+            if source is not None:
+                resized = _image(source).resize((width, height), Image.Resampling.BICUBIC)
                 sheet.paste(resized, (LABEL + column * (width + MARGIN), top))
     return sheet
+
+
+def _image(source: Path | Image.Image) -> Image.Image:
+    if isinstance(source, Image.Image):
+        return source.convert("RGB")
+    with Image.open(source) as picture:
+        return picture.convert("RGB")

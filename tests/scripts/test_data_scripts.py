@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nas_reid.data.synthetic import SyntheticSpec, generate
+
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 RED, GREEN, BLUE = (200, 30, 30), (30, 200, 30), (30, 30, 200)
 
@@ -54,3 +56,13 @@ def test_a_contact_sheet_has_a_row_per_identity_and_a_column_per_camera(market: 
     rows = [blue[16 + 132 * row:16 + 132 * (row + 1)] for row in range(8)]
     assert [mask[:, 40:108].any() for mask in rows] == [False, False, False, True] * 2
     assert [mask[:, 108:].any() for mask in rows] == [False, False, False, True] + [False] * 4
+
+
+def test_a_contact_sheet_of_drawn_pedestrians_can_show_their_parts(tmp_path: Path) -> None:
+    few = SyntheticSpec("tiny", train_ids=1, test_ids=1, distractor_ids=0, cameras=1, min_cameras=1, junk=0.0)
+    folder, target = generate(tmp_path, few, workers=1), tmp_path / "parts.png"
+    run("contact_sheet.py", folder, target, "--masks")
+    with Image.open(target) as sheet:
+        pixels = np.asarray(sheet.convert("RGB")).astype(int)[16:, 40:]
+    coloured = np.ptp(pixels, axis=2) > 60
+    assert 0.05 < coloured.mean() < 0.6 and not coloured[:, :5].any()
