@@ -1,5 +1,6 @@
 """How much memory a search step takes, found on the meta device before anything is allocated."""
 
+import logging
 from collections.abc import Sequence
 
 import torch
@@ -13,6 +14,8 @@ _COPIES_OF_WEIGHTS = {"first_order": 3, "joint": 3, "second_order": 6}
 """Weights, gradients and momentum; the unrolled step adds the moved weights, their gradients and the difference's."""
 
 _WITH_TEMPORARIES = 1.3
+
+log = logging.getLogger(__name__)
 
 
 class SavedTensors:
@@ -78,6 +81,23 @@ def step_bytes(network: nn.Module, decisions: Sequence[Decision], images: Sequen
     weights = sum(parameter.numel() * parameter.element_size() for parameter in network.parameters())
     saved = saved_bytes(network, decisions, images, sampled_only=sampled_only)
     return samples * saved + _COPIES_OF_WEIGHTS[scheme] * weights
+
+
+def foresee(network: nn.Module, decisions: Sequence[Decision], images: Sequence[int], *, instances: int, samples: int,
+            scheme: str, sampled_only: bool, device: torch.device) -> None:
+    """Log what a search step will need; a warning with advice where that much is not free.
+
+    Args:
+        network, decisions, images, samples, scheme, sampled_only: see ``step_bytes``.
+        instances: K of the batches.
+        device: where the search runs.
+    """
+    needed = step_bytes(network, decisions, images, samples=samples, scheme=scheme, sampled_only=sampled_only)
+    free = free_bytes(device)
+    if warning := advice(needed, free, batch_size=images[0], instances=instances):
+        log.warning(warning)
+    else:
+        log.info("a search step keeps about %.2f GiB", needed / 2**30)
 
 
 def free_bytes(device: torch.device) -> int | None:

@@ -23,7 +23,7 @@ from nas_reid.command import command
 from nas_reid.config import RetrainConfig, load
 from nas_reid.config_groups import DataConfig
 from nas_reid.data.augment import Augment, build_augment
-from nas_reid.data.batches import EvalBatches, TrainBatches
+from nas_reid.data.batches import EvalBatches, LoadShare, TrainBatches
 from nas_reid.data.merging import merge_training
 from nas_reid.data.sample import label_map
 from nas_reid.data.source import evaluation_batches, open_source, training_batches
@@ -188,7 +188,7 @@ def train_one_epoch(training: Training, batches: TrainBatches, epoch: int, *, ep
     """One pass over the training images."""
     torch.manual_seed(derive_seed(seed, "epoch", epoch))  # for dropout and drop-path, the global generator's only users
     network = training.network.train()
-    losses, total = RunningLosses(epoch + 1), len(batches)
+    losses, load, total = RunningLosses(epoch + 1), LoadShare([batches]), len(batches)
     bar = progress(batches.epoch(epoch), description=f"epoch {epoch + 1}/{epochs}", total=total, unit="step")
     for step, batch in enumerate(bar):
         output = network(batch.images, modality=batch.modalities)
@@ -196,8 +196,9 @@ def train_one_epoch(training: Training, batches: TrainBatches, epoch: int, *, ep
         training.backward(loss, epoch, step, batches=total)
         training.objective.update(output, batch.labels, batch.modalities)
         if losses.add(step, {"retrain/loss": loss} | {f"retrain/loss_{name}": term for name, term in terms.items()}):
-            bar.set_postfix({name.split("/")[-1]: f"{mean:.3f}" for name, mean in losses.means().items()})
-    return losses.finish(network)
+            bar.set_postfix({name.split("/")[-1]: f"{mean:.3f}" for name, mean in losses.means().items()}
+                            | {"load": f"{load():.0%}"})
+    return losses.finish(network) | {"time/load_share": load()}
 
 
 def evaluate(network: ReIDNetwork, lists: Sequence[EvalBatches], settings: RetrainConfig,

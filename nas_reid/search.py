@@ -24,7 +24,7 @@ from nas_reid.bilevel import Bilevel, Level, Moment
 from nas_reid.command import command
 from nas_reid.config import AlgorithmConfig, SearchConfig, load
 from nas_reid.data.augment import Augment, build_augment
-from nas_reid.data.batches import Batch, EvalBatches, TrainBatches
+from nas_reid.data.batches import Batch, EvalBatches, LoadShare, TrainBatches
 from nas_reid.data.sample import label_map
 from nas_reid.data.source import evaluation_batches, open_source, training_batches
 from nas_reid.data.splits import HOLD_OUTS, split_search
@@ -32,6 +32,7 @@ from nas_reid.evaluation.retrieval import retrieve
 from nas_reid.genotype import Genotype
 from nas_reid.job import Job, finished_result, start_job
 from nas_reid.losses.objective import build_objective
+from nas_reid.memory import foresee
 from nas_reid.model import ReIDNetwork
 from nas_reid.modules.head import Head, head_arguments
 from nas_reid.optim import assert_disjoint, build_training, set_lr
@@ -75,6 +76,9 @@ def run(settings: SearchConfig, job: Job) -> float:
 
     # The supernet's weights below, the alphas above; continue where a stopped run left off.
     bilevel = build_bilevel(settings, space, num_classes, job.device, steps=len(batches[0]))
+    foresee(bilevel.network, space.decisions(), (settings.batch.size, 3, *settings.data.image_size),
+            instances=settings.batch.instances, samples=algorithm.samples, scheme=algorithm.scheme,
+            sampled_only=bilevel.relaxation.sampled_only, device=job.device)
     history, validation, last = [], {}, False
     if (saved := job.saved()) is not None:
         bilevel.load_state_dict(saved["bilevel"])
@@ -162,7 +166,7 @@ def train_one_epoch(bilevel: Bilevel, batches: Sequence[TrainBatches], epoch: in
     """One pass over the weights' images; after the warm-up the alphas step once beside every step of the weights."""
     torch.manual_seed(derive_seed(bilevel.seed, "epoch", epoch))  # for dropout, the global generator's only user
     bilevel.network.train()
-    losses, steps = RunningLosses(epoch + 1), len(batches[0])
+    losses, load, steps = RunningLosses(epoch + 1), LoadShare(batches), len(batches[0])
     alphas_move = epoch >= algorithm.warmup_epochs
     streams = zip(*(part.stream(epoch * steps, steps) for part in batches), strict=True)
     bar = progress(streams, description=f"epoch {epoch + 1}/{epochs}", total=steps, unit="step")
@@ -178,8 +182,9 @@ def train_one_epoch(bilevel: Bilevel, batches: Sequence[TrainBatches], epoch: in
         if alphas_move and algorithm.scheme != "joint" and algorithm.order == "weights_first":
             terms |= step_alphas(bilevel, train_batch, *val_batch, moment, algorithm)
         if losses.add(step, terms):
-            bar.set_postfix({name.split("/")[-1]: f"{mean:.3f}" for name, mean in losses.means().items()})
-    return losses.finish(bilevel.network, bilevel.arch)
+            bar.set_postfix({name.split("/")[-1]: f"{mean:.3f}" for name, mean in losses.means().items()}
+                            | {"load": f"{load():.0%}"})
+    return losses.finish(bilevel.network, bilevel.arch) | {"time/load_share": load()}
 
 
 def step_weights(bilevel: Bilevel, batch: Batch, moment: Moment, *, clip: float, joint: bool) -> dict[str, Tensor]:

@@ -5,7 +5,7 @@ have seen, and there is no iterator state to save.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -119,6 +119,25 @@ class TrainBatches:
             tables = table, table.to(self.device)
             self._tables = {epoch: tables}
         return tables
+
+
+class LoadShare:
+    """The share of the time since its making for which steps waited for batches, in [0, 1]; call it to know.
+
+    Args:
+        batches: what the steps draw from.
+    """
+
+    def __init__(self, batches: Sequence[TrainBatches]) -> None:
+        self._batches = tuple(batches)
+        self._waited, self._began = self._total(), time.perf_counter()
+
+    def __call__(self) -> float:
+        """The share until now."""
+        return (self._total() - self._waited) / max(time.perf_counter() - self._began, 1e-9)
+
+    def _total(self) -> float:
+        return sum(part.waited_s for part in self._batches)
 
 
 class EvalBatches:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from nas_reid.data.augment import build_augment, normalise
-from nas_reid.data.batches import EvalBatches, TrainBatches
+from nas_reid.data.batches import EvalBatches, LoadShare, TrainBatches
 from nas_reid.data.sample import Sample
 from nas_reid.data.sampler import IdentitySampler
 from nas_reid.data.store import ImageStore
@@ -152,3 +152,13 @@ def test_no_step_waits_for_the_gpu(store):
         finally:
             torch.cuda.set_sync_debug_mode("default")
         assert torch.equal(first.images, again.images)
+
+
+def test_the_share_of_time_that_steps_wait_for_batches(store, monkeypatch):
+    now = [10.0]
+    monkeypatch.setattr("nas_reid.data.batches.time.perf_counter", lambda: now[0])
+    loaders = [batches(store), batches(store)]
+    loaders[0].waited_s = 7.0  # of an earlier epoch
+    share = LoadShare(loaders)
+    now[0], loaders[0].waited_s, loaders[1].waited_s = 30.0, 8.0, 3.0
+    assert share() == pytest.approx(4 / 20)
