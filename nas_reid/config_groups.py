@@ -210,6 +210,9 @@ class TestConfig(EvaluationConfig):
     """How query and gallery are evaluated at the end; the metrics that choose a checkpoint use none of this."""
 
     rerank: Any = None             # arguments of a variant of nas_reid.evaluation.variants, or null
+    query_expansion: Any = None
+    transductive_expansion: Any = None
+    dsr: Any = None
     bootstrap: Any = None          # arguments of nas_reid.evaluation.bootstrap, or null
 
     def intervals(self) -> Bootstrap | None:

@@ -116,7 +116,7 @@ def rerank(query_features: Tensor, gallery_features: Tensor, *, k1: int = 20, k2
     features = torch.cat([query_features, gallery_features.to(query_features.device)])
     union = GridFeatures.of(features)
     distances = FeatureDistances(union, union, distance=distance)
-    neighbours, away, row_max = _neighbours(distances, max(k1 + 1, k2))
+    neighbours, away, row_max = neighbours_of_all(distances, max(k1 + 1, k2))
     neighbourhoods = _neighbourhoods(distances, row_max, neighbours[:, :k1 + 1], away[:, :k1 + 1],
                                      neighbours[:, :round(k1 / 2) + 1])
     if k2 > 1:
@@ -131,7 +131,7 @@ def _require(k1: int, k2: int, weight: float) -> None:
                           "0 <= lambda <= 1 (the paper: 20, 6, 0.3)")
 
 
-def _neighbours(distances: FeatureDistances, k: int) -> tuple[Tensor, Tensor, Tensor]:
+def neighbours_of_all(distances: FeatureDistances, k: int) -> tuple[Tensor, Tensor, Tensor]:
     """Each image's k nearest [N, min(k, N)], how far they are, and its largest distance [N] (1 where all are zero).
 
     Distances are symmetric to the last bit, so a tile of them serves its rows and, transposed, its columns.

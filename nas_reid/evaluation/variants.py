@@ -11,8 +11,10 @@ from typing import Any, Protocol, TypeVar
 
 from nas_reid.errors import ConfigError
 from nas_reid.evaluation.distance import DistanceBlocks
+from nas_reid.evaluation.dsr import SpatialReconstruction
 from nas_reid.evaluation.features import Embedded
 from nas_reid.evaluation.protocol import JunkRule
+from nas_reid.evaluation.query_expansion import QueryExpansion, TransductiveExpansion
 from nas_reid.evaluation.reranking import KReciprocal
 
 
@@ -39,7 +41,8 @@ class Variant(Protocol):
 
 
 _Kind = TypeVar("_Kind")
-VARIANTS = {"rerank": KReciprocal}
+VARIANTS: dict[str, type] = {"rerank": KReciprocal, "query_expansion": QueryExpansion,
+                             "transductive_expansion": TransductiveExpansion, "dsr": SpatialReconstruction}
 
 
 def build_variants(configured: Mapping[str, Any]) -> dict[str, Variant]:
