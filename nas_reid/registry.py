@@ -89,6 +89,20 @@ def create_space(name: str, arguments: Mapping[str, Any]) -> SearchSpace:
     return space(**arguments)
 
 
+def create_searchable(name: str, arguments: Mapping[str, Any]) -> SearchSpace:
+    """As ``create_space``, for a search.
+
+    Raises:
+        ConfigError: as there; or the space is one of fixed networks, without a decision.
+    """
+    space = create_space(name, arguments)
+    if not space.decisions():
+        raise ConfigError(f"search space {name!r} has no decisions: there is nothing to search. Train one of its "
+                          "networks: python -m nas_reid.retrain genotype=<name>, where <name> is one of "
+                          f"{', '.join(published_genotypes(name)) or 'its genotypes'}")
+    return space
+
+
 def space_of(genotype: Genotype, overrides: Mapping[str, Any] | None = None) -> SearchSpace:
     """The space that a genotype belongs to, with the genotype's arguments updated by ``overrides``.
 
@@ -130,6 +144,11 @@ def load_genotype(reference: str) -> Genotype:
                         f"{hint}{found}")
 
 
+def published_genotypes(space: str) -> list[str]:
+    """References ``<space>/<name>`` of the genotypes that ship with a space, sorted."""
+    return [f"{space}/{name}" for name in _published(space)]
+
+
 def installed_spaces() -> list[EntryPoint]:
     """Entry points of the spaces that installed distributions offer."""
     return list(entry_points(group=ENTRY_POINT_GROUP))
@@ -162,4 +181,4 @@ def _published(space: str) -> dict[str, Path]:
 
 
 def _all_published() -> list[str]:
-    return [f"{space}/{name}" for space in known_spaces() for name in _published(space)]
+    return [reference for space in known_spaces() for reference in published_genotypes(space)]

@@ -39,7 +39,7 @@ from nas_reid.optim import assert_disjoint, build_training, set_lr
 from nas_reid.pictures import draw_search
 from nas_reid.progress import progress
 from nas_reid.provenance import versions
-from nas_reid.registry import create_space
+from nas_reid.registry import create_searchable
 from nas_reid.regularisers import build_regulariser, none_share, skip_count
 from nas_reid.relaxation import get_relaxation
 from nas_reid.running_losses import RunningLosses
@@ -66,7 +66,8 @@ def run(settings: SearchConfig, job: Job) -> float:
     # The space and every name come first: a mistake in one must not wait for the data.
     seed_everything(settings.seed)
     algorithm, epochs = settings.algorithm, settings.epochs
-    space = create_space(settings.space["name"], {key: settings.space[key] for key in settings.space if key != "name"})
+    space = create_searchable(settings.space["name"],
+                              {key: settings.space[key] for key in settings.space if key != "name"})
     get_relaxation(algorithm.relaxation, space.decisions())
     temperature = build_temperature(**asdict(algorithm.temperature))
     augment = build_augment(settings.augment)

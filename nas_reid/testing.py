@@ -21,7 +21,7 @@ class ConformanceError(AssertionError):
 
 
 def check_search_space(space: SearchSpace, *, image_size: tuple[int, int] = (64, 32), batch: int = 4,
-                       one_hot_equals_network: bool = False) -> None:
+                       one_hot_equals_network: bool = False, searchable: bool = True) -> None:
     """Check one space against the contract; small sizes keep it at seconds.
 
     Args:
@@ -30,6 +30,7 @@ def check_search_space(space: SearchSpace, *, image_size: tuple[int, int] = (64,
         batch: images per forward.
         one_hot_equals_network: the space promises that its fixed network, with weights of the same names, computes
             what the supernet computes under one-hot mixing weights (both in evaluation mode).
+        searchable: False for a family of fixed networks, which declares no decision.
 
     Raises:
         ConformanceError: names the rule that is broken.
@@ -39,9 +40,11 @@ def check_search_space(space: SearchSpace, *, image_size: tuple[int, int] = (64,
              "a string and an integer")
     declared = space.decisions()
     try:
-        ArchParameters(declared, init_scale=0.0, generator=torch.Generator())
+        if searchable:
+            ArchParameters(declared, init_scale=0.0, generator=torch.Generator())
     except ConfigError as error:
         raise ConformanceError(f"decisions(): {error}") from error
+    _require(searchable or not declared, f"decisions() is {list(declared)}; expected none of a space of fixed networks")
     decisions = {decision.name: decision for decision in declared}
     with torch.device("meta"):
         supernet = space.supernet()
@@ -82,6 +85,8 @@ def _check_gradients(space: SearchSpace, decisions: Mapping[str, Decision], size
     _require(maps.ndim == 4 and maps.shape[:2] == (batch, supernet.out_channels),
              f"supernet returned {tuple(maps.shape)}; expected [{batch}, {supernet.out_channels}, H', W']")
     probe = torch.randn(maps.shape, generator=generator)
+    if not weights:
+        return
     gradients = torch.autograd.grad((maps * probe).sum(), list(weights.values()), allow_unused=True)
     for name, gradient in zip(weights, gradients, strict=True):
         _require(gradient is not None, f"decision {name!r} receives no gradient")

@@ -23,8 +23,8 @@ from nas_reid.search_space import SearchSpace
 
 log = logging.getLogger(__name__)
 
-# Where files keep the state dict: torchreid and many others, our retraining, our search.
-_WRAPPERS = (("state_dict",), ("weights",), ("bilevel", "network"))
+# Where files keep the state dict: torchreid and many others, our retraining, our search, FastReID.
+_WRAPPERS = (("state_dict",), ("weights",), ("bilevel", "network"), ("model",))
 _PARALLEL = "module."  # prefix of nn.DataParallel
 _COUNTER = "num_batches_tracked"  # of batch norms; absent in old files, and without influence at a fixed momentum
 _CLASSIFIER = "head.classifier."
