@@ -226,7 +226,7 @@ def step_alphas(bilevel: Bilevel, train_batch: Batch, val_batch: Batch, moment: 
     else:
         loss, gradients = first_order(val_loss, weights, alphas)
     for name, alpha in alphas.items():
-        alpha.grad = gradients[name]
+        alpha.grad = gradients[name].contiguous()  # as the alphas are; see build_optimizer
     bilevel.upper.optimizer.step()
     bilevel.upper.optimizer.zero_grad()
     return {"search/loss_alphas": loss}
