@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from nas_reid.command import command, output_dir
 from nas_reid.complexity import count_macs, count_parameters, stage_table
 from nas_reid.config import DescribeConfig, load
+from nas_reid.drawing.masks import mask_table
 from nas_reid.model import ReIDNetwork
 from nas_reid.modules.head import Head, head_arguments
 from nas_reid.pictures import draw_genotype
@@ -32,11 +33,16 @@ def main(cfg: DictConfig) -> None:
         network = ReIDNetwork(trunk, head)
     picture = draw_genotype(space, genotype, output_dir() / "cells.png")
     sys.stdout.write(table(network, (height, width)) + "\n")
+    kept = space.feature_masks(genotype) if hasattr(space, "feature_masks") else []
+    if kept:
+        sys.stdout.write(f"\n{mask_table(kept)}\n")
     summary = {"genotype": settings.genotype, "space": genotype.space, "image_size": [height, width],
                "num_classes": settings.num_classes, "params": count_parameters(network),
                "macs": count_macs(network, (height, width)), "embedding": network.head.out_features,
                "macs_count": "convolutions and linear layers, one image",
                "picture": str(picture) if picture else None}
+    if kept:
+        summary["kept"] = {place.name: place.summary() for place in kept}
     sys.stdout.write(json.dumps(summary) + "\n")
 
 

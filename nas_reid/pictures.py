@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
@@ -14,6 +15,7 @@ from nas_reid.drawing.alphas import draw_alphas
 from nas_reid.drawing.cells import draw_graphs
 from nas_reid.drawing.curves import draw_cmc
 from nas_reid.drawing.gates import draw_gate_clusters
+from nas_reid.drawing.masks import draw_masks, mean_images
 from nas_reid.drawing.ranked_lists import choose_queries, draw_ranked_lists
 from nas_reid.evaluation.nearest import nearest
 from nas_reid.evaluation.retrieval import Retrieval
@@ -45,11 +47,24 @@ def draw_search(space: SearchSpace, genotype: Genotype, history: Sequence[Mappin
     return pictures
 
 
-def draw_genotype(space: SearchSpace, genotype: Genotype, path: Path) -> Path | None:
-    """The derived cells, for a space that offers ``graphs(genotype)``; None for one that does not."""
-    if not hasattr(space, "graphs"):
+def draw_genotype(space: SearchSpace, genotype: Genotype, path: Path, *,
+                  stores: Sequence[ImageStore] = ()) -> Path | None:
+    """The derived cells of a space that offers ``graphs(genotype)`` or ``feature_masks(genotype)``; None for others.
+
+    Args:
+        space, genotype: what to draw.
+        path: the PNG file.
+        stores: images whose means, by modality, lie below the masks; grey without.
+    """
+    if hasattr(space, "graphs"):
+        draw_graphs(space.graphs(genotype), path, title=f"{genotype.space}: genotype", labels=_choice_names(space))
+    elif hasattr(space, "feature_masks"):
+        means: dict[int, np.ndarray] = {}
+        for store in stores:
+            means = mean_images(store.images, store.modalities) | means
+        draw_masks(space.feature_masks(genotype), path, means=means)
+    else:
         return None
-    draw_graphs(space.graphs(genotype), path, title=f"{genotype.space}: genotype", labels=_choice_names(space))
     return path
 
 

@@ -226,7 +226,8 @@ def finish(settings: RetrainConfig, test: Mapping[str, Sequence[ImageStore]], jo
         suffix = "" if name == settings.data.name else f"_{name}"
         pictures += draw_retrieval(retrieval, *stores, folder, distance=settings.evaluation.distance, suffix=suffix)
     pictures += draw_trunk(network.trunk, next(iter(test.values()))[0], folder, device=job.device)
-    cells = draw_genotype(space_of(description.genotype), description.genotype, folder / "cells.png")
+    cells = draw_genotype(space_of(description.genotype), description.genotype, folder / "cells.png",
+                          stores=next(iter(test.values())))
     result = {"kind": "retrain", "space": description.genotype.space, "data": settings.data.name,
               "seed": settings.seed, "genotype": settings.genotype, "metrics": metrics.pop(settings.data.name, {}),
               "targets": metrics, "further": further,

@@ -1,0 +1,163 @@
+"""The search space itself: what the engine sees of NFS."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from nas_reid.backbones.two_stream import check_arguments, fan_out
+from nas_reid.drawing.masks import FeatureMasks
+from nas_reid.errors import ConfigError
+from nas_reid.genotype import Genotype
+from nas_reid.registry import register
+from nas_reid.search_space import Choice, Decision
+from search_spaces.nfs.cells import COMBINATIONS, LEVELS, POSITIONS, Cell, place_cells
+from search_spaces.nfs.derive import check_derivation, kept
+from search_spaces.nfs.masks import CellMasks, read_masks
+from search_spaces.nfs.networks import MaskedNetwork, Supernet, kept_channels
+from search_spaces.nfs.pruning import cuts, sliced
+
+
+@register("nfs")
+class NFS:
+    """Keep or drop, for each channel and each pixel after every shared stage of a two-stream ResNet, per modality.
+
+    Args:
+        depth: 18, 34 or 50.
+        width: multiplier of all channels.
+        specific: parts that each modality has for itself: 0 none, 1 the stem, 2 also ``layer1``, up to 4.
+        last_stride: of ``layer4``, 1 or 2.
+        image_size: [height, width] for which the pixels are decided; elsewhere their gates are resized.
+        position: a cell after each shared ``stage`` or after each of its blocks (``block``).
+        levels: what is decided: ``both``, ``channels`` or ``pixels``.
+        combination: ``product`` or ``sum`` of the two levels' gates.
+        initial_logit: initial logit of every gate; 2 begins 88 % open.
+        derivation, ratio, floor: from probabilities to masks, see ``derive.kept``; per cell, level and modality.
+
+    Raises:
+        ConfigError: an unknown name or a number out of range.
+    """
+
+    name = "nfs"
+    version = 1
+    head: ClassVar[Mapping[str, Any]] = {"init_std": 0.001}
+
+    def __init__(self, depth: int, width: float, *, specific: int, last_stride: int, image_size: Sequence[int],
+                 position: str, levels: str, combination: str, initial_logit: float, derivation: str, ratio: float,
+                 floor: float) -> None:
+        self.arguments = {"depth": depth, "width": width, "specific": specific, "last_stride": last_stride,
+                          "image_size": list(image_size), "position": position, "levels": levels,
+                          "combination": combination, "initial_logit": initial_logit, "derivation": derivation,
+                          "ratio": ratio, "floor": floor}
+        check_arguments(depth, width, specific=specific, last_stride=last_stride)
+        check_derivation(derivation, ratio, floor)
+        for key, value, known in (("position", position, POSITIONS), ("levels", levels, LEVELS),
+                                  ("combination", combination, COMBINATIONS)):
+            if value not in known:
+                raise ConfigError(f"space.{key}={value!r} is unknown; known are: {', '.join(known)}")
+        self._trunk = {"depth": depth, "width": width, "specific": specific, "last_stride": last_stride}
+        self._derivation = {"derivation": derivation, "ratio": ratio, "floor": floor}
+        self.levels, self.combination, self.initial_logit = levels, combination, initial_logit
+        self.cells = place_cells(**self._trunk, image_size=(image_size[0], image_size[1]), position=position)
+
+    def decisions(self) -> Sequence[Decision]:
+        """One per cell, level and modality; of the last stage's channels one for both. To keep costs 1, to drop 0."""
+        choices = (Choice("drop", frozenset({"none"})), Choice("keep", cost=1.0, initial=self.initial_logit))
+        return [Decision(name, rows, choices) for name, rows in self._rows().items()]
+
+    def supernet(self) -> nn.Module:
+        """The two-stream network with a gate for every channel and pixel."""
+        return Supernet(self.cells, levels=self.levels, combination=self.combination, **self._trunk)
+
+    def derive(self, probs: Mapping[str, Tensor]) -> Genotype:
+        """The masks; a cell that keeps everything is left out. Probabilities, tens of thousands, stay in the run."""
+        masks = {name: kept(probs[name], **self._derivation) for name in self._rows()}
+        body = {}
+        for cell in self.cells.values():
+            found = self._cell_masks(cell, masks)
+            if not found.is_open():
+                body[cell.name] = found.to_body()
+        return Genotype(self.name, self.version, body, arguments=self.arguments)
+
+    def one_hot(self, genotype: Genotype) -> dict[str, Tensor]:
+        """Probabilities from which ``derive`` returns this genotype's body, [R, 2] per decision.
+
+        Raises:
+            GenotypeError: the body is malformed.
+        """
+        masks = self._read(genotype)
+        rows = {name: torch.ones(count, dtype=torch.long) for name, count in self._rows().items()}
+        for name, mask in masks.items():
+            cell = self.cells[name]
+            for level, decisions in ((mask.channels, cell.channel_decisions()), (mask.pixels, cell.pixel_decisions())):
+                for decision, row in zip(decisions, [] if level is None else level, strict=level is not None):
+                    rows[decision] = torch.from_numpy(row.reshape(-1)).long()
+        return {name: nn.functional.one_hot(row, 2).float() for name, row in rows.items()}
+
+    def network(self, genotype: Genotype) -> nn.Module:
+        """The fixed network of a genotype: masked, and without the channels that no modality keeps.
+
+        Raises:
+            GenotypeError: the body is malformed, or one of its masks would empty a stage.
+        """
+        return MaskedNetwork(self._read(genotype), self.cells, combination=self.combination, **self._trunk)
+
+    def convert_weights(self, state: Mapping[str, Tensor], genotype: Genotype) -> dict[str, Tensor]:
+        """Entries under the names of a network of ``genotype``: from torchvision or from a supernet.
+
+        Args:
+            state: of a torchvision ResNet, of a search of this space, or of a network of ours, which is left as it is.
+            genotype: of the network that the entries are for.
+        """
+        with torch.device("meta"):
+            full = self.supernet()
+        names = list(full.state_dict())
+        if not any(name.startswith("trunk.") for name in state):
+            state = {f"trunk.{name}": value for name, value in fan_out(state, names).items()}
+        left = {f"trunk.{layer}": cut for layer, cut in
+                cuts(full, kept_channels(self._read(genotype), self.cells, self.combination)).items()}
+        shapes = {f"trunk.{name}": value.shape for name, value in full.state_dict().items()}
+        if not left or any(state[name].shape != shape for name, shape in shapes.items() if name in state):
+            return dict(state)  # of all channels, or already without those that are dropped
+        # The head saw all channels, and classified other identities: it starts anew.
+        return {name: sliced(value, left[name.rpartition(".")[0]]) if name.rpartition(".")[0] in left else value
+                for name, value in state.items() if not name.startswith("head.")}
+
+    def supernet_weights(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Entries under the names of the supernet, from a torchvision ResNet or from a search of this space."""
+        return self.convert_weights(state, Genotype(self.name, self.version, {}))
+
+    def feature_masks(self, genotype: Genotype) -> list[FeatureMasks]:
+        """What each cell keeps, for tables and pictures."""
+        masks = self._read(genotype)
+        found = []
+        for cell in self.cells.values():
+            mask = masks.get(cell.name, CellMasks(None, None))
+            open_ = np.ones((2, cell.channels), bool), np.ones((2, *cell.size), bool)
+            found.append(FeatureMasks(cell.name, *(every if level is None else level for level, every in
+                                                   zip((mask.channels, mask.pixels), open_, strict=True))))
+        return found
+
+    def _rows(self) -> dict[str, int]:
+        """Decision -> number of gates."""
+        rows = {}
+        for cell in self.cells.values():
+            if self.levels != "pixels":
+                rows |= dict.fromkeys(cell.channel_decisions(), cell.channels)
+            if self.levels != "channels":
+                rows |= dict.fromkeys(cell.pixel_decisions(), cell.size[0] * cell.size[1])
+        return rows
+
+    def _cell_masks(self, cell: Cell, masks: Mapping[str, Tensor]) -> CellMasks:
+        channels = pixels = None
+        if self.levels != "pixels":
+            channels = torch.stack([masks[name] for name in cell.channel_decisions()]).numpy()
+        if self.levels != "channels":
+            pixels = torch.stack([masks[name] for name in cell.pixel_decisions()]).unflatten(1, cell.size).numpy()
+        return CellMasks(channels, pixels)
+
+    def _read(self, genotype: Genotype) -> dict[str, CellMasks]:
+        return read_masks(genotype.body, {name: cell.channels for name, cell in self.cells.items()},
+                          shared=[name for name, cell in self.cells.items() if cell.shared_channels])
