@@ -39,7 +39,7 @@ class RunConfig:
     batch: BatchConfig
     evaluation: EvaluationConfig
     wandb: WandbConfig
-    validation_by: str             # what is held out: identity or camera
+    validation_by: str             # what is held out: identity, camera or official
     validation_fraction: float     # of the training identities or cameras
     epochs: int
     seed: int
@@ -100,8 +100,9 @@ class SearchConfig(RunConfig):
                    "does not go with algorithm.scheme=second_order: its gradient holds factors constant, so that "
                    "differentiating it again would be wrong; set its weight to 0 or choose another scheme")
         for name, (_, loss) in build_losses(self.objective.alphas, key="objective.alphas").items():
-            yield (f"objective.alphas.{name}.weight", self.split.by != "identity" or not loss.learns_identities,
-                   "must be 0 with split.by=identity: the weights never learn the alphas' identities")
+            yield (f"objective.alphas.{name}.weight",
+                   self.split.by not in ("identity", "official") or not loss.learns_identities,
+                   f"must be 0 with split.by={self.split.by}: the weights never learn the alphas' identities")
 
 
 @dataclass

@@ -184,7 +184,7 @@ class SplitConfig:
 
     def rules(self) -> Rules:
         """See the module."""
-        yield "by", *is_one_of(self.by, ("image", "identity", "camera"))
+        yield "by", *is_one_of(self.by, ("image", "identity", "camera", "official"))
         yield "weights_fraction", 0 < self.weights_fraction < 1, "must lie strictly between 0 and 1"
 
 

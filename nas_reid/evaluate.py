@@ -17,7 +17,7 @@ from omegaconf import DictConfig
 
 from nas_reid.command import command, output_dir, select_device
 from nas_reid.config import EvaluateConfig, load, to_plain
-from nas_reid.data.source import evaluation_batches, open_source
+from nas_reid.data.source import open_source, retrieval_lists
 from nas_reid.evaluation.findings import findings
 from nas_reid.evaluation.retrieval import describe_protocol, retrieve
 from nas_reid.files import write_atomically
@@ -46,22 +46,22 @@ def main(cfg: DictConfig) -> float:
     size = settings.image_size or description.image_size
     source = open_source(**asdict(settings.data) | {"image_size": size})
     stores = source.test_stores()
-    lists = [evaluation_batches(store, store.samples, batch_size=settings.evaluation.batch_size, device=device)
-             for store in stores]
+    lists = retrieval_lists(stores, batch_size=settings.evaluation.batch_size, device=device)
 
     # Rank, and write what was found under which protocol.
     distance, flip = settings.evaluation.distance, settings.evaluation.flip
     single_shot = settings.evaluation.single_gallery_shot
     retrieval = retrieve(network, *lists, distance=distance, flip=flip, device=device, single_gallery_shot=single_shot,
                          variants=variants)
-    metrics = retrieval.ranking.summary()
+    metrics = retrieval.metrics
     result = {"kind": "evaluate", "checkpoint": settings.checkpoint, "data": settings.data.name, "metrics": metrics,
               **findings(retrieval, bootstrap=bootstrap),
-              "protocol": describe_protocol(distance, flip, single_shot, variants), "image_size": list(size),
-              "versions": versions(), "config": to_plain(settings)}
+              "protocol": describe_protocol(distance, flip, single_shot, variants, {settings.data.name: stores.trials}),
+              "image_size": list(size), "versions": versions(), "config": to_plain(settings)}
     write_atomically(folder / "result.json", (json.dumps(result, indent=2) + "\n").encode())
-    draw_retrieval(retrieval, *stores, folder / "pictures", distance=distance)
-    log.info("%s: %s", settings.data.name, "  ".join(f"{name} {value:.4g}" for name, value in metrics.items()))
+    draw_retrieval(retrieval, stores.query, stores.gallery, folder / "pictures", distance=distance)
+    for line in retrieval.lines(settings.data.name):
+        log.info(line)
     log.info("ranked lists: %s", folder / "pictures" / "ranked_lists.png")
     sys.stdout.write(json.dumps(metrics) + "\n")
     return metrics["mAP"]

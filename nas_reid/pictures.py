@@ -10,6 +10,7 @@ from torch.nn.functional import cosine_similarity
 
 from nas_reid.data.normalise import normalise
 from nas_reid.data.store import ImageStore
+from nas_reid.data.trial import Trial
 from nas_reid.drawing.activations import activation_maps, draw_activations
 from nas_reid.drawing.alphas import draw_alphas
 from nas_reid.drawing.cells import draw_graphs
@@ -18,6 +19,7 @@ from nas_reid.drawing.gates import draw_gate_clusters
 from nas_reid.drawing.masks import draw_masks, mean_images
 from nas_reid.drawing.ranked_lists import choose_queries, draw_ranked_lists
 from nas_reid.evaluation.nearest import nearest
+from nas_reid.evaluation.protocol import JUNK_RULES
 from nas_reid.evaluation.retrieval import Retrieval
 from nas_reid.genotype import Genotype
 from nas_reid.search_space import SearchSpace
@@ -106,24 +108,28 @@ def draw_retrieval(retrieval: Retrieval, query: ImageStore, gallery: ImageStore,
     """Ranked lists of the five worst and five other queries, and the CMC curve.
 
     Args:
-        retrieval: features and metrics; its rows are those of the two stores.
+        retrieval: features and metrics; its rows are those of the two stores, or of its trial over them.
         query, gallery: the images.
         folder: of the pictures.
         distance: that the ranking used.
         suffix: of the file names, to tell data sets apart.
         seed: of the choice of queries.
     """
-    ap = retrieval.ranking.ap.numpy()
+    ap = retrieval.ranking.ap
+    trial = retrieval.trial or Trial("", range(len(query.paths)), range(len(gallery.paths)))
+    rows, columns = torch.tensor(trial.query), torch.tensor(trial.gallery)
     chosen = choose_queries(ap, worst=5, random=5, seed=seed)
-    ranked = nearest(retrieval.query.features[chosen], retrieval.gallery.features, k=min(10, len(gallery.paths)),
-                     query_pids=query.pids[chosen], query_camids=query.camids[chosen], gallery_pids=gallery.pids,
-                     gallery_camids=gallery.camids, distance=distance)
+    ranked = nearest(retrieval.query.features[chosen], retrieval.gallery.features, k=min(10, len(columns)),
+                     query_pids=retrieval.query.pids[chosen], query_camids=retrieval.query.camids[chosen],
+                     gallery_pids=retrieval.gallery.pids, gallery_camids=retrieval.gallery.camids, distance=distance,
+                     junk=JUNK_RULES[trial.junk])
     anchors, found = retrieval.query.features[chosen][:, None], retrieval.gallery.features[ranked]  # [q, 1 and k, D]
     distances = 1 - cosine_similarity(anchors, found, dim=2) if distance == "cosine" else (anchors - found).norm(dim=2)
     lists, curve = folder / f"ranked_lists{suffix}.png", folder / f"cmc{suffix}.png"
-    draw_ranked_lists(lists, queries=chosen, ranked=ranked.numpy(), distances=distances.numpy(),
-                      query_images=query.images, gallery_images=gallery.images, query_pids=query.pids.numpy(),
-                      query_camids=query.camids.numpy(), gallery_pids=gallery.pids.numpy(),
-                      gallery_camids=gallery.camids.numpy(), ap=ap)
-    draw_cmc({"query vs. gallery": retrieval.ranking.cmc.numpy()}, curve)
+    draw_ranked_lists(lists, queries=rows[chosen].tolist(), ranked=columns[ranked].where(ranked >= 0, ranked).numpy(),
+                      distances=distances.numpy(), query_images=query.images, gallery_images=gallery.images,
+                      query_pids=query.pids.numpy(), query_camids=query.camids.numpy(),
+                      gallery_pids=gallery.pids.numpy(), gallery_camids=gallery.camids.numpy(),
+                      ap=torch.full((len(query.paths),), torch.nan).index_copy(0, rows, ap.float()).numpy())
+    draw_cmc({trial.name or "query vs. gallery": retrieval.ranking.cmc.numpy()}, curve)
     return [lists, curve]

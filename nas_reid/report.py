@@ -14,7 +14,8 @@ from nas_reid.tracking import RESULT_FILE, read_metrics
 LAST_EPOCHS = 10
 SYNTHETIC_NOTE = ("The images of this run were drawn by the procedural generator. Its numbers compare runs on the same "
                   "generated data with each other; they say nothing about accuracy on real people.")
-_PERCENTAGES = ("mAP", "mINP", "rank1", "rank5", "rank10")
+_PERCENTAGES = tuple(f"{metric}{ending}" for metric in ("mAP", "mINP", "rank1", "rank5", "rank10", "rank20")
+                     for ending in ("", "_std"))
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #23272e; max-width: 1100px; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.6rem; margin-bottom: 0; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
@@ -98,6 +99,8 @@ def _results(result: Mapping[str, Any]) -> str:
         rows += [(f"{source} {key}", _number(key, value)) for key, value in values.items()
                  if not isinstance(value, Mapping | list)]
     rows += [(f"{name} {key}", _number(key, value)) for name, values in (result.get("targets") or {}).items()
+             for key, value in values.items()]
+    rows += [(f"{name}: {key}", _number(key, value)) for name, values in (result.get("trials") or {}).items()
              for key, value in values.items()]
     rows += [(key, str(value)) for key, value in result.items()
              if isinstance(value, str | int | float) and key not in ("kind", "space", "data", "notes", "seed")]

@@ -11,7 +11,7 @@ continues a stopped run.
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -23,15 +23,23 @@ from nas_reid.command import command
 from nas_reid.config import RetrainConfig, load
 from nas_reid.config_groups import DataConfig
 from nas_reid.data.augment import Augment, build_augment
-from nas_reid.data.batches import EvalBatches, LoadShare, TrainBatches
+from nas_reid.data.batches import LoadShare, TrainBatches
 from nas_reid.data.merging import merge_training
 from nas_reid.data.sample import label_map
-from nas_reid.data.source import evaluation_batches, open_source, training_batches
-from nas_reid.data.splits import HOLD_OUTS
+from nas_reid.data.source import (
+    RetrievalLists,
+    RetrievalStores,
+    evaluation_batches,
+    open_source,
+    retrieval_lists,
+    training_batches,
+)
+from nas_reid.data.splits import hold_out
 from nas_reid.data.store import ImageStore
 from nas_reid.ema import WeightAverage
 from nas_reid.evaluation.findings import findings
 from nas_reid.evaluation.retrieval import Retrieval, describe_protocol, retrieve
+from nas_reid.evaluation.trials import sizes
 from nas_reid.evaluation.variants import Variant, check_variants
 from nas_reid.further_data import further_data
 from nas_reid.genotype import Genotype
@@ -80,9 +88,10 @@ def run(settings: RetrainConfig, genotype: Genotype, job: Job) -> float:
     # decoded now, so that an unreadable image shows before the training, and looked at when it is over.
     validated_by = next(iter(further["validation_data"]), settings.validation_by)
     stores = open_stores(settings, further)
-    for query, gallery in stores.test.values():
-        check_variants(variants, num_queries=len(query.pids), num_gallery=len(gallery.pids),
-                       distance=settings.evaluation.distance)
+    for query, gallery, trials in stores.test.values():
+        for num_queries, num_gallery in sizes(trials, len(query.pids), len(gallery.pids)):
+            check_variants(variants, num_queries=num_queries, num_gallery=num_gallery,
+                           distance=settings.evaluation.distance)
     batches, lists, num_classes = load_data(settings, stores, augment, job.device)
 
     # The fixed network and its optimiser; continue where a stopped run left off.
@@ -106,7 +115,7 @@ def run(settings: RetrainConfig, genotype: Genotype, job: Job) -> float:
         record = train_one_epoch(training, batches, epoch, epochs=epochs, seed=settings.seed)
         best = not lists  # without validation data the latest epoch is the one to keep
         if lists and (epoch + 1 == epochs or (epoch + 1) % settings.evaluation.every == 0):
-            metrics = evaluate(training.evaluated, lists, settings, job.device).ranking.summary()
+            metrics = evaluate(training.evaluated, lists, settings, job.device).metrics
             record |= {f"retrain/val_{name}": metrics[name] for name in ("mAP", "mINP", "rank1")}
             if best := metrics["mAP"] > validation.get("mAP", -1.0):
                 validation = {"by": validated_by, **metrics, "epoch": epoch + 1}
@@ -126,13 +135,15 @@ class Stores(NamedTuple):
 
     Attributes:
         train: of the source, or of all sources.
-        validation: query and gallery of ``validation_data``; empty without.
+        validation: query and gallery of ``validation_data``; None without.
         test: name -> query and gallery: of the source if it has any, then of the targets.
+        validation_pids: training identities that a data set's authors meant for validation.
     """
 
     train: ImageStore
-    validation: Sequence[ImageStore]
-    test: Mapping[str, Sequence[ImageStore]]
+    validation: RetrievalStores | None
+    test: Mapping[str, RetrievalStores]
+    validation_pids: frozenset[int]
 
 
 def open_stores(settings: RetrainConfig, further: Mapping[str, Mapping[str, DataConfig]]) -> Stores:
@@ -151,25 +162,26 @@ def open_stores(settings: RetrainConfig, further: Mapping[str, Mapping[str, Data
     for evaluated in (*targets.values(), *validation.values()):
         evaluated.require_test_lists()  # before any image is decoded
     return Stores(replace(source, dataset=together).store(together.train),
-                  [store for other in validation.values() for store in other.test_stores()],
-                  {name: target.test_stores() for name, target in targets.items()})
+                  next((other.test_stores() for other in validation.values()), None),
+                  {name: target.test_stores() for name, target in targets.items()}, together.validation_pids)
 
 
 def load_data(settings: RetrainConfig, stores: Stores, augment: Augment,
-              device: torch.device) -> tuple[TrainBatches, list[EvalBatches], int]:
+              device: torch.device) -> tuple[TrainBatches, RetrievalLists | None, int]:
     """Training batches, validation query and gallery (none with ``full_training_set``), number of identities."""
-    train, held_out = list(stores.train.samples), [(store, store.samples) for store in stores.validation]
-    if not held_out and not settings.full_training_set:
-        train, *parts = HOLD_OUTS[settings.validation_by](train, fraction=settings.validation_fraction,
-                                                          seed=derive_seed(settings.seed, "validation"))
-        held_out = [(stores.train, part) for part in parts]
+    train, lists, loading = list(stores.train.samples), None, {"batch_size": settings.evaluation.batch_size,
+                                                               "device": device}
+    if stores.validation:
+        lists = retrieval_lists(stores.validation, **loading)
+    elif not settings.full_training_set:
+        train, *parts = hold_out(train, by=settings.validation_by, fraction=settings.validation_fraction,
+                                 seed=derive_seed(settings.seed, "validation"), official=stores.validation_pids)
+        lists = RetrievalLists(*(evaluation_batches(stores.train, part, **loading) for part in parts))
     labels = label_map(train)
     batches = training_batches(stores.train, train, augment, labels=labels, identities=settings.batch.identities,
                                instances=settings.batch.instances, seed=settings.seed, device=device)
-    lists = [evaluation_batches(store, part, batch_size=settings.evaluation.batch_size, device=device)
-             for store, part in held_out]
     log.info("training data: %d images of %d identities; validation: %d query, %d gallery images", len(train),
-             len(labels), *([len(part) for _, part in held_out] or [0, 0]))
+             len(labels), *([len(side.pids) for side in lists[:2]] if lists else [0, 0]))
     return batches, lists, len(labels)
 
 
@@ -201,7 +213,7 @@ def train_one_epoch(training: Training, batches: TrainBatches, epoch: int, *, ep
     return losses.finish(network) | {"time/load_share": load()}
 
 
-def evaluate(network: ReIDNetwork, lists: Sequence[EvalBatches], settings: RetrainConfig,
+def evaluate(network: ReIDNetwork, lists: RetrievalLists, settings: RetrainConfig,
              device: torch.device, variants: Mapping[str, Variant] | None = None) -> Retrieval:
     """Query against gallery."""
     return retrieve(network, *lists, distance=settings.evaluation.distance, flip=settings.evaluation.flip,
@@ -209,7 +221,7 @@ def evaluate(network: ReIDNetwork, lists: Sequence[EvalBatches], settings: Retra
                     variants=variants or {})
 
 
-def finish(settings: RetrainConfig, test: Mapping[str, Sequence[ImageStore]], job: Job,
+def finish(settings: RetrainConfig, test: Mapping[str, RetrievalStores], job: Job,
            validation: Mapping[str, float]) -> float:
     """Evaluate the best checkpoint on every query and gallery, write the result, and say what comes next."""
     network, description = load_trained(job.best, device=job.device)
@@ -217,23 +229,25 @@ def finish(settings: RetrainConfig, test: Mapping[str, Sequence[ImageStore]], jo
     variants, bootstrap = settings.evaluation.variants(), settings.evaluation.intervals()
     metrics, further, pictures, folder = {}, {}, [], job.folder / "pictures"
     for name, stores in test.items():
-        lists = [evaluation_batches(store, store.samples, batch_size=settings.evaluation.batch_size, device=job.device)
-                 for store in stores]
+        lists = retrieval_lists(stores, batch_size=settings.evaluation.batch_size, device=job.device)
         retrieval = evaluate(network, lists, settings, job.device, variants)
         further[name] = findings(retrieval, bootstrap=bootstrap)
-        metrics[name] = retrieval.ranking.summary()
-        log.info("%s: %s", name, "  ".join(f"{key} {value:.4g}" for key, value in metrics[name].items()))
+        metrics[name] = retrieval.metrics
+        for line in retrieval.lines(name):
+            log.info(line)
         suffix = "" if name == settings.data.name else f"_{name}"
-        pictures += draw_retrieval(retrieval, *stores, folder, distance=settings.evaluation.distance, suffix=suffix)
-    pictures += draw_trunk(network.trunk, next(iter(test.values()))[0], folder, device=job.device)
+        pictures += draw_retrieval(retrieval, stores.query, stores.gallery, folder,
+                                   distance=settings.evaluation.distance, suffix=suffix)
+    pictures += draw_trunk(network.trunk, next(iter(test.values())).query, folder, device=job.device)
     cells = draw_genotype(space_of(description.genotype), description.genotype, folder / "cells.png",
-                          stores=next(iter(test.values())))
+                          stores=next(iter(test.values()))[:2])
     result = {"kind": "retrain", "space": description.genotype.space, "data": settings.data.name,
               "seed": settings.seed, "genotype": settings.genotype, "metrics": metrics.pop(settings.data.name, {}),
-              "targets": metrics, "further": further,
+              "targets": metrics, "trials": further.get(settings.data.name, {}).pop("trials", {}), "further": further,
               "selection": {"split": "validation" if validation else "none", **validation},
               "protocol": describe_protocol(settings.evaluation.distance, settings.evaluation.flip,
-                                            settings.evaluation.single_gallery_shot, variants)}
+                                            settings.evaluation.single_gallery_shot, variants,
+                                            {name: stores.trials for name, stores in test.items()})}
     job.finish(result, [*pictures, *([cells] if cells else [])])
     log.info("next: python -m nas_reid.evaluate checkpoint=%s", job.best)
     return validation.get("mAP", float("nan"))

@@ -27,7 +27,7 @@ from nas_reid.data.augment import Augment, build_augment
 from nas_reid.data.batches import Batch, EvalBatches, LoadShare, TrainBatches
 from nas_reid.data.sample import label_map
 from nas_reid.data.source import evaluation_batches, open_source, training_batches
-from nas_reid.data.splits import HOLD_OUTS, split_search
+from nas_reid.data.splits import hold_out, split_search
 from nas_reid.evaluation.retrieval import retrieve
 from nas_reid.genotype import Genotype
 from nas_reid.job import Job, finished_result, start_job
@@ -122,13 +122,15 @@ def load_data(settings: SearchConfig, augment: Augment,
     The ``joint`` scheme has a single level: all images are for both, and there is one source of batches.
     """
     source = open_source(**asdict(settings.data))
-    store = source.train_store()
-    train, query, gallery = HOLD_OUTS[settings.validation_by](store.samples, fraction=settings.validation_fraction,
-                                                              seed=derive_seed(settings.seed, "validation"))
+    store, official = source.train_store(), source.dataset.validation_pids
+    train, query, gallery = hold_out(store.samples, by=settings.validation_by, fraction=settings.validation_fraction,
+                                     seed=derive_seed(settings.seed, "validation"), official=official)
     parts = {"weights and alphas": train}
     if settings.algorithm.scheme != "joint":
+        if settings.validation_by == settings.split.by == "official":
+            train = list(store.samples)  # the supernet is validated on the alphas' identities
         halves = split_search(train, by=settings.split.by, fraction=settings.split.weights_fraction,
-                              seed=derive_seed(settings.seed, "split"))
+                              seed=derive_seed(settings.seed, "split"), official=official)
         parts = dict(zip(("weights", "alphas"), halves, strict=True))
     labels = label_map(train)
     batches = [training_batches(store, part, augment, labels=labels, identities=settings.batch.identities,
@@ -252,7 +254,7 @@ def validate(bilevel: Bilevel, lists: Sequence[EvalBatches], settings: SearchCon
     retrieval = retrieve(bilevel.evaluated(), *lists, distance=settings.evaluation.distance,
                          flip=settings.evaluation.flip, device=device,
                          single_gallery_shot=settings.evaluation.single_gallery_shot)
-    return retrieval.ranking.summary()
+    return retrieval.metrics
 
 
 def provenance(settings: SearchConfig, epoch: int, validation: Mapping[str, float]) -> dict[str, Any]:

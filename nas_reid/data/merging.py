@@ -21,16 +21,18 @@ def merge_training(datasets: Sequence[Dataset]) -> Dataset:
     """
     roots = [dataset.root.resolve() for dataset in datasets]
     root = Path(os.path.commonpath(roots))
-    train, pids, camids = [], 0, 0
+    train, validation, pids, camids = [], set(), 0, 0
     for dataset, own_root in zip(datasets, roots, strict=True):
         if not dataset.train:
             raise DataError(f"{dataset.name} in {dataset.root} has no training images; it can only be a target")
         folder = own_root.relative_to(root)
         train += [replace(sample, path=(folder / sample.path).as_posix(), pid=sample.pid + pids,
                           camid=sample.camid + camids) for sample in dataset.train]
+        validation |= {pid + pids for pid in dataset.validation_pids}
         pids += 1 + max(sample.pid for sample in dataset.train)
         camids += 1 + max(sample.camid for sample in dataset.train)
     if len({sample.path for sample in train}) < len(train):
         raise ConfigError(f"two of the data sets in {', '.join(map(str, roots))} have images in common; name each of "
                           "the sources once")
-    return Dataset("+".join(dataset.name for dataset in datasets), root, tuple(sorted(train)), (), ())
+    return Dataset("+".join(dataset.name for dataset in datasets), root, tuple(sorted(train)), (), (),
+                   validation_pids=frozenset(validation))

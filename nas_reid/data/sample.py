@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nas_reid.data.trial import Trial
+
 
 @dataclass(frozen=True, order=True)
 class Sample:
@@ -31,6 +33,9 @@ class Dataset:
         root: folder that all sample paths are relative to.
         train, query, gallery: the samples; ``train`` is empty for test-only sets, the others for train-only sets.
         warnings: what the reader noticed (for example counts that differ from the official ones).
+        trials: what the protocol ranks, where that is not all of ``query`` against all of ``gallery``, which then are
+            the unions over the trials. The same list may be both: its images are then embedded once.
+        validation_pids: those training identities that the authors of the data set meant for validation.
     """
 
     name: str
@@ -39,6 +44,8 @@ class Dataset:
     query: tuple[Sample, ...]
     gallery: tuple[Sample, ...]
     warnings: tuple[str, ...] = ()
+    trials: tuple[Trial, ...] = ()
+    validation_pids: frozenset[int] = frozenset()
 
 
 def label_map(samples: Sequence[Sample]) -> dict[int, int]:

@@ -2,9 +2,9 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -16,10 +16,27 @@ from nas_reid.data.sample import Dataset, Sample
 from nas_reid.data.sampler import IdentitySampler
 from nas_reid.data.store import ImageStore, build_store
 from nas_reid.data.synthetic import SyntheticSpec, generate
+from nas_reid.data.trial import Trial
 from nas_reid.errors import ConfigError, DataError
 from nas_reid.seed import derive_seed
 
 log = logging.getLogger(__name__)
+
+
+class RetrievalStores(NamedTuple):
+    """The decoded images of a test: two lists, which may be one object, and the trials over their rows."""
+
+    query: ImageStore
+    gallery: ImageStore
+    trials: tuple[Trial, ...] = ()
+
+
+class RetrievalLists(NamedTuple):
+    """What ``evaluation.retrieval.retrieve`` compares: two lists, which may be one object, and trials over them."""
+
+    query: EvalBatches
+    gallery: EvalBatches
+    trials: tuple[Trial, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,14 +79,22 @@ class DataSource:
                             "(data.options.combineall=true would empty them); it can be trained on, with targets= to "
                             "evaluate on, but nothing can be evaluated on it")
 
-    def test_stores(self) -> tuple[ImageStore, ImageStore]:
-        """The decoded query and gallery.
+    def test_stores(self) -> RetrievalStores:
+        """The decoded query and gallery, and the trials without the images that could not be read.
 
         Raises:
-            DataError: see ``require_test_lists``.
+            DataError: see ``require_test_lists``; a trial of which no image could be read.
         """
         self.require_test_lists()
-        return self.store(self.dataset.query), self.store(self.dataset.gallery)
+        query, gallery = self.dataset.query, self.dataset.gallery
+        stores = [self.store(samples) for samples in ((query,) if gallery == query else (query, gallery))]
+        trials = tuple(replace(trial, query=_rows(stores[0], query, trial.query),
+                               gallery=_rows(stores[-1], gallery, trial.gallery)) for trial in self.dataset.trials)
+        for trial in trials:
+            if not trial.query or not trial.gallery:
+                raise DataError(f"{self.dataset.name} in {self.dataset.root}: {trial.name} has {len(trial.query)} "
+                                f"queries and {len(trial.gallery)} gallery images; each needs at least one")
+        return RetrievalStores(stores[0], stores[-1], trials)
 
     def store(self, samples: Sequence[Sample]) -> ImageStore:
         """The decoded images of ``samples``; see ``build_store``."""
@@ -150,7 +175,19 @@ def training_batches(store: ImageStore, samples: Sequence[Sample], augment: Augm
     return TrainBatches(store, rows, targets, sampler, augment, seed=derive_seed(seed, "augment"), device=device)
 
 
+def retrieval_lists(stores: RetrievalStores, *, batch_size: int, device: torch.device) -> RetrievalLists:
+    """All images of a test in their order, normalised and not augmented; one object where the stores are one."""
+    lists = [evaluation_batches(store, store.samples, batch_size=batch_size, device=device)
+             for store in ((stores.query,) if stores.gallery is stores.query else stores[:2])]
+    return RetrievalLists(lists[0], lists[-1], stores.trials)
+
+
 def evaluation_batches(store: ImageStore, samples: Sequence[Sample], *, batch_size: int,
                        device: torch.device) -> EvalBatches:
     """Batches over ``samples`` in their order, normalised and not augmented."""
     return EvalBatches(store, store.rows(samples), batch_size=batch_size, device=device)
+
+
+def _rows(store: ImageStore, samples: Sequence[Sample], positions: Sequence[int]) -> tuple[int, ...]:
+    """Rows of the store for positions in the list that it was built from, without unreadable images."""
+    return tuple(store.rows([samples[position] for position in positions]).tolist())

@@ -2,8 +2,9 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from itertools import combinations
+from typing import TypeVar
 
 import numpy as np
 
@@ -11,16 +12,49 @@ from nas_reid.data.sample import Sample
 from nas_reid.errors import ConfigError, DataError
 from nas_reid.seed import derive_seed
 
+_Key = TypeVar("_Key", int, tuple[int, int])
+
+
+def hold_out(samples: Sequence[Sample], *, by: str, fraction: float, seed: int,
+             official: Collection[int] = ()) -> tuple[list[Sample], list[Sample], list[Sample]]:
+    """Hold training images out for validation.
+
+    Args:
+        samples: the training images.
+        by: a name in ``HOLD_OUTS``. "identity", "camera": see the functions below. "official": the identities that the
+            data set's authors meant for validation, tested as in ``hold_out_identities``.
+        fraction: share to hold out, in (0, 1); unused where it is official.
+        seed: of the draw.
+        official: pids that the data set's authors meant for validation.
+
+    Returns:
+        The other images, the queries and the gallery, each sorted by path.
+
+    Raises:
+        ConfigError: unknown ``by``, or ``fraction`` outside (0, 1); ``by`` is official and the data set has none.
+        DataError: nothing can be held out.
+    """
+    if by == "camera":
+        return hold_out_cameras(samples, fraction=fraction, seed=seed)
+    if by == "identity":
+        return hold_out_identities(samples, fraction=fraction, seed=seed)
+    if by != "official":
+        raise ConfigError(f"validation_by={by!r} is unknown; choose one of {sorted(HOLD_OUTS)}")
+    rest, held_out = _official_parts(samples, official, key="validation_by")
+    return sorted(rest), *_as_test(held_out, _generator(seed))
+
 
 def hold_out_identities(
     samples: Sequence[Sample], *, fraction: float, seed: int
 ) -> tuple[list[Sample], list[Sample], list[Sample]]:
-    """Hold identities out of the training images and give them Market-1501's test structure.
+    """Hold identities out of the training images and give them the structure of a test.
 
     Only identities that two cameras saw can be held out: others could not be evaluated and stay in training. Of
-    each held-out identity, every camera contributes one image as a query and the rest to the gallery. Where fewer
-    than two cameras would then have it in the gallery, its most frequent camera gives no query, so that every query
-    has a match from another camera.
+    each held-out identity, every camera contributes one image as a query and the rest to the gallery, as in
+    Market-1501. Where fewer than two cameras would then have it in the gallery, its most frequent camera gives no
+    query, so that every query has a match from another camera.
+
+    With visible and infrared images, identities of both are held out: their infrared images search the visible ones.
 
     Args:
         samples: the training images.
@@ -37,16 +71,17 @@ def hold_out_identities(
     """
     _check_fraction("validation_fraction", fraction)
     by_pid = _grouped(samples, lambda sample: sample.pid)
-    eligible = [pid for pid, images in by_pid.items() if len({image.camid for image in images}) > 1]
+    across = _has_both_modalities(samples)
+    eligible = [pid for pid, images in by_pid.items() if _can_be_searched(images, across=across)]
     count = min(max(1, math.floor(fraction * len(by_pid) + 0.5)), len(eligible), len(by_pid) - 1)
     if count < 1:
+        seen = "were seen by two cameras" + (", one of them infrared" if across else "")
         raise DataError(f"no identity can be held out for validation: of {len(by_pid)} training identities "
-                        f"{len(eligible)} were seen by two cameras, and one must be left to train on")
-    rng = np.random.default_rng(derive_seed(seed, "hold out identities"))
+                        f"{len(eligible)} {seen}, and one must be left to train on")
+    rng = _generator(seed)
     held_out = {eligible[i] for i in rng.permutation(len(eligible))[:count]}
-    query = sorted(image for pid in sorted(held_out) for image in _queries(by_pid[pid], rng))
-    gallery = sorted({s for s in samples if s.pid in held_out} - set(query))
-    return sorted(s for s in samples if s.pid not in held_out), query, gallery
+    return (sorted(s for s in samples if s.pid not in held_out),
+            *_as_test([s for s in samples if s.pid in held_out], rng))
 
 
 def hold_out_cameras(
@@ -88,31 +123,38 @@ def hold_out_cameras(
     return sorted(set(samples) - held_out), sorted(query), sorted(held_out - set(query))
 
 
-HOLD_OUTS = {"identity": hold_out_identities, "camera": hold_out_cameras}
+HOLD_OUTS = ("identity", "camera", "official")
+"""What ``hold_out`` can do."""
 
 
 def split_search(
-    samples: Sequence[Sample], *, by: str, fraction: float, seed: int
+    samples: Sequence[Sample], *, by: str, fraction: float, seed: int, official: Collection[int] = ()
 ) -> tuple[list[Sample], list[Sample]]:
     """Split the training images of a search between the weights and the alphas.
 
     Args:
         samples: the training images.
         by: "image": both parts have every identity, each with its share of images, rounded up for the weights; an
-            identity of one image is the weights' only. "identity": the parts have different identities. "camera": they
-            have different cameras, so that the alphas answer for cameras that the weights did not see.
+            identity of one image (of a modality) is the weights' only. "identity": the parts have different
+            identities. "camera": they have different cameras, so that the alphas answer for cameras that the weights
+            did not see. "official": the alphas have the identities that the data set's authors meant for validation,
+            the weights the others.
         fraction: share of the weights, in (0, 1); neither part gets nothing of what can be divided.
         seed: of the draw.
+        official: pids that the data set's authors meant for validation.
 
     Returns:
         The weights' part and the alphas' part, each sorted by path.
 
     Raises:
-        ConfigError: unknown ``by``, or ``fraction`` outside (0, 1).
+        ConfigError: unknown ``by``, or ``fraction`` outside (0, 1); ``by`` is official and the data set has none.
         DataError: one part would be empty.
     """
+    if by == "official":
+        weights, alphas = _official_parts(samples, official, key="split.by")
+        return sorted(weights), sorted(alphas)
     if by not in _SPLITS:
-        raise ConfigError(f"split.by={by!r} is unknown; choose one of {sorted(_SPLITS)}")
+        raise ConfigError(f"split.by={by!r} is unknown; choose one of {sorted((*_SPLITS, 'official'))}")
     _check_fraction("split.weights_fraction", fraction)
     rng = np.random.default_rng(derive_seed(seed, "split search"))
     weights_part = _SPLITS[by](samples, fraction, rng)
@@ -121,6 +163,45 @@ def split_search(
         raise DataError(f"cannot split {len(samples)} images of {len({s.pid for s in samples})} identities by {by} "
                         "into two parts; each needs at least one")
     return sorted(weights_part), sorted(alphas_part)
+
+
+def _official_parts(samples: Sequence[Sample], official: Collection[int], *,
+                    key: str) -> tuple[list[Sample], list[Sample]]:
+    """The images to train on, and those of the identities that the authors meant for validation."""
+    chosen = set(official)
+    if not chosen:
+        raise ConfigError(f"{key}=official: the data set names no identities for validation, as SYSU-MM01 does with "
+                          "data.options.with_val=true; choose identity")
+    rest, held_out = [s for s in samples if s.pid not in chosen], [s for s in samples if s.pid in chosen]
+    if not rest or not held_out:
+        raise DataError(f"{key}=official: of {len(samples)} training images {len(held_out)} are of the {len(chosen)} "
+                        "identities for validation; these and others are needed")
+    return rest, held_out
+
+
+def _has_both_modalities(samples: Iterable[Sample]) -> bool:
+    return len({sample.modality for sample in samples}) > 1
+
+
+def _can_be_searched(images: Sequence[Sample], *, across: bool) -> bool:
+    """Whether another camera saw this identity too; ``across``: an infrared and another, visible one."""
+    if not across:
+        return len({image.camid for image in images}) > 1
+    infrared, visible = ({i.camid for i in images if bool(i.modality) is flag} for flag in (True, False))
+    return len(infrared | visible) > 1 and bool(infrared and visible)
+
+
+def _as_test(held_out: Sequence[Sample], rng: np.random.Generator) -> tuple[list[Sample], list[Sample]]:
+    """Queries and gallery of held-out identities, infrared against visible where there are both."""
+    if _has_both_modalities(held_out):
+        return (sorted(s for s in held_out if s.modality), sorted(s for s in held_out if not s.modality))
+    query = sorted(image for images in _grouped(held_out, lambda sample: sample.pid).values()
+                   for image in _queries(images, rng))
+    return query, sorted(set(held_out) - set(query))
+
+
+def _generator(seed: int) -> np.random.Generator:
+    return np.random.default_rng(derive_seed(seed, "hold out identities"))
 
 
 def _queries(images: Sequence[Sample], rng: np.random.Generator) -> list[Sample]:
@@ -133,7 +214,7 @@ def _queries(images: Sequence[Sample], rng: np.random.Generator) -> list[Sample]
 
 def _by_image(samples: Sequence[Sample], fraction: float, rng: np.random.Generator) -> set[Sample]:
     chosen: set[Sample] = set()
-    for images in _grouped(samples, lambda sample: sample.pid).values():
+    for images in _grouped(samples, lambda sample: (sample.pid, sample.modality)).values():
         chosen |= _share(images, fraction, rng)
     return chosen
 
@@ -161,7 +242,7 @@ def _share(items: Sequence[Hashable], fraction: float, rng: np.random.Generator)
     return {items[i] for i in rng.permutation(len(items))[:count]}
 
 
-def _grouped(samples: Iterable[Sample], key: Callable[[Sample], int]) -> dict[int, list[Sample]]:
+def _grouped(samples: Iterable[Sample], key: Callable[[Sample], _Key]) -> dict[_Key, list[Sample]]:
     """Samples by ``key``; keys and samples sorted, so that a draw does not depend on the order given."""
     groups = defaultdict(list)
     for sample in sorted(samples):

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from torch import Tensor, isin
+from torch import Tensor, isin, where
 
 from nas_reid.errors import DataError
 from nas_reid.evaluation.distance import DistanceBlocks
@@ -15,6 +15,19 @@ def same_identity_and_camera(query_pids: Tensor, query_camids: Tensor, gallery_p
                              gallery_camids: Tensor) -> Tensor:
     """The usual junk rule as a bool mask [b, N_g]; queries come as [b, 1], the gallery as [N_g]."""
     return (query_pids == gallery_pids) & (query_camids == gallery_camids)
+
+
+def same_room(query_pids: Tensor, query_camids: Tensor, gallery_pids: Tensor, gallery_camids: Tensor) -> Tensor:
+    """SYSU-MM01's junk rule (Wu et al., ICCV 2017): no image from the query's room counts, whoever is on it.
+
+    Its cameras 2 (visible) and 3 (infrared), here 1 and 2, look at one room; every other camera at one of its own.
+    """
+    query_rooms, gallery_rooms = (where(camids == 2, 1, camids) for camids in (query_camids, gallery_camids))
+    return (query_rooms == gallery_rooms).expand(len(query_pids), len(gallery_pids))
+
+
+JUNK_RULES: dict[str, JunkRule] = {"same_camera": same_identity_and_camera, "same_room": same_room}
+"""Name that a ``Trial`` gives -> rule."""
 
 
 @dataclass(frozen=True)

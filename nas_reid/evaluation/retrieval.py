@@ -1,6 +1,6 @@
 """Query against gallery: extract both, rank, and keep what tables and pictures need."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -8,11 +8,14 @@ import torch
 from torch import nn
 
 from nas_reid.data.batches import EvalBatches
-from nas_reid.evaluation.distance import feature_distances
+from nas_reid.data.trial import Trial
+from nas_reid.evaluation.distance import DistanceBlocks, feature_distances
 from nas_reid.evaluation.features import Embedded, extract, extract_with_maps
-from nas_reid.evaluation.protocol import JunkRule, same_identity_and_camera
+from nas_reid.evaluation.identity_cmc import identity_cmc
+from nas_reid.evaluation.protocol import JUNK_RULES
 from nas_reid.evaluation.ranking import Ranking, rank_blocks
 from nas_reid.evaluation.single_gallery_shot import single_gallery_shot_cmc
+from nas_reid.evaluation.trials import cut, describe_trials, headline, sizes, summarize_trials
 from nas_reid.evaluation.variants import Variant, check_variants
 
 _NONE: Mapping[str, Variant] = {}
@@ -23,25 +26,49 @@ class Retrieval:
     """An evaluated pair of lists.
 
     Args:
-        ranking: the plain metrics.
-        query, gallery: embeddings and labels.
+        ranking: the plain metrics per query; of the first trial, where there are several.
+        query, gallery: embeddings and labels of what ``ranking`` is about.
         variants: name -> metrics of another way to rank.
+        trial: which of the lists' images these are; None for all.
+        trials: name -> means and standard deviations over the trials of that name; empty without trials. Those of a
+            variant are under "<name>, <variant>".
     """
 
     ranking: Ranking
     query: Embedded
     gallery: Embedded
     variants: Mapping[str, Ranking] = field(default_factory=dict)
+    trial: Trial | None = None
+    trials: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The headline: ``ranking.summary()``, or the means of the first name's trials."""
+        return headline(self.trials, self.trial.name) if self.trial else self.ranking.summary()
+
+    @property
+    def variant_metrics(self) -> dict[str, dict[str, float]]:
+        """Variant -> what ``metrics`` is for the plain ranking."""
+        return {name: headline(self.trials, f"{self.trial.name}, {name}") if self.trial else ranking.summary()
+                for name, ranking in self.variants.items()}
+
+    def lines(self, data: str) -> Iterator[str]:
+        """What a log says about the data set of this name: a line, or one for each name of trials."""
+        for name, values in (self.trials or {"": self.metrics}).items():
+            shown = (f"{key} {value:.4g}" + (f" ± {values[f'{key}_std']:.2g}" if f"{key}_std" in values else "")
+                     for key, value in values.items() if not key.endswith("_std"))
+            yield f"{data} {name}".rstrip() + ": " + "  ".join(shown)
 
 
-def retrieve(network: nn.Module, query: EvalBatches, gallery: EvalBatches, *, distance: str, flip: bool,
-             device: torch.device, single_gallery_shot: bool = False,
+def retrieve(network: nn.Module, query: EvalBatches, gallery: EvalBatches, trials: Sequence[Trial] = (), *,
+             distance: str, flip: bool, device: torch.device, single_gallery_shot: bool = False,
              variants: Mapping[str, Variant] = _NONE) -> Retrieval:
-    """Evaluate a network under the Market-1501 protocol.
+    """Evaluate a network under the Market-1501 protocol, or under that of the data set's trials.
 
     Args:
         network: returns an embedding [B, D] in evaluation mode.
-        query, gallery: the two lists.
+        query, gallery: the two lists; where they are one object, its images are embedded once.
+        trials: over the two lists; none: all of the one against all of the other.
         distance: a name of ``distance.DISTANCES``.
         flip: average the embeddings of an image and its mirror image.
         device: of the network.
@@ -52,10 +79,15 @@ def retrieve(network: nn.Module, query: EvalBatches, gallery: EvalBatches, *, di
         ConfigError: a variant that does not fit the lists; known before the network runs.
         DataError: no query has a match in the gallery.
     """
-    check_variants(variants, num_queries=len(query.pids), num_gallery=len(gallery.pids), distance=distance)
+    for num_queries, num_gallery in sizes(trials, len(query.pids), len(gallery.pids)):
+        check_variants(variants, num_queries=num_queries, num_gallery=num_gallery, distance=distance)
     maps = any(variant.needs_maps for variant in variants.values())
-    embedded = [embed(network, batches, flip=flip, device=device, maps=maps) for batches in (query, gallery)]
-    return compare(*embedded, distance=distance, single_gallery_shot=single_gallery_shot, variants=variants)
+    lists = [embed(network, batches, flip=flip, device=device, maps=maps)
+             for batches in ((query,) if gallery is query else (query, gallery))]
+    options = {"distance": distance, "single_gallery_shot": single_gallery_shot, "variants": variants}
+    if not trials:
+        return compare(lists[0], lists[-1], **options)
+    return compare_trials(lists[0], lists[-1], trials, **options)
 
 
 def embed(network: nn.Module, batches: EvalBatches, *, flip: bool, device: torch.device,
@@ -68,25 +100,60 @@ def embed(network: nn.Module, batches: EvalBatches, *, flip: bool, device: torch
     return Embedded(extract(network, batches, **options), batches.pids, batches.camids)
 
 
+def compare_trials(query: Embedded, gallery: Embedded, trials: Sequence[Trial], **options: Any) -> Retrieval:
+    """``compare`` each trial over the two lists; what is kept beside the metrics is of the first."""
+    first, names, metrics = None, [], []
+    for trial in trials:
+        retrieval = compare(*cut(trial, query, gallery), junk=trial.junk, cmc=trial.cmc, **options)
+        first = first or replace(retrieval, trial=trial)
+        for name, ranking in {trial.name: retrieval.ranking, **{f"{trial.name}, {variant}": ranking for variant, ranking
+                                                                in retrieval.variants.items()}}.items():
+            names.append(name)
+            metrics.append(ranking.summary())
+    return replace(first, trials=summarize_trials(names, metrics))
+
+
 def compare(query: Embedded, gallery: Embedded, *, distance: str, single_gallery_shot: bool = False,
-            variants: Mapping[str, Variant] = _NONE, junk: JunkRule = same_identity_and_camera) -> Retrieval:
-    """Rank one list of embeddings for another, plainly and by each variant; arguments as of ``retrieve``."""
+            variants: Mapping[str, Variant] = _NONE, junk: str = "same_camera", cmc: str = "images") -> Retrieval:
+    """Rank one list of embeddings for another, plainly and by each variant.
+
+    Args:
+        query, gallery: the two lists.
+        distance, single_gallery_shot, variants: as of ``retrieve``.
+        junk, cmc: as of ``Trial``.
+    """
+    rule = JUNK_RULES[junk]
     labels = {"query_pids": query.pids, "query_camids": query.camids, "gallery_pids": gallery.pids,
-              "gallery_camids": gallery.camids, "junk": junk}
-    distances = feature_distances(query.features, gallery.features, distance=distance)
-    ranking = rank_blocks(distances, **labels)
-    if single_gallery_shot:
-        ranking = replace(ranking, cmc=single_gallery_shot_cmc(distances, **labels))
-    others = {name: rank_blocks(variant.distances(query, gallery, distance=distance, junk=junk), **labels)
+              "gallery_camids": gallery.camids, "junk": rule}
+
+    def ranked(distances: DistanceBlocks, *, single_shot: bool) -> Ranking:
+        ranking = rank_blocks(distances, **labels)
+        if single_shot:
+            return replace(ranking, cmc=single_gallery_shot_cmc(distances, **labels))
+        return replace(ranking, cmc=identity_cmc(distances, **labels)) if cmc == "identities" else ranking
+
+    plain = ranked(feature_distances(query.features, gallery.features, distance=distance),
+                   single_shot=single_gallery_shot)
+    others = {name: ranked(variant.distances(query, gallery, distance=distance, junk=rule), single_shot=False)
               for name, variant in variants.items()}
-    return Retrieval(ranking, query, gallery, others)
+    return Retrieval(plain, query, gallery, others)
 
 
 def describe_protocol(distance: str, flip: bool, single_gallery_shot: bool = False,
-                      variants: Mapping[str, Variant] = _NONE) -> dict[str, Any]:
-    """What a reader must know to compare a number: for every result file."""
+                      variants: Mapping[str, Variant] = _NONE,
+                      trials: Mapping[str, Sequence[Trial]] | None = None) -> dict[str, Any]:
+    """What a reader must know to compare a number: for every result file.
+
+    Args:
+        distance, flip, single_gallery_shot, variants: as in ``retrieve``.
+        trials: data set -> its trials, if it has any.
+    """
+    listed = {name: describe_trials(own) for name, own in (trials or {}).items() if own}
+    usual = "market1501: same person in the same camera removed"
     beside = {"variants": {name: variant.describe() for name, variant in variants.items()}} if variants else {}
-    return {"protocol": "market1501: same person in the same camera removed, distractors kept, queries without a "
-                        "match skipped", "ap": "mean precision at the matches",
-            "cmc": "single gallery shot, expectation" if single_gallery_shot else "whole gallery",
-            "ties": "by gallery index", "distance": distance, "flip": flip, "re-ranking": False, **beside}
+    return {"protocol": f"{usual}{', or as trials say' if listed else ''}, distractors kept, queries without a match "
+                        "skipped", "ap": "mean precision at the matches",
+            "cmc": ("single gallery shot, expectation" if single_gallery_shot else
+                    "whole gallery, of images or identities as trials say" if listed else "whole gallery"),
+            "ties": "by gallery index", "distance": distance, "flip": flip, "re-ranking": False, **beside,
+            **({"trials": listed} if listed else {})}

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nas_reid.data.sample import Sample
-from nas_reid.data.splits import hold_out_cameras, hold_out_identities, split_search
+from nas_reid.data.splits import hold_out, hold_out_cameras, hold_out_identities, split_search
 from nas_reid.errors import ConfigError, DataError
 
 few = settings(max_examples=60, deadline=None, derandomize=True)
@@ -155,9 +155,57 @@ def test_bad_arguments():
             hold_out_identities(many(), fraction=fraction, seed=0)
         with pytest.raises(ConfigError, match=r"split\.weights_fraction"):
             split_search(many(), by="image", fraction=fraction, seed=0)
-    with pytest.raises(ConfigError, match=r"'domain' is unknown; choose one of \['camera', 'identity', 'image'\]"):
+    with pytest.raises(ConfigError, match=r"'domain' is unknown; choose one of \['camera', 'identity', 'image', 'off"):
         split_search(many(), by="domain", fraction=0.5, seed=0)
     with pytest.raises(DataError, match="1 images of 1 identities by image"):
         split_search(many()[:1], by="image", fraction=0.5, seed=0)
     with pytest.raises(DataError, match="of 30 training identities 0 were seen by two cameras"):
         hold_out_identities([sample for sample in many() if sample.camid == 0], fraction=0.5, seed=0)
+
+
+def two_modalities():
+    """Ten people in cameras 0 and 1 (visible) and 2 (infrared), two images each; 11 is visible only, 12 infrared."""
+    both = [Sample(f"{pid}_{cam}_{i}.jpg", pid, cam, int(cam == 2))
+            for pid in range(1, 11) for cam in range(3) for i in range(2)]
+    return [*both, Sample("11_0.jpg", 11, 0), Sample("11_1.jpg", 11, 1), Sample("12_2.jpg", 12, 2, 1)]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_infrared_searches_visible_where_there_are_both(seed):
+    rest, query, gallery = hold_out(two_modalities(), by="identity", fraction=0.3, seed=seed)
+    held_out = identities(query)
+    assert sorted([*rest, *query, *gallery]) == sorted(two_modalities()) and not held_out & identities(rest)
+    assert identities(gallery) == held_out and len(held_out) == 4 and not held_out & {11, 12}
+    assert {s.modality for s in query} == {1} and {s.modality for s in gallery} == {0}
+    assert len(query) == 2 * 4 and len(gallery) == 4 * 4
+
+
+def test_a_modality_by_itself_cannot_be_held_out():
+    apart = [s for s in two_modalities() if s.pid > 10]
+    with pytest.raises(DataError, match="0 were seen by two cameras, one of them infrared"):
+        hold_out_identities(apart, fraction=0.5, seed=0)
+    one_camera = [Sample("1v", 1, 0, 0), Sample("1i", 1, 0, 1), Sample("2v", 2, 0, 0), Sample("3v", 3, 0, 0)]
+    with pytest.raises(DataError, match="no identity can be held out"):
+        hold_out_identities(one_camera, fraction=0.5, seed=0)
+
+
+def test_images_of_both_modalities_are_divided():
+    weights, alphas = split_search(two_modalities(), by="image", fraction=0.5, seed=0)
+    for part in (weights, alphas):
+        assert {(s.pid, s.modality) for s in part} >= {(pid, modality) for pid in range(1, 11) for modality in (0, 1)}
+
+
+def test_official_identities():
+    weights, alphas = split_search(two_modalities(), by="official", fraction=0.5, seed=0, official={2, 5, 99})
+    rest, query, gallery = hold_out(two_modalities(), by="official", fraction=0.5, seed=0, official={2, 5, 99})
+    assert identities(alphas) == identities(query) == identities(gallery) == {2, 5}
+    assert weights == rest and sorted([*query, *gallery]) == alphas and len(weights) + len(alphas) == 63
+    visible = hold_out(many(), by="official", fraction=0.5, seed=0, official=[3])
+    assert identities(visible[1]) == identities(visible[2]) == {3} and len(visible[1]) == 2
+    for options in ({}, {"official": range(1, 13)}, {"official": [70]}):
+        with pytest.raises((ConfigError, DataError), match=r"validation_by=official"):
+            hold_out(two_modalities(), by="official", fraction=0.5, seed=0, **options)
+    with pytest.raises(ConfigError, match=r"split\.by=official.*names no identities"):
+        split_search(two_modalities(), by="official", fraction=0.5, seed=0)
+    with pytest.raises(ConfigError, match=r"validation_by='domain' is unknown; choose one of"):
+        hold_out(many(), by="domain", fraction=0.5, seed=0)
