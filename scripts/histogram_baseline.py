@@ -1,14 +1,15 @@
-"""How far colour alone goes: rank-1 and mAP of colour histograms under the Market rule.
+"""How far colour alone goes: rank-1 and mAP of colour histograms under the protocol of a data set.
 
     python scripts/histogram_baseline.py                  # the default synthetic set, drawn first if need be
     python scripts/histogram_baseline.py path/to/Market-1501-v15.09.15
+    python scripts/histogram_baseline.py --reader sysu_mm01   # infrared queries, visible gallery: data=synthetic_ir
 
 A network that has learned to recognise people must be far above the last line.
 """
 
 import argparse
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,12 @@ from PIL import Image
 from torch import Tensor
 
 from nas_reid.data.cache import cache_root
-from nas_reid.data.readers import read_dataset
+from nas_reid.data.readers import READERS, read_dataset
 from nas_reid.data.sample import Dataset, Sample
 from nas_reid.data.synthetic import SyntheticSpec, generate
-from nas_reid.evaluation.ranking import Ranking, rank
+from nas_reid.data.synthetic.spec import LAYOUTS
+from nas_reid.evaluation.features import Embedded
+from nas_reid.evaluation.retrieval import compare, compare_trials
 from nas_reid.progress import progress
 
 STRIPES = 8
@@ -57,20 +60,24 @@ FEATURES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 def main() -> None:
     """Print one line per histogram, then the best."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("root", nargs="?", type=Path, help="folder in Market-1501 layout (default: data=synthetic)")
+    parser.add_argument("root", nargs="?", type=Path, help="folder of the data set (default: the synthetic one)")
+    parser.add_argument("--reader", default="market1501", choices=sorted(READERS))
     parser.add_argument("--workers", type=int, default=2, help="processes that draw the synthetic set")
     arguments = parser.parse_args()
-    root = arguments.root or generate(cache_root() / "synthetic", SyntheticSpec(), workers=arguments.workers)
-    dataset = read_dataset("market1501", root)
+    if arguments.root is None and arguments.reader not in LAYOUTS:
+        parser.error(f"nothing is drawn for --reader {arguments.reader}: name the folder of the data set")
+    root = arguments.root or generate(cache_root() / "synthetic", SyntheticSpec(layout=arguments.reader),
+                                      workers=arguments.workers)
+    dataset = read_dataset(arguments.reader, root)
     print(f"{dataset.root}: {len(dataset.query):,} queries, {len(dataset.gallery):,} gallery images")
     images = [load(dataset, samples) for samples in (dataset.query, dataset.gallery)]
-    print_row("chance", evaluate(dataset, [torch.rand(len(part), 8, generator=torch.Generator().manual_seed(seed))
-                                           for seed, part in enumerate(images)]))
+    print_rows("chance", evaluate(dataset, [torch.rand(len(part), 8, generator=torch.Generator().manual_seed(seed))
+                                            for seed, part in enumerate(images)]))
     scores = {}
     for name, describe in FEATURES.items():
-        ranking = evaluate(dataset, [features(part, describe) for part in images])
-        scores[name] = ranking.summary()["rank1"]
-        print_row(name, ranking)
+        results = evaluate(dataset, [features(part, describe) for part in images])
+        scores[name] = next(iter(results.values()))["rank1"]
+        print_rows(name, results)
     best = max(scores, key=scores.__getitem__)
     print(f"best colour-histogram baseline: rank-1 {scores[best]:.1%} ({best})")
 
@@ -89,11 +96,13 @@ def features(images: Sequence[np.ndarray], describe: Callable[[np.ndarray], np.n
     return torch.from_numpy(np.stack([describe(image) for image in images]).astype(np.float32))
 
 
-def evaluate(dataset: Dataset, parts: Sequence[Tensor]) -> Ranking:
-    """Rank the gallery for every query."""
-    query, gallery = parts
-    return rank(query, gallery, query_pids=ids(dataset.query, "pid"), query_camids=ids(dataset.query, "camid"),
-                gallery_pids=ids(dataset.gallery, "pid"), gallery_camids=ids(dataset.gallery, "camid"))
+def evaluate(dataset: Dataset, parts: Sequence[Tensor]) -> Mapping[str, Mapping[str, float]]:
+    """Metrics by the name of the protocol's trials; by an empty name where it is the whole gallery for every query."""
+    query, gallery = (Embedded(part, ids(samples, "pid"), ids(samples, "camid"))
+                      for part, samples in zip(parts, (dataset.query, dataset.gallery), strict=True))
+    if dataset.trials:
+        return compare_trials(query, gallery, dataset.trials, distance="euclidean").trials
+    return {"": compare(query, gallery, distance="euclidean").metrics}
 
 
 def ids(samples: Sequence[Sample], field: str) -> Tensor:
@@ -101,10 +110,10 @@ def ids(samples: Sequence[Sample], field: str) -> Tensor:
     return torch.tensor([getattr(sample, field) for sample in samples])
 
 
-def print_row(name: str, ranking: Ranking) -> None:
-    """One line of the table, in percent."""
-    summary = ranking.summary()
-    print(f"{name:<34} rank-1 {summary['rank1']:6.1%}   mAP {summary['mAP']:6.1%}")
+def print_rows(name: str, results: Mapping[str, Mapping[str, float]]) -> None:
+    """One line of the table for each name of trials, in percent."""
+    for trials, metrics in results.items():
+        print(f"{name:<34} rank-1 {metrics['rank1']:6.1%}   mAP {metrics['mAP']:6.1%}   {trials}".rstrip())
 
 
 if __name__ == "__main__":
