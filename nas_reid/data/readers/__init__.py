@@ -20,7 +20,9 @@ from nas_reid.data.readers.market1501 import read_market1501
 from nas_reid.data.readers.msmt17 import read_msmt17
 from nas_reid.data.readers.options import check_option, option_names
 from nas_reid.data.readers.prid import read_prid
+from nas_reid.data.readers.regdb import read_regdb
 from nas_reid.data.readers.sensereid import read_sensereid
+from nas_reid.data.readers.sysu_mm01 import read_sysu_mm01
 from nas_reid.data.readers.viper import read_viper
 from nas_reid.data.sample import Dataset
 from nas_reid.errors import ConfigError
@@ -36,7 +38,9 @@ READERS: dict[str, Callable[..., Dataset]] = {
     "market1501": read_market1501,
     "msmt17": read_msmt17,
     "prid": read_prid,
+    "regdb": read_regdb,
     "sensereid": read_sensereid,
+    "sysu_mm01": read_sysu_mm01,
     "viper": read_viper,
 }
 _WITHDRAWN = frozenset({"duke", "dukemtmc", "dukemtmcreid"})

@@ -12,4 +12,4 @@ def combine_all(dataset: Dataset) -> Dataset:
     number people apart, so the people of the test lists need no new numbers.
     """
     samples = {sample for sample in (*dataset.train, *dataset.query, *dataset.gallery) if sample.pid > 0}
-    return replace(dataset, train=tuple(sorted(samples)), query=(), gallery=())
+    return replace(dataset, train=tuple(sorted(samples)), query=(), gallery=(), trials=())
