@@ -1,0 +1,79 @@
+"""The norm sites of a ResNet in the order of its construction, and the norms that may stand there."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from nas_reid.backbones.modality import Samples, SplitNorm
+from nas_reid.backbones.norms import NormFactory, SiteNorm
+from nas_reid.backbones.two_stream import TwoStreamResNet
+from nas_reid.search_space import Mix
+
+DECISION = "sites"
+CHOICES = ("split", "share")  # in the order of CM-NAS's integers, 0 and 1
+
+
+class SiteMixes(NamedTuple):
+    """What the norms of a supernet need of the decision: its weights [R, 2], and the choices to run alone, if any."""
+
+    weights: Tensor
+    chosen: list[int] | None
+
+
+class SiteChoice(SiteNorm):
+    """Both norms of a site, weighed.
+
+    Args:
+        row: of the site in the decision.
+        channels: C.
+    """
+
+    def __init__(self, row: int, channels: int) -> None:
+        super().__init__()
+        self.row = row
+        self.split, self.share = SplitNorm(channels), nn.BatchNorm2d(channels)
+
+    def forward(self, x: Tensor, context: Samples) -> Tensor:
+        """[B, C, H, W], visible images first; ``context.extra`` are the ``SiteMixes``."""
+        weights, chosen = context.extra.weights[self.row], context.extra.chosen
+        if chosen is None:
+            return weights[0] * self.split(x, context) + weights[1] * self.share(x)
+        return weights[1] * self.share(x) if chosen[self.row] else weights[0] * self.split(x, context)
+
+
+class Supernet(TwoStreamResNet):
+    """A ResNet whose batch norms are mixtures of a shared one and one per modality.
+
+    Args:
+        sites: site -> row.
+        arguments: of ``TwoStreamResNet``.
+    """
+
+    def __init__(self, sites: Mapping[str, int], **arguments: float) -> None:
+        super().__init__(specific=0, norm=lambda site, channels: SiteChoice(sites[site], channels), **arguments)
+
+    def forward(self, images: Tensor, mixes: Mapping[str, Mix], modality: Tensor | None = None) -> Tensor:
+        """See ``TwoStreamResNet.run``."""
+        mix = mixes[DECISION]
+        chosen = mix.index.tolist() if mix.sampled_only else None  # one copy to the host per forward
+        return self.run(images, modality, extra=SiteMixes(mix.weights, chosen))
+
+
+def find_sites(depth: int, width: float, last_stride: int) -> dict[str, int]:
+    """Site -> channels: the stem's, then of each block first the downsample's; 53 for depth 50."""
+    found: dict[str, int] = {}
+
+    def note(site: str, channels: int) -> nn.Module:
+        found[site] = channels
+        return nn.BatchNorm2d(channels)
+
+    with torch.device("meta"):
+        TwoStreamResNet(depth, width, specific=0, last_stride=last_stride, norm=note)
+    return found
+
+
+def norms_of(body: Mapping[str, str]) -> NormFactory:
+    """The factory of a fixed network: at each site the norm that the genotype's body names."""
+    return lambda site, channels: SplitNorm(channels) if body[site] == "split" else nn.BatchNorm2d(channels)
