@@ -26,6 +26,7 @@ from nas_reid.config_groups import (
 )
 from nas_reid.data.splits import HOLD_OUTS
 from nas_reid.errors import ConfigError
+from nas_reid.execution import COMPILE_MODES, PRECISIONS
 from nas_reid.losses.objective import build_losses
 
 
@@ -45,6 +46,8 @@ class RunConfig:
     seed: int
     device: str
     channels_last: bool
+    precision: str
+    compile: str | None
     threads: int | None
     resume: str
     experiment: str | None = None
@@ -55,6 +58,9 @@ class RunConfig:
         yield "validation_by", *is_one_of(self.validation_by, HOLD_OUTS)
         yield "validation_fraction", 0 < self.validation_fraction < 1, "must lie strictly between 0 and 1"
         yield "seed", self.seed >= 0, "must be >= 0"
+        yield "precision", *is_one_of(self.precision, PRECISIONS)
+        yield ("compile", self.compile is None or self.compile in COMPILE_MODES,
+               f"must be null or a mode of torch.compile: {', '.join(COMPILE_MODES)}")
         yield "threads", self.threads is None or self.threads >= 1, "must be at least 1, or null for all cores"
         yield "resume", *is_one_of(self.resume, ("auto", "never"))
         yield "augment", isinstance(self.augment, dict), "must come from conf/augment: augment=<name>"
@@ -87,6 +93,10 @@ class SearchConfig(RunConfig):
         yield from _warmups(self, ("weights", "alphas"))
         yield ("evaluation.batch_size", self.evaluation.batch_size >= 3,
                "must be at least 3, lest a batch be one image: a supernet normalises with the batch's statistics")
+        yield ("precision", self.algorithm.scheme != "second_order" or self.precision != "bfloat16",
+               "does not go with algorithm.scheme=second_order, whose finite differences vanish in it; use float32")
+        yield ("compile", self.algorithm.scheme != "second_order" or self.compile is None,
+               "does not go with algorithm.scheme=second_order, which runs the network with other weights; use null")
         yield ("weights.name", self.algorithm.scheme != "second_order" or self.weights.name == "sgd",
                "does not go with algorithm.scheme=second_order, which unrolls one step of sgd")
         for key in ("decay_vectors", "bias_lr_factor", "head_lr_factor"):

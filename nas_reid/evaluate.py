@@ -20,6 +20,7 @@ from nas_reid.config import EvaluateConfig, load, to_plain
 from nas_reid.data.source import open_source, retrieval_lists
 from nas_reid.evaluation.findings import findings
 from nas_reid.evaluation.retrieval import describe_protocol, retrieve
+from nas_reid.execution import place
 from nas_reid.files import write_atomically
 from nas_reid.pictures import draw_retrieval
 from nas_reid.provenance import versions
@@ -39,8 +40,7 @@ def main(cfg: DictConfig) -> float:
 
     # The network, in the memory format that runs fastest.
     network, description = load_trained(Path(settings.checkpoint), device=device)
-    if settings.channels_last:
-        network.to(memory_format=torch.channels_last)
+    place(network, device, channels_last=settings.channels_last)
 
     # The data, at the size that the network was trained on unless the configuration names another.
     size = settings.image_size or description.image_size

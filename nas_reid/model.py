@@ -1,7 +1,7 @@
 """A re-ID network: a trunk (from a search space) and a head, for training and for retrieval."""
 
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import torch
@@ -36,6 +36,7 @@ class ReIDNetwork(nn.Module):
         self.trunk = trunk
         self.head = head
         self.trunk_is_frozen = False  # then only the head is trained
+        self.trunk_dtype = torch.float32  # what the trunk computes in; see ``execution.place``
 
     def train(self, mode: bool = True) -> "ReIDNetwork":
         """As ``nn.Module.train``; a frozen trunk stays in evaluation mode and keeps its BN statistics."""
@@ -47,14 +48,19 @@ class ReIDNetwork(nn.Module):
     def forward(self, images: Tensor, mixes: Mapping[str, Mix] | None = None,
                 modality: Tensor | None = None) -> Output | Tensor:
         """Run images [B, 3, H, W] through the network; a supernet also needs its mixing weights."""
-        with torch.no_grad() if self.trunk_is_frozen else nullcontext():
+        with torch.no_grad() if self.trunk_is_frozen else nullcontext(), self._autocast(images):
             maps = (self.trunk(images, modality=modality) if mixes is None
                     else self.trunk(images, mixes, modality=modality))
-        features = self.head.pool(maps)
+        features = self.head.pool(maps.to(images.dtype))
         embedding = self.head.embed(features)
         if not self.training:
             return embedding
         return Output(features, self.head.classify(embedding))
+
+    def _autocast(self, images: Tensor) -> AbstractContextManager:
+        if self.trunk_dtype == torch.float32 or images.is_meta:  # the meta device knows no autocast
+            return nullcontext()
+        return torch.autocast(images.device.type, self.trunk_dtype)
 
 
 class WithMixes(nn.Module):

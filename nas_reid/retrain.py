@@ -41,6 +41,7 @@ from nas_reid.evaluation.findings import findings
 from nas_reid.evaluation.retrieval import Retrieval, describe_protocol, retrieve
 from nas_reid.evaluation.trials import sizes
 from nas_reid.evaluation.variants import Variant, check_variants
+from nas_reid.execution import place
 from nas_reid.further_data import further_data
 from nas_reid.genotype import Genotype
 from nas_reid.job import Job, finished_result, start_job
@@ -95,7 +96,8 @@ def run(settings: RetrainConfig, genotype: Genotype, job: Job) -> float:
     batches, lists, num_classes = load_data(settings, stores, augment, job.device)
 
     # The fixed network and its optimiser; continue where a stopped run left off.
-    network = ReIDNetwork(trunk, Head(trunk.out_channels, num_classes, **head)).to(job.device)
+    network = place(ReIDNetwork(trunk, Head(trunk.out_channels, num_classes, **head)), job.device,
+                    channels_last=settings.channels_last, precision=settings.precision, compile=settings.compile)
     if weights:
         load_weights(network, weights, origin=settings.weights)
     training = build(settings, network, batches=len(batches))
@@ -187,8 +189,6 @@ def load_data(settings: RetrainConfig, stores: Stores, augment: Augment,
 
 def build(settings: RetrainConfig, network: ReIDNetwork, *, batches: int) -> Training:
     """How ``network`` is trained, in epochs of ``batches``."""
-    if settings.channels_last:
-        network.to(memory_format=torch.channels_last)
     optimizer, rate = build_training(network.named_parameters(), **asdict(settings.optimizer), epochs=settings.epochs,
                                      steps=steps_in_epoch(batches, settings.accumulate))
     return Training(network, build_objective(settings.objective, network.head), optimizer, rate,

@@ -29,6 +29,7 @@ from nas_reid.data.sample import label_map
 from nas_reid.data.source import evaluation_batches, open_source, training_batches
 from nas_reid.data.splits import hold_out, split_search
 from nas_reid.evaluation.retrieval import retrieve
+from nas_reid.execution import place
 from nas_reid.genotype import Genotype
 from nas_reid.job import Job, finished_result, start_job
 from nas_reid.losses.objective import build_objective
@@ -149,9 +150,9 @@ def build_bilevel(settings: SearchConfig, space: SearchSpace, num_classes: int, 
     algorithm, decisions = settings.algorithm, space.decisions()
     trunk = space.supernet()
     head = Head(trunk.out_channels, num_classes, **head_arguments(asdict(settings.head), space), running_stats=False)
-    network = ReIDNetwork(trunk, head).to(device)
-    if settings.channels_last:
-        network.to(memory_format=torch.channels_last)
+    exact = algorithm.scheme == "second_order"  # small differences of weights vanish in bfloat16
+    network = place(ReIDNetwork(trunk, head), device, channels_last=settings.channels_last,
+                    precision="float32" if exact else settings.precision, compile=settings.compile)
     arch = ArchParameters(decisions, init_mean=algorithm.init_mean, init_scale=algorithm.init_scale,
                           generator=torch.Generator().manual_seed(derive_seed(settings.seed, "alphas"))).to(device)
     assert_disjoint(dict(network.named_parameters()), arch.alphas())
