@@ -84,6 +84,7 @@ class SearchConfig(RunConfig):
     split: SplitConfig
     weights: OptimizerConfig
     alphas: OptimizerConfig
+    pretrained: str | None = None  # file with initial weights of the supernet
 
     def rules(self) -> Rules:
         """See ``nas_reid.config_groups``."""

@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -47,6 +48,7 @@ from nas_reid.running_losses import RunningLosses
 from nas_reid.search_space import SearchSpace
 from nas_reid.seed import derive_seed, seed_everything
 from nas_reid.temperature import build_temperature
+from nas_reid.weights import load_weights, read_supernet_weights
 
 log = logging.getLogger("nas_reid.search")
 
@@ -72,6 +74,7 @@ def run(settings: SearchConfig, job: Job) -> float:
     get_relaxation(algorithm.relaxation, space.decisions())
     temperature = build_temperature(**asdict(algorithm.temperature))
     augment = build_augment(settings.augment)
+    pretrained = read_pretrained(settings.pretrained, space)
 
     # Data: validation identities stay apart; the other images are split between weights and alphas.
     batches, lists, num_classes = load_data(settings, augment, job.device)
@@ -85,6 +88,8 @@ def run(settings: SearchConfig, job: Job) -> float:
     if (saved := job.saved()) is not None:
         bilevel.load_state_dict(saved["bilevel"])
         history, validation, last = saved["history"], saved["validation"], saved["last"]
+    elif pretrained:
+        load_weights(bilevel.network, pretrained, origin=settings.pretrained)
 
     # Alternate.
     while not last:
@@ -114,6 +119,15 @@ def run(settings: SearchConfig, job: Job) -> float:
     log.info("genotype: %s", job.folder / "genotype.json")
     log.info("next: python -m nas_reid.retrain genotype=%s", job.folder / "genotype.json")
     return validation["mAP"]
+
+
+def read_pretrained(path: str | None, space: SearchSpace) -> dict[str, Tensor]:
+    """The supernet's initial weights, checked before anything is decoded; none without a file."""
+    if path is None:
+        return {}
+    with torch.device("meta"):
+        trunk = space.supernet()
+    return read_supernet_weights(Path(path), space, trunk=trunk)
 
 
 def load_data(settings: SearchConfig, augment: Augment,

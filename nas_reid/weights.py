@@ -92,6 +92,24 @@ def read_weights(path: Path, space: SearchSpace, genotype: Genotype, *, trunk: n
     return state
 
 
+def read_supernet_weights(path: Path, space: SearchSpace, *, trunk: nn.Module) -> dict[str, Tensor]:
+    """The entries of a file of ``read_state``, under the names of a ``ReIDNetwork`` around the space's supernet.
+
+    Args:
+        path: the file.
+        space: offers ``supernet_weights(state) -> state`` if it reads other names than its own.
+        trunk: the supernet.
+
+    Raises:
+        CheckpointError: as ``read_weights``.
+    """
+    state = read_state(path)
+    convert = getattr(space, "supernet_weights", None)
+    state = state if convert is None else convert(state)
+    _require_trunk(trunk, state, origin=str(path))
+    return state
+
+
 def load_weights(network: nn.Module, state: Mapping[str, Tensor], *, origin: str) -> Fit:
     """Load what fits and log what does not. A classifier for other identities is left out as a whole.
 
