@@ -33,14 +33,15 @@ AUGMENTATIONS: dict[str, type] = {
     "cutout": Cutout,
     "autoaugment": AutoAugment,
 }
-_PIECE = 2**20  # bytes of images at a time on a CPU: what a piece leaves behind is still in the cache
+_PIECE = 2**19  # bytes of images at a time on a CPU: what a piece leaves behind is still in the cache
 
 
 class Augment:
     """Augmentations one after the other, then ``normalise``.
 
     On a CPU the batch goes through in pieces, unless a step has an attribute ``mixes_images`` that is true: it then
-    needs the whole batch at once.
+    needs the whole batch at once. A step may have the methods ``draw(images, generator)``, which returns tensors of
+    length B and looks at the images' shape alone, and ``apply(images, *drawn)``: it then draws once for all pieces.
     """
 
     def __init__(self, steps: Sequence[Callable[[Tensor, Generator], Tensor]]) -> None:
@@ -59,9 +60,11 @@ class Augment:
         result = new_floats(images)
         whole = images.is_cuda or any(getattr(step, "mixes_images", False) for step in self.steps)
         size = len(images) if whole else max(1, _PIECE // images[0].numel())
+        drawn = [zip(*(values.split(size) for values in step.draw(images, generator)), strict=True)
+                 if hasattr(step, "apply") else None for step in self.steps]
         for piece, out in zip(images.split(size), result.split(size), strict=True):
-            for step in self.steps:
-                piece = step(piece, generator)
+            for step, values in zip(self.steps, drawn, strict=True):
+                piece = step(piece, generator) if values is None else step.apply(piece, *next(values))
             normalise(piece, out)
         return result.permute(0, 3, 1, 2)
 

@@ -19,7 +19,15 @@ class PadCrop:
 
     def __call__(self, images: Tensor, generator: Generator) -> Tensor:
         """Crop images [B, H, W, 3]."""
+        return self.apply(images, *self.draw(images, generator))
+
+    def draw(self, images: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+        """Corners in the padded images, top and left, int64 [B] each."""
         top, left = torch.randint(2 * self.padding + 1, (2, len(images)), device=images.device, generator=generator)
+        return top, left
+
+    def apply(self, images: Tensor, top: Tensor, left: Tensor) -> Tensor:
+        """Pad and cut."""
         return cut(F.pad(images, (0, 0, *4 * [self.padding])), top, left, size=images.shape[1:3])
 
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Generator, Tensor
 
-from nas_reid.data.augmentations.erasing import fill_rectangles, mean_row
+from nas_reid.data.augmentations.erasing import fill_rectangles, mean_row, rectangle_masks
 from nas_reid.data.augmentations.per_image import check_probability, uniform
 from nas_reid.errors import ConfigError
 
@@ -29,8 +29,8 @@ class Cutout:
 
     def __call__(self, images: Tensor, generator: Generator) -> Tensor:
         """Cut out of images [B, H, W, 3]."""
-        top, left, tall, wide = self.squares(images, generator)
-        return fill_rectangles(images, mean_row(images.device, images.shape[2]), top, left, tall, wide)
+        masks = rectangle_masks(images, *self.squares(images, generator))
+        return fill_rectangles(images, mean_row(images.device, images.shape[2]), *masks)
 
     def squares(self, images: Tensor, generator: Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Draw top, left, height and width, int64 [B] each; the height is 0 where nothing is to be covered."""

@@ -40,13 +40,20 @@ class RandomErasing:
 
     def __call__(self, images: Tensor, generator: Generator) -> Tensor:
         """Erase in images [B, H, W, 3]."""
-        rectangles = self.rectangles(images, generator)
-        if self.fill == "noise":
-            fill = torch.randint(256, images.flatten(2).shape, dtype=torch.uint8, device=images.device,
-                                 generator=generator)
-        else:
-            fill = mean_row(images.device, images.shape[2])
-        return fill_rectangles(images, fill, *rectangles)
+        return self.apply(images, *self.draw(images, generator))
+
+    def draw(self, images: Tensor, generator: Generator) -> tuple[Tensor, ...]:
+        """Masks of rows and columns, see ``rectangle_masks``, and with "noise" the bytes [B, H, 3 W]."""
+        masks = rectangle_masks(images, *self.rectangles(images, generator))
+        if self.fill == "mean":
+            return masks
+        return *masks, torch.randint(256, images.flatten(2).shape, dtype=torch.uint8, device=images.device,
+                                     generator=generator)
+
+    def apply(self, images: Tensor, rows: Tensor, columns: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Cover the rectangles."""
+        return fill_rectangles(images, mean_row(images.device, images.shape[2]) if noise is None else noise, rows,
+                               columns)
 
     def rectangles(self, images: Tensor, generator: Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Draw top, left, height and width, int64 [B] each; the height is 0 where nothing is to be erased."""
@@ -62,25 +69,33 @@ class RandomErasing:
         return top.long(), left.long(), (tall * (chosen < self.p)).long(), wide.long()
 
 
-def fill_rectangles(images: Tensor, fill: Tensor, top: Tensor, left: Tensor, tall: Tensor, wide: Tensor) -> Tensor:
+def rectangle_masks(images: Tensor, top: Tensor, left: Tensor, tall: Tensor, wide: Tensor) -> tuple[Tensor, Tensor]:
+    """Masks [B, H, 1] and [B, 1, 3 W] of the rows and columns of one rectangle in each of the images [B, H, W, 3].
+
+    Args:
+        images: give the shape.
+        top, left, tall, wide: int64 [B]; what lies outside the image is ignored.
+    """
+    height, width, channels = images.shape[1:]
+    top, left, tall, wide = (edge[:, None] for edge in (top, left, tall, wide))
+    y = torch.arange(height, device=images.device)
+    x = torch.arange(width * channels, device=images.device) // channels
+    rows, columns = (y >= top) & (y < top + tall), (x >= left) & (x < left + wide)
+    return byte_mask(rows)[:, :, None], byte_mask(columns)[:, None, :]
+
+
+def fill_rectangles(images: Tensor, fill: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     """Cover one rectangle of each of the images.
 
     Args:
         images: uint8 [B, H, W, 3], contiguous.
         fill: uint8 [3 W], one row of pixels for all, or [B, H, 3 W].
-        top, left, tall, wide: int64 [B]; what lies outside the image is ignored.
+        rows, columns: of ``rectangle_masks``.
 
     Returns:
         uint8 [B, H, W, 3].
     """
-    batch, height, width, channels = images.shape
-    top, left, tall, wide = (edge[:, None] for edge in (top, left, tall, wide))
-    y = torch.arange(height, device=images.device)
-    x = torch.arange(width * channels, device=images.device) // channels
-    rows = byte_mask((y >= top) & (y < top + tall))                                              # [B, H]
-    columns = byte_mask((x >= left) & (x < left + wide))                                         # [B, 3 W]
-    flat = images.view(batch, height, width * channels)
-    return blend(fill, flat, rows[:, :, None] & columns[:, None, :]).view(images.shape)
+    return blend(fill, images.flatten(2), rows & columns).view(images.shape)
 
 
 @cache

@@ -13,5 +13,12 @@ class HorizontalFlip:
 
     def __call__(self, images: Tensor, generator: Generator) -> Tensor:
         """Flip images [B, H, W, 3]."""
-        chosen = uniform(images, generator) < self.p
-        return blend(images.flip(2), images, byte_mask(chosen)[:, None, None, None])
+        return self.apply(images, *self.draw(images, generator))
+
+    def draw(self, images: Tensor, generator: Generator) -> tuple[Tensor]:
+        """A mask of the chosen images, uint8 [B, 1, 1, 1]."""
+        return (byte_mask(uniform(images, generator) < self.p)[:, None, None, None],)
+
+    def apply(self, images: Tensor, mask: Tensor) -> Tensor:
+        """Flip the chosen ones."""
+        return blend(images.flip(2), images, mask)
