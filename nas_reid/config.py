@@ -242,6 +242,8 @@ def _objective(key: str, terms: Any, run: RunConfig) -> Rules:
                f"must be at least 2 for {key}.{name}, which compares images of one identity")
         yield ("batch.size", run.batch.identities >= 2 or not loss.compares_samples,
                f"must be at least twice batch.instances for {key}.{name}, which tells identities of a batch apart")
+        yield ("batch.sampler", run.batch.sampler == "modality_pairs" or not loss.needs_modalities,
+               f"must be modality_pairs for {key}.{name}, which compares visible with infrared images")
 
 
 def _warmups(run: RunConfig, optimizers: tuple[str, ...]) -> Rules:

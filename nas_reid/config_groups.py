@@ -15,6 +15,8 @@ from nas_reid.modules.head import POOLINGS
 from nas_reid.optim import OPTIMIZERS, SCHEDULES
 from nas_reid.regularisers import REGULARISERS
 
+SAMPLERS = ("identity", "modality_pairs")
+"""How a batch is drawn; see ``nas_reid.data.sampler`` and ``nas_reid.data.modality_pairs``."""
 Rules = Iterator[tuple[str, bool, str]]
 
 
@@ -52,10 +54,14 @@ class BatchConfig:
 
     size: int
     instances: int
+    sampler: str = "identity"
 
     def rules(self) -> Rules:
         """See the module."""
+        yield "sampler", *is_one_of(self.sampler, SAMPLERS)
         yield "instances", self.instances >= 1, "must be at least 1"
+        yield ("instances", self.sampler != "modality_pairs" or self.instances % 2 == 0,
+               "must be even with batch.sampler=modality_pairs: half are visible images, half infrared ones")
         yield ("size", self.size >= 1 and self.size % self.instances == 0,
                f"must be a positive multiple of batch.instances={self.instances}")
 

@@ -181,7 +181,8 @@ def load_data(settings: RetrainConfig, stores: Stores, augment: Augment,
         lists = RetrievalLists(*(evaluation_batches(stores.train, part, **loading) for part in parts))
     labels = label_map(train)
     batches = training_batches(stores.train, train, augment, labels=labels, identities=settings.batch.identities,
-                               instances=settings.batch.instances, seed=settings.seed, device=device)
+                               instances=settings.batch.instances, seed=settings.seed, device=device,
+                               sampler=settings.batch.sampler)
     log.info("training data: %d images of %d identities; validation: %d query, %d gallery images", len(train),
              len(labels), *([len(side.pids) for side in lists[:2]] if lists else [0, 0]))
     return batches, lists, len(labels)

@@ -150,7 +150,7 @@ def load_data(settings: SearchConfig, augment: Augment,
     labels = label_map(train)
     batches = [training_batches(store, part, augment, labels=labels, identities=settings.batch.identities,
                                 instances=settings.batch.instances, seed=derive_seed(settings.seed, level),
-                                device=device) for level, part in parts.items()]
+                                device=device, sampler=settings.batch.sampler) for level, part in parts.items()]
     lists = [evaluation_batches(store, part, batch_size=settings.evaluation.batch_size, device=device)
              for part in (query, gallery)]
     log.info("search data: %d identities, %s; validation: %d queries, %d gallery", len(labels),

@@ -125,6 +125,8 @@ def test_an_experiment_changes_something_and_the_command_line_wins() -> None:
 @pytest.mark.parametrize(("name", "override", "message"), [
     ("search", "batch.size=15", r"batch\.size=15 must be a positive multiple of batch\.instances=4"),
     ("search", "batch.size=0", r"batch\.size=0"),
+    ("search", "batch.sampler=pairs", r"batch\.sampler=pairs is unknown; known are: identity, modality_pairs"),
+    ("retrain", "validation_by=modality", r"validation_by=modality is unknown; known are: identity, camera, official"),
     ("search", "batch.instances=0", r"batch\.instances=0 must be at least 1"),
     ("search", "epochs=0", r"epochs=0 must be at least 1"),
     ("search", "epochs=1.5", r"Value '1\.5' of type 'float' could not be converted to Integer\s+full_key: epochs"),

@@ -13,6 +13,7 @@ from typing import Any
 from torch import Generator, Tensor
 
 from nas_reid.data.augmentations.autoaugment import AutoAugment
+from nas_reid.data.augmentations.channels import ChannelExchange, RandomGrey
 from nas_reid.data.augmentations.crop import PadCrop
 from nas_reid.data.augmentations.cutout import Cutout
 from nas_reid.data.augmentations.erasing import RandomErasing
@@ -31,6 +32,8 @@ AUGMENTATIONS: dict[str, type] = {
     "patch": RandomPatch,
     "zoom": ZoomCrop,
     "cutout": Cutout,
+    "grey": RandomGrey,
+    "channels": ChannelExchange,
     "autoaugment": AutoAugment,
 }
 _PIECE = 2**19  # bytes of images at a time on a CPU: what a piece leaves behind is still in the cache

@@ -33,11 +33,7 @@ class IdentitySampler:
 
     def __init__(self, labels: Tensor, *, num_identities: int, num_instances: int, seed: int, rank: int = 0,
                  world_size: int = 1) -> None:
-        if num_identities < 1 or num_instances < 1:
-            raise ConfigError(f"a batch of {num_identities} identities x {num_instances} images: both must be >= 1")
-        if not 0 <= rank < world_size or num_identities % world_size:
-            raise ConfigError(f"rank {rank} of {world_size} cannot take an equal share of {num_identities} "
-                              "identities per batch; make their number a multiple of the number of processes")
+        check_share(num_identities, num_instances, rank, world_size)
         _, identity, counts = np.unique(labels.numpy(), return_inverse=True, return_counts=True)
         if len(counts) < num_identities:
             raise DataError(f"a batch needs {num_identities} identities and the data have {len(counts)}; "
@@ -97,6 +93,19 @@ class IdentitySampler:
             table[column, rows] = chunks
             rows_of_last = rows[owner == owner[-1]]
         return table.T
+
+
+def check_share(num_identities: int, num_instances: int, rank: int, world_size: int) -> None:
+    """Refuse batches without images, and processes that cannot share one equally.
+
+    Raises:
+        ConfigError: with the rule that does not hold.
+    """
+    if num_identities < 1 or num_instances < 1:
+        raise ConfigError(f"a batch of {num_identities} identities x {num_instances} images: both must be >= 1")
+    if not 0 <= rank < world_size or num_identities % world_size:
+        raise ConfigError(f"rank {rank} of {world_size} cannot take an equal share of {num_identities} "
+                          "identities per batch; make their number a multiple of the number of processes")
 
 
 def _most_batches(chunks: np.ndarray, identities: int) -> int:

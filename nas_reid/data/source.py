@@ -11,6 +11,7 @@ import torch
 from nas_reid.data.augment import Augment
 from nas_reid.data.batches import EvalBatches, TrainBatches
 from nas_reid.data.cache import cache_root
+from nas_reid.data.modality_pairs import ModalityPairSampler
 from nas_reid.data.readers import find_reader, read_dataset
 from nas_reid.data.sample import Dataset, Sample
 from nas_reid.data.sampler import IdentitySampler
@@ -153,7 +154,8 @@ def synthetic_spec(factors: Mapping[str, Any]) -> SyntheticSpec:
 
 
 def training_batches(store: ImageStore, samples: Sequence[Sample], augment: Augment, *, labels: Mapping[int, int],
-                     identities: int, instances: int, seed: int, device: torch.device) -> TrainBatches:
+                     identities: int, instances: int, seed: int, device: torch.device,
+                     sampler: str = "identity") -> TrainBatches:
     """Augmented P x K batches over ``samples``.
 
     Args:
@@ -164,15 +166,17 @@ def training_batches(store: ImageStore, samples: Sequence[Sample], augment: Augm
         identities, instances: P and K.
         seed: of the draws.
         device: where batches are wanted.
+        sampler: "identity", or "modality_pairs" for half visible and half infrared images of each identity.
 
     Raises:
-        DataError: fewer identities than P.
+        DataError: fewer identities than P, or pairs of modalities where there are none.
     """
     rows = store.rows(samples)
     targets = torch.tensor([labels[pid] for pid in store.pids[rows].tolist()])
-    sampler = IdentitySampler(targets, num_identities=identities, num_instances=instances,
-                              seed=derive_seed(seed, "sampler"))
-    return TrainBatches(store, rows, targets, sampler, augment, seed=derive_seed(seed, "augment"), device=device)
+    shape = {"num_identities": identities, "num_instances": instances, "seed": derive_seed(seed, "sampler")}
+    drawn = (ModalityPairSampler(targets, store.modalities[rows], **shape) if sampler == "modality_pairs" else
+             IdentitySampler(targets, **shape))
+    return TrainBatches(store, rows, targets, drawn, augment, seed=derive_seed(seed, "augment"), device=device)
 
 
 def retrieval_lists(stores: RetrievalStores, *, batch_size: int, device: torch.device) -> RetrievalLists:

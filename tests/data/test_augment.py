@@ -218,7 +218,7 @@ def test_order_is_the_one_given():
 
 
 @pytest.mark.parametrize("steps, message", [
-    ({"flop": {}}, r"unknown augmentations \['flop'\].*'crop', 'cutout', 'erase', 'flip', 'jitter'"),
+    ({"flop": {}}, r"unknown augmentations \['flop'\].*'crop', 'cutout', 'erase', 'flip', 'grey', 'jitter'"),
     ({"flip": {"probability": 1}}, r"augment\.flip=.*probability"),
     ({"flip": {"p": 1.5}}, r"flip\.p=1\.5 must lie in \[0, 1\]"),
     ({"crop": {"padding": -1}}, "must be >= 0 pixels"),
