@@ -41,7 +41,7 @@ class Samples(NamedTuple):
 def group(images: Tensor, modality: Tensor | None, extra: Any = None) -> tuple[Tensor, Samples, Tensor | None]:
     """Put visible images first.
 
-    Waits for the device once, as slices need their lengths.
+    Waits for the device once, as slices need their lengths; on the meta device every other image counts as infrared.
 
     Args:
         images: [B, C, H, W].
@@ -59,7 +59,9 @@ def group(images: Tensor, modality: Tensor | None, extra: Any = None) -> tuple[T
         return images, Samples(None, (len(images), 0), extra), None
     if modality.shape != images.shape[:1]:
         raise DataError(f"{len(images)} images and modalities of shape {list(modality.shape)}; expected one each")
-    infrared, illegal = torch.stack([(modality == 1).sum(), (modality.clamp(0, 1) != modality).sum()]).tolist()
+    infrared, illegal = len(images) // 2, 0
+    if not modality.is_meta:
+        infrared, illegal = torch.stack([(modality == 1).sum(), (modality.clamp(0, 1) != modality).sum()]).tolist()
     if illegal:
         raise DataError(f"{illegal} of {len(images)} images have a modality other than 0 (visible) and 1 (infrared)")
     counts = (len(images) - infrared, infrared)

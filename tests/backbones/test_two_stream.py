@@ -41,6 +41,12 @@ def test_a_single_modality_is_left_in_place(modality, counts) -> None:
     assert [len(rows) for _, rows, _ in samples.parts(x)] == [2]
 
 
+def test_nothing_is_counted_on_the_meta_device() -> None:
+    with torch.device("meta"):
+        network = TwoStreamResNet(18, 1 / 16)
+        assert network(images(), torch.empty(6, dtype=torch.int64)).shape == (6, 32, 2, 1)
+
+
 def test_channels_last_stays() -> None:
     grouped, *_ = group(images().contiguous(memory_format=torch.channels_last), MODALITY)
     assert grouped.is_contiguous(memory_format=torch.channels_last)
