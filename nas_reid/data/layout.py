@@ -34,5 +34,7 @@ MARKET1501 = SplitFolders(
     "market1501", "bounding_box_train", "query", "bounding_box_test", "0002_c1s1_000451_03.jpg",
     nested=("Market-1501-v15.09.15", "market1501/Market-1501-v15.09.15", "market1501"),
 )
+VERI = SplitFolders("veri", "image_train", "image_query", "image_test", "0001_c001_00016450_0.jpg",
+                    nested=("veri", "VeRi"))
 FOLDER = SplitFolders("folder", "train", "query", "gallery", "0002_c1_anything.jpg")
-LAYOUTS = (MARKET1501, FOLDER)
+LAYOUTS = (MARKET1501, VERI, FOLDER)

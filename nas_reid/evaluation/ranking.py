@@ -161,4 +161,4 @@ def _scores(ranks: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     found = torch.arange(1, ranks.shape[1] + 1, device=ranks.device, dtype=torch.float64)
     precision = (found / ranks).masked_fill_(ranks == 0, 0)
     # A running sum adds from left to right, so that the padding, hence the block size, cannot change the rounding.
-    return precision.cumsum(dim=1)[:, -1] / counts, counts / ranks.amax(dim=1), ranks[:, 0]
+    return precision.cumsum(dim=1)[:, -1] / counts, counts.double() / ranks.amax(dim=1), ranks[:, 0]

@@ -16,13 +16,18 @@ from nas_reid.data.readers.cuhksysu import read_cuhksysu
 from nas_reid.data.readers.folder import read_folder
 from nas_reid.data.readers.grid import read_grid
 from nas_reid.data.readers.ilids import read_ilids
+from nas_reid.data.readers.llcm import read_llcm
 from nas_reid.data.readers.market1501 import read_market1501
 from nas_reid.data.readers.msmt17 import read_msmt17
 from nas_reid.data.readers.options import check_option, option_names
+from nas_reid.data.readers.partial import read_occluded_reid, read_partial_ilids, read_partial_reid
 from nas_reid.data.readers.prid import read_prid
 from nas_reid.data.readers.regdb import read_regdb
 from nas_reid.data.readers.sensereid import read_sensereid
 from nas_reid.data.readers.sysu_mm01 import read_sysu_mm01
+from nas_reid.data.readers.vehicleid import read_vehicleid
+from nas_reid.data.readers.veri import read_veri
+from nas_reid.data.readers.veri_wild import read_veri_wild
 from nas_reid.data.readers.viper import read_viper
 from nas_reid.data.sample import Dataset
 from nas_reid.errors import ConfigError
@@ -35,12 +40,19 @@ READERS: dict[str, Callable[..., Dataset]] = {
     "folder": read_folder,
     "grid": read_grid,
     "ilids": read_ilids,
+    "llcm": read_llcm,
     "market1501": read_market1501,
     "msmt17": read_msmt17,
+    "occluded_reid": read_occluded_reid,
+    "partial_ilids": read_partial_ilids,
+    "partial_reid": read_partial_reid,
     "prid": read_prid,
     "regdb": read_regdb,
     "sensereid": read_sensereid,
     "sysu_mm01": read_sysu_mm01,
+    "vehicleid": read_vehicleid,
+    "veri": read_veri,
+    "veri_wild": read_veri_wild,
     "viper": read_viper,
 }
 _WITHDRAWN = frozenset({"duke", "dukemtmc", "dukemtmcreid"})

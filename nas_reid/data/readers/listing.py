@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from nas_reid.data.sample import Sample
 from nas_reid.errors import DataError
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"})
 
 
 def find(root: Path, wanted: Sequence[str], *, inside: str) -> Path | None:

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 from nas_reid.data.sample import Dataset
 
-Counts = Mapping[str, tuple[int | None, int]]
-"""Name of a list -> its images (None where these vary with the split) and identities; distractors count as one."""
+Counts = Mapping[str, tuple[int | None, int | None]]
+"""Name of a list -> its images (None where these vary with the split) and identities (None where sources disagree);
+distractors count as one."""
 
 
 def compared(dataset: Dataset, official: Counts, *, title: str) -> Dataset:
@@ -18,7 +19,10 @@ def _deviations(dataset: Dataset, official: Counts, title: str) -> Iterator[str]
     for part, (images, identities) in official.items():
         samples = getattr(dataset, part)
         found = len(samples), len({sample.pid for sample in samples})
-        if found != (found[0] if images is None else images, identities):
-            expected = f"{identities:,} identities" if images is None else f"{images:,} of {identities:,}"
+        official_counts = tuple(own if count is None else count for own, count in zip(found, (images, identities),
+                                                                                      strict=True))
+        if found != official_counts:
+            expected = (f"{identities:,} identities" if images is None else
+                        f"{images:,}" if identities is None else f"{images:,} of {identities:,}")
             yield (f"{part} has {found[0]:,} images of {found[1]:,} identities; official {title} has {expected}, "
                    "so results do not compare with published ones")
