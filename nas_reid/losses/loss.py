@@ -35,6 +35,7 @@ class Loss(nn.Module):
         needs_modalities: the training images must be visible and infrared ones.
         learns_identities: what it compares with is learnt per identity, so identities that never occur in a step of
             the weights make no sense to it.
+        remembers: it has state that ``update`` changes.
         has_constant_factors: its gradient holds factors constant that do depend on the input, so that differentiating
             it again does not give the derivative of the gradient.
     """
@@ -44,6 +45,7 @@ class Loss(nn.Module):
     needs_cosines: ClassVar[bool] = False
     needs_modalities: ClassVar[bool] = False
     learns_identities: ClassVar[bool] = False
+    remembers: ClassVar[bool] = False
     has_constant_factors: bool = False
 
     def allocate(self, num_classes: int, width: int) -> None:

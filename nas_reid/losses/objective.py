@@ -4,22 +4,37 @@ A new loss is a file with a class (see ``nas_reid.losses.loss``) and a line in `
 """
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from nas_reid.errors import ConfigError
+from nas_reid.errors import ConfigError, DataError
+from nas_reid.losses.center import Center
 from nas_reid.losses.cross_entropy import CrossEntropy
+from nas_reid.losses.gather import gather_batch
 from nas_reid.losses.loss import Loss, LossInput, number
+from nas_reid.losses.margin_softmax import ArcFace, Circle, CosFace
+from nas_reid.losses.modality_centers import CrossModality, HeteroCenter
+from nas_reid.losses.pairs import CirclePairs, CosFacePairs
 from nas_reid.losses.triplet import Triplet
+from nas_reid.losses.weighted_triplet import WeightedTriplet
 from nas_reid.model import Output
 from nas_reid.modules.head import Head
 
 LOSSES: dict[str, type[Loss]] = {
     "cross_entropy": CrossEntropy,
     "triplet": Triplet,
+    "weighted_triplet": WeightedTriplet,
+    "arcface": ArcFace,
+    "cosface": CosFace,
+    "circle": Circle,
+    "circle_pairs": CirclePairs,
+    "cosface_pairs": CosFacePairs,
+    "center": Center,
+    "cross_modality": CrossModality,
+    "hetero_center": HeteroCenter,
 }
 
 
@@ -27,7 +42,8 @@ class Objective(nn.Module):
     """Weighted sum of losses (Auto-ReID's Eq. 5 is λ · cross-entropy + (1 - λ) · triplet).
 
     A loss of weight zero is not computed. Calling the objective changes nothing; what a loss remembers of the training
-    (centres) changes in ``update`` alone and is part of the ``state_dict``.
+    (centres) changes in ``update`` alone and is part of the ``state_dict``. Under several processes losses that compare
+    images see the batch of all of them.
 
     Args:
         terms: key of ``LOSSES`` -> arguments of that loss, and ``weight`` (default 1); None leaves it out.
@@ -61,8 +77,10 @@ class Objective(nn.Module):
         """
         terms = {}
         for name, stripe_losses in self.losses.items():
-            values = [loss(self._input(output, stripe, labels, modalities))
-                      for stripe, loss in enumerate(stripe_losses)]
+            values = []
+            for stripe, loss in enumerate(stripe_losses):
+                batch = self._input(output, stripe, labels, modalities)
+                values.append(loss(gather_batch(batch) if loss.compares_samples else batch))
             terms[name] = torch.stack(values).mean() if len(values) > 1 else values[0]
         total = sum(self.weights[name] * term for name, term in terms.items())
         return total, {name: term.detach() for name, term in terms.items()}
@@ -71,8 +89,8 @@ class Objective(nn.Module):
     def update(self, output: Output, labels: Tensor, modalities: Tensor | None = None) -> None:
         """Let the losses remember a batch; call it once per batch of the weights, when its gradient has been taken."""
         for stripe_losses in self.losses.values():
-            for stripe, loss in enumerate(stripe_losses):
-                loss.update(self._input(output, stripe, labels, modalities))
+            for stripe, loss in enumerate(stripe_losses) if stripe_losses[0].remembers else ():
+                loss.update(gather_batch(self._input(output, stripe, labels, modalities)))
 
     def _input(self, output: Output, stripe: int, labels: Tensor, modalities: Tensor | None) -> LossInput:
         features, logits = output if output.logits.ndim == 2 else (values[:, stripe] for values in output)
@@ -111,6 +129,25 @@ def build_losses(terms: Mapping[str, Mapping[str, Any] | None], *,
     if not found:
         raise ConfigError(f"{key} has no loss with a weight above 0; give one, such as {key}.cross_entropy.weight=1")
     return found
+
+
+def check_modalities(terms: Mapping[str, Mapping[str, Any] | None], modalities: Collection[int], *,
+                     key: str = "objective") -> None:
+    """Make sure that every loss finds the modalities that it compares.
+
+    Args:
+        terms: see ``Objective``.
+        modalities: those of the training images: 0 visible, 1 infrared.
+        key: of ``terms`` in the configuration.
+
+    Raises:
+        DataError: names the first loss that does not.
+    """
+    for name, (_, loss) in build_losses(terms, key=key).items():
+        if loss.needs_modalities and not {0, 1} <= set(modalities):
+            kind = "infrared" if set(modalities) == {1} else "visible"
+            raise DataError(f"{key}.{name} compares visible with infrared images, but all training images are {kind}; "
+                            f"use a data set with both, or set {key}.{name}.weight=0")
 
 
 def _build(key: str, kind: type[Loss], arguments: Mapping[str, Any]) -> tuple[float, Loss]:
