@@ -240,6 +240,8 @@ def _objective(key: str, terms: Any, run: RunConfig) -> Rules:
     for name, (_, loss) in build_losses(terms, key=key).items():
         yield ("batch.instances", run.batch.instances >= 2 or not loss.needs_pairs,
                f"must be at least 2 for {key}.{name}, which compares images of one identity")
+        yield (f"{key}.{name}", run.head.classifier == "cosine" or not loss.needs_cosines,
+               "needs the cosines of head.classifier=cosine")
         yield ("batch.size", run.batch.identities >= 2 or not loss.compares_samples,
                f"must be at least twice batch.instances for {key}.{name}, which tells identities of a batch apart")
         yield ("batch.sampler", run.batch.sampler == "modality_pairs" or not loss.needs_modalities,

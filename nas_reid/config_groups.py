@@ -11,7 +11,8 @@ from typing import Any
 from nas_reid.evaluation.bootstrap import Bootstrap
 from nas_reid.evaluation.distance import DISTANCES
 from nas_reid.evaluation.variants import Variant, build, build_variants
-from nas_reid.modules.head import POOLINGS
+from nas_reid.modules.head import CLASSIFIERS, METRIC_FEATURES, REDUCTIONS
+from nas_reid.modules.pooling import POOLINGS
 from nas_reid.optim import OPTIMIZERS, SCHEDULES
 from nas_reid.regularisers import REGULARISERS
 
@@ -73,18 +74,32 @@ class BatchConfig:
 
 @dataclass
 class HeadConfig:
-    """Arguments of ``modules.head.Head``; None leaves one to the search space."""
+    """Arguments of ``modules.head.build_head``; None leaves one to the search space."""
 
     pooling: str
+    gem_power: float               # gem: where it starts; gem_fixed: its value
+    reduction: int                 # width; 0 for none
+    reduction_form: str
     embedding: int | None
     embedding_norm_relu: bool | None
     dropout: float
     neck: bool
+    neck_bias: bool
+    metric_features: str           # what metric losses see
+    classifier: str
+    classifier_bias: bool
     init_std: float | None
+    stripes: int                   # of PCB; 1 for none
 
     def rules(self) -> Rules:
         """See the module."""
         yield "pooling", *is_one_of(self.pooling, POOLINGS)
+        yield "reduction_form", *is_one_of(self.reduction_form, REDUCTIONS)
+        yield "metric_features", *is_one_of(self.metric_features, METRIC_FEATURES)
+        yield "classifier", *is_one_of(self.classifier, CLASSIFIERS)
+        yield "gem_power", self.gem_power > 0, "must be positive"
+        yield "reduction", self.reduction >= 0, "must be 0 (none) or a width"
+        yield "stripes", self.stripes >= 1, "must be 1 (none) or a number of stripes"
         yield "embedding", self.embedding is None or self.embedding >= 0, "must be 0 (none) or a width"
         yield "init_std", self.init_std is None or self.init_std >= 0, "must be >= 0; 0: PyTorch's initial values"
         yield "dropout", 0 <= self.dropout < 1, "must lie in [0, 1)"

@@ -15,7 +15,7 @@ from nas_reid.complexity import count_macs, count_parameters, stage_table
 from nas_reid.config import DescribeConfig, load
 from nas_reid.drawing.masks import mask_table
 from nas_reid.model import ReIDNetwork
-from nas_reid.modules.head import Head, head_arguments
+from nas_reid.modules.head import build_head, head_arguments
 from nas_reid.pictures import draw_genotype
 from nas_reid.registry import load_genotype, space_of
 
@@ -29,7 +29,7 @@ def main(cfg: DictConfig) -> None:
     height, width = settings.image_size
     with torch.device("meta"):
         trunk = space.network(genotype)
-        head = Head(trunk.out_channels, settings.num_classes, **head_arguments(asdict(settings.head), space))
+        head = build_head(trunk.out_channels, settings.num_classes, **head_arguments(asdict(settings.head), space))
         network = ReIDNetwork(trunk, head)
     picture = draw_genotype(space, genotype, output_dir() / "cells.png")
     sys.stdout.write(table(network, (height, width)) + "\n")

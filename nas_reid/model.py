@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from nas_reid.modules.head import Head
+from nas_reid.modules.head import Head, StripeHead
 from nas_reid.search_space import Mix
 
 
@@ -15,8 +15,10 @@ class Output(NamedTuple):
     """What the losses see.
 
     Attributes:
-        features: [B, D], before the neck; the metric losses' input.
-        logits: [B, N] over the training identities.
+        features: [B, D], before the neck (or after it, if the head says so); the metric losses' input.
+        logits: [B, N] over the training identities; cosines if the classifier is ``cosine``.
+
+    A head of S stripes gives [B, S, D] and [B, S, N].
     """
 
     features: Tensor
@@ -31,7 +33,7 @@ class ReIDNetwork(nn.Module):
         head: pools the trunk's map; see ``Head``.
     """
 
-    def __init__(self, trunk: nn.Module, head: Head) -> None:
+    def __init__(self, trunk: nn.Module, head: Head | StripeHead) -> None:
         super().__init__()
         self.trunk = trunk
         self.head = head
@@ -54,8 +56,9 @@ class ReIDNetwork(nn.Module):
         features = self.head.pool(maps.to(images.dtype))
         embedding = self.head.embed(features)
         if not self.training:
-            return embedding
-        return Output(features, self.head.classify(embedding))
+            return embedding.flatten(1)
+        seen = embedding if self.head.metric_features == "after_neck" else features
+        return Output(seen, self.head.classify(embedding))
 
     def _autocast(self, images: Tensor) -> AbstractContextManager:
         if self.trunk_dtype == torch.float32 or images.is_meta:  # the meta device knows no autocast

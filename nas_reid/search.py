@@ -33,10 +33,10 @@ from nas_reid.evaluation.retrieval import retrieve
 from nas_reid.execution import place
 from nas_reid.genotype import Genotype
 from nas_reid.job import Job, finished_result, start_job
-from nas_reid.losses.objective import build_objective
+from nas_reid.losses.objective import build_objective, check_modalities
 from nas_reid.memory import foresee
 from nas_reid.model import ReIDNetwork
-from nas_reid.modules.head import Head, head_arguments
+from nas_reid.modules.head import build_head, head_arguments
 from nas_reid.optim import assert_disjoint, build_training, set_lr
 from nas_reid.pictures import draw_search
 from nas_reid.progress import progress
@@ -147,6 +147,9 @@ def load_data(settings: SearchConfig, augment: Augment,
         halves = split_search(train, by=settings.split.by, fraction=settings.split.weights_fraction,
                               seed=derive_seed(settings.seed, "split"), official=official)
         parts = dict(zip(("weights", "alphas"), halves, strict=True))
+    for level, part in zip(("weights", "alphas"), (next(iter(parts.values())), [*parts.values()][-1]), strict=True):
+        check_modalities(getattr(settings.objective, level), {sample.modality for sample in part},
+                         key=f"objective.{level}")
     labels = label_map(train)
     batches = [training_batches(store, part, augment, labels=labels, identities=settings.batch.identities,
                                 instances=settings.batch.instances, seed=derive_seed(settings.seed, level),
@@ -163,7 +166,8 @@ def build_bilevel(settings: SearchConfig, space: SearchSpace, num_classes: int, 
     """The supernet with its head, the alphas, and how both are trained, in ``steps`` steps an epoch."""
     algorithm, decisions = settings.algorithm, space.decisions()
     trunk = space.supernet()
-    head = Head(trunk.out_channels, num_classes, **head_arguments(asdict(settings.head), space), running_stats=False)
+    head = build_head(trunk.out_channels, num_classes, **head_arguments(asdict(settings.head), space),
+                      running_stats=False)
     exact = algorithm.scheme == "second_order"  # small differences of weights vanish in bfloat16
     network = place(ReIDNetwork(trunk, head), device, channels_last=settings.channels_last,
                     precision="float32" if exact else settings.precision, compile=settings.compile)
@@ -225,7 +229,8 @@ def step_weights(bilevel: Bilevel, batch: Batch, moment: Moment, *, clip: float,
 def step_alphas(bilevel: Bilevel, train_batch: Batch, val_batch: Batch, moment: Moment,
                 algorithm: AlgorithmConfig) -> dict[str, Tensor]:
     """One step on the alphas; the gradients of the live weights stay untouched."""
-    alphas, weights = bilevel.arch.alphas(), dict(bilevel.network.named_parameters())
+    alphas = bilevel.arch.alphas()
+    weights = {name: weight for name, weight in bilevel.network.named_parameters() if weight.requires_grad}
 
     def val_loss(weights: dict[str, Tensor], alphas: dict[str, Tensor]) -> Tensor:
         return bilevel.upper_loss(val_batch, moment, weights=weights, alphas=alphas).loss

@@ -14,7 +14,7 @@ from nas_reid.errors import CheckpointError
 from nas_reid.files import write_atomically
 from nas_reid.genotype import Genotype
 from nas_reid.model import ReIDNetwork
-from nas_reid.modules.head import Head
+from nas_reid.modules.head import build_head
 from nas_reid.registry import space_of
 
 
@@ -25,7 +25,7 @@ class Description:
     Args:
         genotype: the architecture.
         network: overrides of the genotype's space arguments.
-        head: arguments of ``Head``.
+        head: arguments of ``build_head``.
         num_classes: training identities.
         image_size: (height, width) it was trained on.
     """
@@ -39,7 +39,7 @@ class Description:
     def build(self) -> ReIDNetwork:
         """The network with fresh weights, drawn from the global generator."""
         trunk = space_of(self.genotype, self.network).network(self.genotype)
-        return ReIDNetwork(trunk, Head(trunk.out_channels, self.num_classes, **self.head))
+        return ReIDNetwork(trunk, build_head(trunk.out_channels, self.num_classes, **self.head))
 
     def to_plain(self) -> dict[str, Any]:
         """For a checkpoint."""

@@ -6,6 +6,7 @@ or that the file lacks is logged, and a trunk that does not match entirely is an
 
 import logging
 import pickle
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,7 @@ log = logging.getLogger(__name__)
 _WRAPPERS = (("state_dict",), ("weights",), ("bilevel", "network"), ("model",))
 _PARALLEL = "module."  # prefix of nn.DataParallel
 _COUNTER = "num_batches_tracked"  # of batch norms; absent in old files, and without influence at a fixed momentum
-_CLASSIFIER = "head.classifier."
+_CLASSIFIERS = re.compile(r"head\.(parts\.\d+\.)?classifier\.")
 # torchreid's checkpoints keep their rank-1 as a NumPy scalar, which plain weights_only loading refuses. A scalar is a
 # dtype and its bytes: building one executes nothing of the file. NumPy 1 and 2 name the function differently.
 _NUMPY_SCALARS = [(np.float64(0).__reduce__()[0], "numpy.core.multiarray.scalar"),
@@ -123,10 +124,10 @@ def load_weights(network: nn.Module, state: Mapping[str, Tensor], *, origin: str
     """
     _require_trunk(network.trunk, state, origin=origin)
     own = network.state_dict()
-    foreign = any(name.startswith(_CLASSIFIER) and tensor.shape != own[name].shape
+    foreign = any(_CLASSIFIERS.match(name) and tensor.shape != own[name].shape
                   for name, tensor in state.items() if name in own)
     fit = fit_state(own, {name: tensor for name, tensor in state.items()
-                          if not (foreign and name.startswith(_CLASSIFIER))})
+                          if not (foreign and _CLASSIFIERS.match(name))})
     network.load_state_dict({**own, **fit.state})
     log.info("%s: loaded %d of %d entries", origin, len(fit.state), len(own))
     if foreign:

@@ -21,7 +21,7 @@ from nas_reid.losses.pairs import CirclePairs, CosFacePairs
 from nas_reid.losses.triplet import Triplet
 from nas_reid.losses.weighted_triplet import WeightedTriplet
 from nas_reid.model import Output
-from nas_reid.modules.head import Head
+from nas_reid.modules.head import Head, StripeHead
 
 LOSSES: dict[str, type[Loss]] = {
     "cross_entropy": CrossEntropy,
@@ -97,7 +97,7 @@ class Objective(nn.Module):
         return LossInput(features, logits, labels, modalities)
 
 
-def build_objective(terms: Mapping[str, Mapping[str, Any] | None], head: Head) -> Objective:
+def build_objective(terms: Mapping[str, Mapping[str, Any] | None], head: Head | StripeHead) -> Objective:
     """The ``Objective`` of a network that ends in ``head``, on its device."""
     objective = Objective(terms, num_classes=head.num_classes, width=head.out_features // head.stripes,
                           stripes=head.stripes)

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from nas_reid.errors import ConfigError
+from nas_reid.errors import ConfigError, DataError
 from nas_reid.losses.cross_entropy import cross_entropy
-from nas_reid.losses.objective import Objective, build_losses
+from nas_reid.losses.objective import Objective, build_losses, check_modalities
 from nas_reid.losses.triplet import triplet_batch_hard
 from nas_reid.model import Output
 
@@ -45,6 +45,33 @@ def test_every_stripe_counts_as_much():
         assert terms[name].item() == pytest.approx((single[0] + single[1]).item() / 2, abs=1e-14)
 
 
+def test_only_an_update_changes_the_state_and_the_state_is_saved():
+    output = Output(POINTS, LOGITS)
+    first, second = (make(center={}, triplet={}).double() for _ in range(2))
+    before = first(output, LABELS)[0]
+    assert first(output, LABELS)[0] == before
+    first.update(output, LABELS)
+    after = first(output, LABELS)[0]
+    assert after < before and list(first.state_dict()) == ["losses.center.0.centers"]
+    second.load_state_dict(first.state_dict())
+    assert second(output, LABELS)[0] == after
+
+
+def test_stripes_have_centers_of_their_own():
+    objective = make(stripes=2, center={}).double()
+    objective.update(Output(torch.stack([POINTS, -POINTS], 1), torch.stack([LOGITS, LOGITS], 1)), LABELS)
+    first, second = (loss.centers for loss in objective.losses["center"])
+    assert torch.equal(first, -second) and first.any()
+
+
+def test_a_loss_between_modalities_needs_both():
+    terms = {"cross_modality": {"weight": 1}, "cross_entropy": {}}
+    check_modalities(terms, {0, 1})
+    with pytest.raises(DataError, match=r"objective\.cross_modality compares .* all training images are visible; "):
+        check_modalities(terms, {0})
+    check_modalities(terms | {"cross_modality": {"weight": 0}}, {0})
+
+
 @pytest.mark.parametrize(("terms", "message"), [
     ({"cross_entropy": {"weight": -1}}, r"objective\.cross_entropy\.weight=-1 must be finite and >= 0"),
     ({"cross_entropy": {"weight": float("nan")}}, r"cross_entropy\.weight=nan must be"),
@@ -55,6 +82,13 @@ def test_every_stripe_counts_as_much():
     ({"cross_entropy": {"smoothing_form": "half"}}, "smoothing_form=half is unknown; known are: all_classes, wrong_"),
     ({"cross_entropy": {"margin": 1.0}}, r"objective\.cross_entropy has no argument margin; it has: weight, smoothing"),
     ({"cross_entropy": 0.5}, r"objective\.cross_entropy=0\.5 must hold arguments, such as \{weight: 1\}"),
+    ({"arcface": {"margin": 2}}, r"objective\.arcface\.margin=2 must lie in \[0, 1\.5708\]"),
+    ({"circle": {"margin": "wide"}}, r"objective\.circle\.margin=wide must lie in \[0, 1\]"),
+    ({"cosface": {"scale": 0}}, r"objective\.cosface\.scale=0 must be positive"),
+    ({"circle_pairs": {"margin": 2}}, r"objective\.circle_pairs\.margin=2 must lie in \[0, 1\]"),
+    ({"weighted_triplet": {"margin": -1}}, r"weighted_triplet\.margin=-1 must be finite and >= 0, or null"),
+    ({"center": {"rate": 0}}, r"objective\.center\.rate=0 must lie in \(0, 1\]"),
+    ({"cross_modality": {"temperature": 0}}, r"objective\.cross_modality\.temperature=0 must be positive"),
     ({"softmax": {}}, r"objective\.softmax is no loss; known are: cross_entropy, triplet"),
     ({}, "objective has no loss with a weight above 0"),
     ({"triplet": {"weight": 0}, "cross_entropy": None}, "objective has no loss with a weight above 0"),

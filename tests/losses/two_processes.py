@@ -1,6 +1,6 @@
-"""A process of two, which computes losses on half of a batch; run by ``test_gather``.
+"""Losses on half of a batch, in one of two processes; ``test_gather`` is the first and runs this as the second.
 
-    python -m tests.losses.two_processes RANK FOLDER
+    python -m tests.losses.two_processes FOLDER
 """
 
 import sys
@@ -39,12 +39,16 @@ def compute(rows: slice) -> dict[str, torch.Tensor]:
             "centers": objective.losses["center"][0].centers}
 
 
-if __name__ == "__main__":
-    rank, folder = int(sys.argv[1]), sys.argv[2]
+def compute_share(rank: int, folder: str) -> dict[str, torch.Tensor]:
+    """What ``compute`` finds with half of the batch, averaged over both processes."""
     distributed.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2)
     found = compute(slice(4 * rank, 4 * rank + 4))
     for name in ("loss", "gradient", "curvature"):
         distributed.all_reduce(found[name])
         found[name] /= 2
-    torch.save(found, f"{folder}/{rank}.pt")
     distributed.destroy_process_group()
+    return found
+
+
+if __name__ == "__main__":
+    torch.save(compute_share(1, sys.argv[1]), f"{sys.argv[1]}/second.pt")

@@ -8,7 +8,8 @@ from torch import nn
 
 from nas_reid.complexity import count_parameters
 from nas_reid.errors import ConfigError
-from nas_reid.modules.head import Head, head_arguments
+from nas_reid.model import ReIDNetwork
+from nas_reid.modules.head import Head, build_head, head_arguments
 
 MAPS = torch.randn(4, 6, 3, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
@@ -106,3 +107,81 @@ def test_a_space_proposes_and_the_configuration_decides() -> None:
     configured = {"pooling": "max", "embedding": None, "dropout": 0.0, "init_std": 0.0}
     assert head_arguments(configured, space) == {"pooling": "max", "embedding": 512, "dropout": 0.0, "init_std": 0.0}
     assert head_arguments(configured, object()) == {"pooling": "max", "dropout": 0.0, "init_std": 0.0}
+
+
+@pytest.mark.parametrize(("option", "known"), [("reduction_form", "relu, leaky_relu, linear"),
+                                               ("classifier", "linear, cosine"),
+                                               ("metric_features", "before_neck, after_neck")])
+def test_unknown_names_list_the_known_ones(option: str, known: str) -> None:
+    with pytest.raises(ConfigError, match=rf"head\.{option}='other' is unknown; known are: {known}"):
+        make(**{option: "other"})
+
+
+def test_a_cosine_classifier_gives_cosines_whatever_the_lengths() -> None:
+    head = make(classifier="cosine")
+    assert sorted(head.state_dict()) == ["classifier.weight"]
+    features = head.pool(MAPS)
+    expected = nn.functional.cosine_similarity(features[:, None], head.classifier.weight[None], dim=2)
+    assert torch.allclose(head.classify(features), expected) and head.classify(features).abs().max() <= 1
+    with torch.no_grad():
+        head.classifier.weight.mul_(7)
+    assert torch.allclose(head.classify(3 * features), expected)
+    assert make(classifier="cosine").half().classify(features.half()).dtype == torch.float32
+
+
+def test_a_classifier_without_bias() -> None:
+    head = make(classifier_bias=False, init_std=0.01)
+    assert sorted(head.state_dict()) == ["classifier.weight"]
+
+
+def test_a_necks_shift_can_be_kept_at_zero() -> None:
+    head = make(neck=True, neck_bias=False)
+    trained = [name for name, parameter in head.named_parameters() if parameter.requires_grad]
+    assert "neck.bias" not in trained and "neck.weight" in trained and "neck.bias" in head.state_dict()
+
+
+@pytest.mark.parametrize(("form", "slope"), [("relu", 0.0), ("leaky_relu", 0.1)])
+def test_a_reduction_is_convolution_norm_activation_and_dropout(form: str, slope: float) -> None:
+    head = make(reduction=4, reduction_form=form)
+    conv, norm, _ = head.reduction
+    pooled = MAPS.mean((2, 3), keepdim=True)
+    mapped = nn.functional.conv2d(pooled, conv.weight[..., None, None])
+    expected = nn.functional.batch_norm(mapped, None, None, norm.weight, norm.bias, training=True).flatten(1)
+    assert torch.allclose(head.pool(MAPS), nn.functional.leaky_relu(expected, slope))
+    assert head.out_features == head.classifier.in_features == 4 and conv.bias is None
+    dropping = make(reduction=4, reduction_form=form, dropout=0.5)
+    features = dropping.pool(MAPS)
+    assert not torch.equal(features, dropping.pool(MAPS))
+    assert torch.equal(dropping.classify(features), dropping.classify(features))  # its dropout is behind the reduction
+
+
+def test_a_linear_reduction_and_the_papers_two_layers() -> None:
+    head = make(reduction=4, reduction_form="linear")
+    assert torch.allclose(head.pool(MAPS), MAPS.mean((2, 3)) @ head.reduction.weight.T)
+    head = make(reduction=4, embedding=3)
+    assert head.out_features == 3 and torch.allclose(head.pool(MAPS), head.embedding(head.reduction(MAPS.mean((2, 3)))))
+
+
+def test_a_supernets_reduction_has_no_scale() -> None:
+    assert make(reduction=4, running_stats=False).reduction[1].weight is None
+
+
+def test_metric_losses_can_see_what_is_after_the_neck() -> None:
+    trunk = nn.Identity()
+    trunk.forward = lambda images, modality=None: images
+    for where in ("before_neck", "after_neck"):
+        head = make(neck=True, metric_features=where)
+        output = ReIDNetwork(trunk, head).train()(MAPS)
+        before = head.pool(MAPS)
+        assert torch.equal(output.features, head.embed(before) if where == "after_neck" else before)
+        assert torch.allclose(output.logits, head.classify(head.embed(before)))
+
+
+def test_the_head_of_an_older_checkpoint_is_what_it_was() -> None:
+    old = {"pooling": "average", "embedding": 8, "embedding_norm_relu": True, "dropout": 0.1, "neck": True,
+           "init_std": 0.01}
+    head = build_head(6, 5, **old)
+    assert sorted(head.state_dict()) == sorted(
+        [f"classifier.{n}" for n in ("weight", "bias")] + [f"embedding.0.{n}" for n in ("weight", "bias")]
+        + [f"{m}.{n}" for m in ("embedding.1", "neck")
+           for n in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")])
