@@ -1,14 +1,11 @@
-"""Every YAML in conf/ composes and converts; every illegal value is refused by name."""
+"""Every YAML in conf/ composes and converts. What is refused: ``test_configs_refused``."""
 
 import re
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
+from hydra import compose
 from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 
@@ -21,10 +18,9 @@ from nas_reid.losses.objective import build_losses
 from nas_reid.registry import create_space
 from nas_reid.regularisers import REGULARISERS, build_regulariser
 from nas_reid.relaxation import get_relaxation
+from tests.composing import MANDATORY, composition, settings
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
-GENOTYPE = ["genotype=auto_reid/baseline"]
-MANDATORY = {"search": [], "retrain": GENOTYPE, "evaluate": ["checkpoint=best.pt"], "describe": GENOTYPE}
 DRAWN = ("synthetic", "synthetic_domains", "synthetic_ir")
 
 
@@ -41,24 +37,8 @@ def header(experiment: str) -> str:
 
 @pytest.fixture(autouse=True, scope="module")
 def hydra() -> Iterator[None]:
-    command.register_schemas()
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(command.config_dir(), version_base="1.3"):
+    with composition():
         yield
-
-
-def settings(name: str, *overrides: str) -> Any:
-    return load(compose(name, [*MANDATORY[name], *overrides]), SCHEMAS[name])
-
-
-@cache
-def defaults(name: str) -> dict[str, Any]:
-    return OmegaConf.to_container(compose(name, MANDATORY[name]))
-
-
-def changed(name: str, *overrides: str) -> Any:
-    """As ``settings`` for plain values, without composing again."""
-    return load(OmegaConf.merge(defaults(name), OmegaConf.from_dotlist(list(overrides))), SCHEMAS[name])
 
 
 def test_every_file_has_a_test_here() -> None:
@@ -120,108 +100,6 @@ def test_experiment(experiment: str) -> None:
 def test_an_experiment_changes_something_and_the_command_line_wins() -> None:
     assert settings("search", "experiment=smoke").epochs != settings("search").epochs
     assert settings("search", "experiment=smoke", "epochs=7").epochs == 7
-
-
-@pytest.mark.parametrize(("name", "override", "message"), [
-    ("search", "batch.size=15", r"batch\.size=15 must be a positive multiple of batch\.instances=4"),
-    ("search", "batch.size=0", r"batch\.size=0"),
-    ("search", "batch.sampler=pairs", r"batch\.sampler=pairs is unknown; known are: identity, modality_pairs"),
-    ("retrain", "validation_by=modality", r"validation_by=modality is unknown; known are: identity, camera, official"),
-    ("search", "batch.instances=0", r"batch\.instances=0 must be at least 1"),
-    ("search", "epochs=0", r"epochs=0 must be at least 1"),
-    ("search", "epochs=1.5", r"Value '1\.5' of type 'float' could not be converted to Integer\s+full_key: epochs"),
-    ("search", "seed=-1", r"seed=-1 must be >= 0"),
-    ("search", "threads=0", r"threads=0 must be at least 1"),
-    ("search", "resume=maybe", r"resume=maybe is unknown; known are: auto, never"),
-    ("search", "validation_fraction=1", r"validation_fraction=1\.0 must lie strictly between 0 and 1"),
-    ("search", "data.image_size=[128]", r"data\.image_size=\[128\] must be two positive integers"),
-    ("evaluate", "image_size=[128,0]", r"image_size=\[128, 0\] must be two positive integers"),
-    ("describe", "image_size=[1,2,3]", r"image_size=\[1, 2, 3\] must be two positive integers"),
-    ("describe", "num_classes=0", r"num_classes=0 must be at least 1"),
-    ("search", "data.workers=0", r"data\.workers=0 must be at least 1"),
-    ("search", "data.on_corrupt=ignore", r"data\.on_corrupt=ignore is unknown; known are: error, skip"),
-    ("search", "data.options=3", r"data\.options=3 must hold options of the reader, such as \{split: 3\}"),
-    ("search", "data.root=somewhere", r"data\.root=somewhere does not go with drawn data"),
-    ("search", "data.synthetic=tiny", r"data\.synthetic=tiny must hold keys of SyntheticSpec"),
-    ("search", "head.pooling=mean", r"head\.pooling=mean is unknown; known are: average, max"),
-    ("search", "head.embedding=-1", r"head\.embedding=-1"),
-    ("search", "head.dropout=1", r"head\.dropout=1\.0 must lie in \[0, 1\)"),
-    ("search", "objective.weights.triplet.weight=-1", r"objective\.weights\.triplet\.weight=-1 must be finite"),
-    ("search", "objective.alphas.triplet.margin=-1", r"objective\.alphas\.triplet\.margin=-1 must be finite and >= 0"),
-    ("retrain", "objective.cross_entropy.smoothing=1", r"objective\.cross_entropy\.smoothing=1 must lie in \[0, 1\)"),
-    ("retrain", "objective.cross_entropy.smoothing=low", r"objective\.cross_entropy\.smoothing=low must lie in"),
-    ("search", "objective.alphas.tripplet.weight=1", r"objective\.alphas\.tripplet is no loss; known are: cross_"),
-    ("retrain", "objective.triplet.marign=1", r"objective\.triplet has no argument marign; it has: weight, margin"),
-    ("retrain", "objective.triplet=1", r"objective\.triplet=1 must hold arguments, such as \{weight: 1\}"),
-    ("retrain", "objective=1", r"objective=1 must map losses to their arguments"),
-    ("retrain", "objective.arcface.weight=1", r"objective\.arcface=.* needs the cosines of head\.classifier=cosine"),
-    ("search", "objective.weights.circle.margin=0.25", r"objective\.weights\.circle=.* needs the cosines of head\."),
-    ("search", "head.classifier=cos", r"head\.classifier=cos is unknown; known are: linear, cosine"),
-    ("retrain", "head.reduction_form=gelu", r"head\.reduction_form=gelu is unknown; known are: relu, leaky_relu"),
-    ("retrain", "head.metric_features=after", r"head\.metric_features=after is unknown; known are: before_neck"),
-    ("describe", "head.gem_power=0", r"head\.gem_power=0\.0 must be positive"),
-    ("describe", "head.reduction=-1", r"head\.reduction=-1 must be 0"),
-    ("describe", "head.stripes=0", r"head\.stripes=0 must be 1"),
-    ("search", "batch.instances=1", r"batch\.instances=1 must be at least 2 for objective\.weights\.triplet"),
-    ("search", "batch.instances=32", r"batch\.size=32 must be at least twice batch\.instances for objective\."),
-    ("search", "weights.name=lion", r"weights\.name=lion is unknown; known are: sgd, adam, adamw"),
-    ("search", "alphas.schedule=cos", r"alphas\.schedule=cos is unknown; known are: constant, cosine, multi_step"),
-    ("search", "weights.lr=0", r"weights\.lr=0\.0 must be positive"),
-    ("search", "alphas.lr=-1", r"alphas\.lr=-1\.0 must be positive"),
-    ("search", "alphas.lr=.nan", r"alphas\.lr=nan must be positive"),
-    ("retrain", "optimizer.lr=fast", r"Value 'fast' of type 'str' .* to Float\s+full_key: optimizer\.lr"),
-    ("retrain", "optimizer.weight_decay=-1", r"optimizer\.weight_decay=-1\.0 must be >= 0"),
-    ("retrain", "optimizer.momentum=1", r"optimizer\.momentum=1\.0 must lie in \[0, 1\)"),
-    ("retrain", "optimizer.betas=[0.9]", r"optimizer\.betas=\[0\.9\] must be two numbers"),
-    ("retrain", "optimizer.milestones=[5,3]", r"optimizer\.milestones=\[5, 3\] must increase"),
-    ("retrain", "optimizer.warmup_epochs=999", r"optimizer\.warmup_epochs=999\.0 must be smaller than epochs="),
-    ("search", "weights.warmup_epochs=999", r"weights\.warmup_epochs=999\.0 must be smaller than epochs"),
-    ("search", "algorithm.temperature.end=0", r"algorithm\.temperature\.end=0\.0 must be positive"),
-    ("search", "algorithm.scheme=third", r"algorithm\.scheme=third is unknown; known are: first_order"),
-    ("search", "algorithm.hessian=full", r"algorithm\.hessian=full is unknown; known are: finite_difference, exact"),
-    ("search", "algorithm.order=both", r"algorithm\.order=both is unknown; known are: alphas_first"),
-    ("search", "algorithm.samples=0", r"algorithm\.samples=0 must be at least 1"),
-    ("search", "algorithm.warmup_epochs=-1", r"algorithm\.warmup_epochs=-1 must be >= 0"),
-    ("search", "algorithm.clip_weights=-1", r"algorithm\.clip_weights=-1\.0"),
-    ("search", "algorithm.regularisers.l2=1", r"algorithm\.regularisers=.*'l2'.* known are: beta_decay"),
-    ("search", "split.by=domain", r"split\.by=domain is unknown; known are: image, identity, camera"),
-    ("search", "split.weights_fraction=0", r"split\.weights_fraction=0\.0"),
-    ("search", "evaluation.distance=manhattan", r"evaluation\.distance=manhattan is unknown; known are: euclidean"),
-    ("search", "evaluation.every=0", r"evaluation\.every=0 must be at least 1"),
-    ("evaluate", "evaluation.batch_size=0", r"evaluation\.batch_size=0 must be at least 1"),
-    ("search", "evaluation.batch_size=2", r"evaluation\.batch_size=2 must be at least 3, lest"),
-    ("search", "wandb.mode=on", r"wandb\.mode=\S+ is unknown; known are: offline, online, disabled \(WANDB_MODE"),
-    ("retrain", "clip=-1", r"clip=-1\.0 must be >= 0"),
-    ("retrain", "accumulate=0", r"accumulate=0 must be at least 1"),
-    ("retrain", "ema=1", r"ema=1\.0 must lie in \[0, 1\)"),
-    ("retrain", "optimizer.warmup_steps=-1", r"optimizer\.warmup_steps=-1 must be >= 0, or null"),
-    ("retrain", "optimizer.warmup_ratio=2", r"optimizer\.warmup_ratio=2\.0 must lie in \[0, 1\]"),
-    ("retrain", "optimizer.flat_epochs=999", r"optimizer\.flat_epochs=999\.0 must be smaller than epochs="),
-    ("retrain", "optimizer.bias_lr_factor=0", r"optimizer\.bias_lr_factor=0\.0 must be positive"),
-    ("search", "weights.head_lr_factor=0", r"weights\.head_lr_factor=0\.0 must be positive"),
-    ("retrain", "drop_path=1", r"drop_path=1\.0 must lie in \[0, 1\)"),
-])
-def test_illegal_values_are_refused_by_name(name: str, override: str, message: str) -> None:
-    with pytest.raises(ConfigError, match=f"^{message}"):
-        changed(name, override)
-
-
-@pytest.mark.parametrize(("overrides", "message"), [
-    (["algorithm.scheme=second_order", "weights.name=adam"], r"^weights\.name=adam does not go with .*second_order"),
-    (["algorithm.scheme=second_order", "weights.decay_vectors=false"], r"^weights\.decay_vectors=False does not"),
-    (["split.by=identity"], r"^objective\.alphas\.cross_entropy\.weight=0\.5 must be 0 with split\.by=identity"),
-    (["split.by=identity", "objective.alphas.cross_entropy.weight=0", "objective.alphas.center.weight=1"],
-     r"^objective\.alphas\.center\.weight=1 must be 0 with split\.by=identity"),
-    (["head.classifier=cosine", "objective.weights.circle.weight=1", "algorithm.scheme=second_order"],
-     r"^objective\.weights\.circle=.* does not go with algorithm\.scheme=second_order"),
-    (["objective.alphas.cross_entropy.weight=0", "objective.alphas.triplet.weight=0"],
-     r"^objective\.alphas has no loss with a weight above 0"),
-    (["objective.weights.cross_entropy.smoothing_form=adaptive", "algorithm.scheme=second_order"],
-     r"^objective\.weights\.cross_entropy=.* does not go with algorithm\.scheme=second_order"),
-])
-def test_values_that_contradict_each_other(overrides: list[str], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        changed("search", *overrides)
 
 
 @pytest.mark.parametrize("data", ["market1501", "folder"])

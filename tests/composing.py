@@ -1,0 +1,41 @@
+"""Configurations as Hydra composes them, for tests."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import OmegaConf
+
+import nas_reid.command as command
+from nas_reid.config import SCHEMAS, load
+
+GENOTYPE = ["genotype=auto_reid/baseline"]
+MANDATORY = {"search": [], "retrain": GENOTYPE, "evaluate": ["checkpoint=best.pt"], "describe": GENOTYPE}
+
+
+@contextmanager
+def composition() -> Iterator[None]:
+    """Hydra, ready to compose from ``conf/``."""
+    command.register_schemas()
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(command.config_dir(), version_base="1.3"):
+        yield
+
+
+def settings(name: str, *overrides: str) -> Any:
+    """The checked configuration of a command."""
+    return load(compose(name, [*MANDATORY[name], *overrides]), SCHEMAS[name])
+
+
+@cache
+def defaults(name: str) -> dict[str, Any]:
+    """The composed configuration without overrides."""
+    return OmegaConf.to_container(compose(name, MANDATORY[name]))
+
+
+def changed(name: str, *overrides: str) -> Any:
+    """As ``settings`` for plain values, without composing again."""
+    return load(OmegaConf.merge(defaults(name), OmegaConf.from_dotlist(list(overrides))), SCHEMAS[name])
