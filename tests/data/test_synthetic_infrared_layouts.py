@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from nas_reid.data.layout import SYNTHETIC_CARD
+from nas_reid.data.readers import read_dataset
 from nas_reid.data.synthetic import SyntheticSpec, generate
 from nas_reid.data.synthetic.plan import lists, plan
 from nas_reid.data.synthetic.population import populate
@@ -124,6 +125,30 @@ def test_regdb_pairs_are_aligned(folders: dict[str, Path]) -> None:
     for one, other in zip(visible, thermal, strict=True):
         assert one["path"].replace("Visible", "Thermal").replace("_v_", "_t_") == other["path"]
         assert {key for key in one if one[key] != other[key]} <= {"path", "camid", "occluded"}
+
+
+def test_the_readers_of_the_real_sets_read_sysu_layout(folders: dict[str, Path]) -> None:
+    dataset = read_dataset("sysu_mm01", folders["sysu_mm01"])
+    drawn = plan(SYSU)
+    train, test = ([e for e in drawn if (e.person <= SYSU.train_ids) == known] for known in (True, False))
+    assert not dataset.warnings and len(dataset.validation_pids) == SYSU.val_ids
+    assert {s.path for s in dataset.train} == {f"{e.folder}/{e.name}" for e in train}
+    assert {(s.path, s.pid, s.camid, s.modality) for s in (*dataset.train, *dataset.query, *dataset.gallery)} == {
+        (f"{e.folder}/{e.name}", e.pid, e.camera, int(e.camera in (2, 5))) for e in drawn}
+    assert len(dataset.query) == sum(e.camera in (2, 5) for e in test)
+    indoor = next(trial for trial in dataset.trials if trial.name == "indoor-search single-shot")
+    assert len(indoor.gallery) == sum(e.camera in (0, 1) for e in test)
+    assert {e.pid for e in test} - {dataset.gallery[i].pid for i in indoor.gallery} == {
+        pid for pid in range(7, 11) if not (folders["sysu_mm01"] / f"cam1/{pid:04d}").exists()}
+
+
+def test_the_readers_of_the_real_sets_read_every_split_of_regdb_layout(folders: dict[str, Path]) -> None:
+    for split in (0, 9):
+        dataset = read_dataset("regdb", folders["regdb"], split=split)
+        assert not dataset.warnings
+        assert (len(dataset.train), len(dataset.query)) == (3 * 2 * 2, 3 * 2 * 2) and dataset.query == dataset.gallery
+        assert not {s.pid for s in dataset.train} & {s.pid for s in dataset.query}
+        assert all((s.modality == 1) == s.path.startswith("Thermal/") for s in dataset.train)
 
 
 @pytest.mark.parametrize(("fields", "message"), [

@@ -66,3 +66,12 @@ def test_a_contact_sheet_of_drawn_pedestrians_can_show_their_parts(tmp_path: Pat
         pixels = np.asarray(sheet.convert("RGB")).astype(int)[16:, 40:]
     coloured = np.ptp(pixels, axis=2) > 60
     assert 0.05 < coloured.mean() < 0.6 and not coloured[:, :5].any()
+
+
+def test_histograms_follow_the_trials_of_a_protocol(tmp_path: Path) -> None:
+    few = SyntheticSpec("tiny", layout="regdb", train_ids=2, test_ids=2, images_per_camera=1)
+    lines = run("histogram_baseline.py", generate(tmp_path, few, workers=1), "--reader", "regdb").splitlines()
+    assert "4 queries, 4 gallery images" in lines[0]
+    chance = [line for line in lines if line.startswith("chance")]
+    assert [line.split("%")[-1].strip() for line in chance] == ["visible to thermal", "thermal to visible"]
+    assert len(lines) == 2 + 4 * 2
