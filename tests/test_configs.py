@@ -82,7 +82,8 @@ def test_algorithm_and_space(algorithm: str, space: str) -> None:
     assert result.algorithm.name == algorithm and result.space["name"] == built.name == space
     get_relaxation(result.algorithm.relaxation)
     assert set(result.algorithm.regularisers) == set(REGULARISERS)
-    build_regulariser(result.algorithm.regularisers, built.decisions())
+    if built.decisions():  # else the space is not to be searched
+        build_regulariser(result.algorithm.regularisers, built.decisions())
 
 
 @pytest.mark.parametrize("experiment", options("experiment"))
