@@ -127,7 +127,7 @@ def match_ranks(distances: Tensor, is_match: Tensor) -> Tensor:
     matches = distances.new_full((len(counts), width), torch.inf)
     matches[filled] = distances[rows, columns]
     matches = matches.sort(dim=1).values
-    ascending = _sorted_rows(distances)
+    ascending = sorted_rows(distances)
     closer = torch.searchsorted(ascending, matches)
     within = torch.searchsorted(ascending, matches, right=True)
     ranks = closer + 1
@@ -137,7 +137,7 @@ def match_ranks(distances: Tensor, is_match: Tensor) -> Tensor:
     return ranks.masked_fill_(~filled, 0)
 
 
-def _sorted_rows(distances: Tensor) -> Tensor:
+def sorted_rows(distances: Tensor) -> Tensor:
     """Each row in ascending order. On a CPU by NumPy, whose vectorised sort takes a tenth of torch's time."""
     if distances.device.type == "cpu":
         return torch.from_numpy(np.sort(distances.numpy(), axis=1))

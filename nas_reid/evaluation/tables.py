@@ -1,0 +1,92 @@
+"""Tables of a retrieval: a line per query, and a line per camera or pair of cameras."""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nas_reid.errors import DataError
+from nas_reid.evaluation.distance import feature_distances
+from nas_reid.evaluation.features import Embedded
+from nas_reid.evaluation.protocol import JunkRule
+from nas_reid.evaluation.ranking import Ranking, rank_blocks
+from nas_reid.files import write_atomically
+
+MOST_PAIRS = 1024
+"""More pairs of cameras are not ranked one by one; some readers give every image a camera of its own."""
+
+
+def query_rows(ranking: Ranking, query: Embedded, paths: Sequence[str],
+               variants: Mapping[str, Ranking]) -> Iterator[dict[str, Any]]:
+    """Path, pid, camid, AP, INP and rank of the first match of every query; None where it was skipped.
+
+    Args:
+        ranking: plain.
+        query: the queries.
+        paths: [N_q].
+        variants: name -> another ranking, whose AP is added as ``AP_<name>``.
+    """
+    aps = {"AP": ranking.ap, "INP": ranking.inp, **{f"AP_{name}": other.ap for name, other in variants.items()}}
+    columns = [query.pids.tolist(), query.camids.tolist(), ranking.first_hit.tolist(), ranking.valid.tolist(),
+               *(values.tolist() for values in aps.values())]
+    for path, pid, camid, first, valid, *values in zip(paths, *columns, strict=True):
+        yield {"path": path, "pid": pid, "camid": camid, "first_match": first if valid else None,
+               **{name: value if valid else None for name, value in zip(aps, values, strict=True)}}
+
+
+def camera_rows(ranking: Ranking, query: Embedded) -> Iterator[dict[str, Any]]:
+    """The metrics over the queries of each camera, against the whole gallery."""
+    for camera in query.camids.unique().tolist():
+        yield _camera_row(camera, "all", ranking, query.camids == camera)
+
+
+def camera_pair_rows(query: Embedded, gallery: Embedded, *, distance: str,
+                     junk: JunkRule) -> Iterator[dict[str, Any]]:
+    """The metrics of the queries of one camera against the gallery of one camera, for every pair with a match.
+
+    Args:
+        query, gallery: the lists.
+        distance: a name of ``distance.DISTANCES``.
+        junk: which gallery images do not count for a query.
+    """
+    query, gallery = (side[side.camids.argsort(stable=True)] for side in (query, gallery))
+    distances = feature_distances(query.features, gallery.features, distance=distance)
+    for camera, rows in _runs(query.camids):
+        for other, columns in _runs(gallery.camids):
+            try:
+                ranking = rank_blocks(distances.part(rows, columns), query_pids=query.pids[rows],
+                                      query_camids=query.camids[rows], gallery_pids=gallery.pids[columns],
+                                      gallery_camids=gallery.camids[columns], junk=junk)
+            except DataError:  # nobody to find, as in the query's own camera
+                continue
+            yield _camera_row(camera, other, ranking, torch.ones_like(ranking.valid))
+
+
+def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Rows of equal keys as CSV with a head line; None is an empty field."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomically(path, text.getvalue().encode())
+
+
+def _camera_row(camera: int, other: int | str, ranking: Ranking, chosen: Tensor) -> dict[str, Any]:
+    """A row over the chosen queries, bool [N_q]; its metrics are None where all of them were skipped."""
+    scored = chosen & ranking.valid
+    values = {"rank1": (ranking.first_hit == 1).double(), "mAP": ranking.ap, "mINP": ranking.inp}
+    return {"query_camera": camera, "gallery_camera": other, "queries": int(chosen.sum()),
+            "skipped": int((chosen & ~ranking.valid).sum()),
+            **{name: float(value[scored].mean()) if scored.any() else None for name, value in values.items()}}
+
+
+def _runs(cameras: Tensor) -> Iterator[tuple[int, slice]]:
+    """Each camera of a sorted list, and where it is."""
+    names, counts = cameras.unique_consecutive(return_counts=True)
+    stops = counts.cumsum(0).tolist()
+    for name, count, stop in zip(names.tolist(), counts.tolist(), stops, strict=True):
+        yield name, slice(stop - count, stop)
