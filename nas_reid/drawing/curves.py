@@ -1,4 +1,4 @@
-"""Curves: what was logged per epoch, and the cumulative matching characteristic."""
+"""Curves: what was logged per epoch, the cumulative matching characteristic, and the ROC of verification."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -80,10 +80,42 @@ def draw_cmc(curves: Mapping[str, np.ndarray], path: Path, *, max_rank: int = 20
     write_picture(path, lambda file: figure.savefig(file, format="png"))
 
 
+def draw_roc(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], path: Path) -> None:
+    """Draw the accepted share of genuine pairs over that of impostor pairs, on a logarithmic axis, into a PNG.
+
+    Args:
+        curves: legend -> FPR and TPR [T], fractions, ascending.
+        path: the PNG file.
+
+    Raises:
+        ValueError: no curve.
+        NasReidError: the file cannot be written.
+    """
+    from matplotlib.figure import Figure
+
+    if not curves:
+        raise ValueError("no ROC curve to draw")
+    figure = Figure(figsize=(4.8, 3.6), dpi=120, layout="constrained")
+    axes = figure.subplots()
+    axes.set_xscale("log")
+    smallest = min((float(fpr[fpr > 0].min()) for fpr, _ in curves.values() if (fpr > 0).any()), default=1e-4)
+    lowest = 10.0 ** np.floor(np.log10(max(smallest, 1e-6)))
+    for legend, (fpr, tpr) in curves.items():
+        # A threshold's TPR holds until the next one; what lies left of the axis starts at its border.
+        axes.step(np.append(np.maximum(fpr, lowest), 1), np.append(tpr, tpr[-1]), where="post", lw=1.6, label=legend)
+    chance = np.geomspace(lowest, 1, 100)
+    axes.plot(chance, chance, color="#9aa1ab", lw=1, ls="--", label="chance")
+    _finish(axes, title="verification: receiver operating characteristic", xlabel="false accepts (FPR)",
+            ylabel="true accepts (TPR)")
+    axes.set(xlim=(lowest, 1), ylim=(0, 1.02))
+    write_picture(path, lambda file: figure.savefig(file, format="png"))
+
+
 def _finish(axes: Any, *, title: str, xlabel: str, ylabel: str) -> None:
     axes.set(title=title, xlabel=xlabel, ylabel=ylabel)
     axes.title.set_fontsize(10)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    if axes.get_xscale() == "linear":
+        axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(fontsize=7, frameon=False)
