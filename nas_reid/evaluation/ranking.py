@@ -54,11 +54,11 @@ class Ranking:
         return int((~self.valid).sum())
 
     def summary(self) -> dict[str, float]:
-        """rank1, rank5, rank10, mAP, mINP, and how many queries there were and were skipped.
+        """rank1, rank5, rank10, rank20, mAP, mINP, and how many queries there were and were skipped.
 
         Ranks beyond the CMC's end repeat its last value: a gallery of 6 images has the same rank-10 as rank-6.
         """
-        ranks = {f"rank{k}": float(self.cmc[min(k, len(self.cmc)) - 1]) for k in (1, 5, 10)}
+        ranks = {f"rank{k}": float(self.cmc[min(k, len(self.cmc)) - 1]) for k in (1, 5, 10, 20)}
         return {**ranks, "mAP": self.mAP, "mINP": self.mINP,
                 "num_queries": len(self.valid), "num_skipped": self.num_skipped}
 

@@ -49,7 +49,7 @@ def test_fastreid_toy():
     assert result.inp.tolist() == pytest.approx([0.4, 1, 1 / 3])
     assert result.mINP == pytest.approx(0.577778, abs=1e-6)
     assert result.cmc.tolist() == pytest.approx([1 / 3, 2 / 3, 1, 1, 1])
-    assert result.summary() == pytest.approx({"rank1": 1 / 3, "rank5": 1, "rank10": 1, "mAP": 0.594444,
+    assert result.summary() == pytest.approx({"rank1": 1 / 3, "rank5": 1, "rank10": 1, "rank20": 1, "mAP": 0.594444,
                                               "mINP": 0.577778, "num_queries": 3, "num_skipped": 0}, abs=1e-6)
 
 
