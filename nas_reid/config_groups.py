@@ -10,7 +10,7 @@ from typing import Any
 
 from nas_reid.evaluation.bootstrap import Bootstrap
 from nas_reid.evaluation.distance import DISTANCES
-from nas_reid.evaluation.variants import Variant, build, build_variants
+from nas_reid.evaluation.variants import Variant, build, build_variants, check_variants
 from nas_reid.modules.head import CLASSIFIERS, METRIC_FEATURES, REDUCTIONS
 from nas_reid.modules.pooling import POOLINGS
 from nas_reid.optim import OPTIMIZERS, SCHEDULES
@@ -235,6 +235,8 @@ class TestConfig(EvaluationConfig):
     transductive_expansion: Any = None
     dsr: Any = None
     bootstrap: Any = None          # arguments of nas_reid.evaluation.bootstrap, or null
+    roc: bool = False              # also verification: ROC and TPR at fixed FPR
+    camera_pairs: bool = False     # also every pair of cameras by itself; evaluate only
 
     def intervals(self) -> Bootstrap | None:
         """How to resample identities, if at all."""
@@ -242,7 +244,9 @@ class TestConfig(EvaluationConfig):
 
     def variants(self) -> dict[str, Variant]:
         """The other ways to rank that are switched on."""
-        return build_variants(vars(self))
+        variants = build_variants(vars(self))
+        check_variants(variants, distance=self.distance)
+        return variants
 
 
 @dataclass

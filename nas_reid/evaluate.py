@@ -3,7 +3,7 @@
     python -m nas_reid.evaluate checkpoint=outputs/retrain/.../checkpoints/best.pt
     python -m nas_reid.evaluate checkpoint=... data=market1501 data.root=DIR evaluation.distance=cosine
 
-Leaves result.json and pictures/ in the run folder.
+Leaves result.json, queries.csv, cameras.csv and pictures/ in the run folder.
 """
 
 import json
@@ -18,8 +18,9 @@ from omegaconf import DictConfig
 from nas_reid.command import command, output_dir, select_device
 from nas_reid.config import EvaluateConfig, load, to_plain
 from nas_reid.data.source import open_source, retrieval_lists
-from nas_reid.evaluation.findings import findings
+from nas_reid.evaluation.findings import findings, findings_lines, verify
 from nas_reid.evaluation.retrieval import describe_protocol, retrieve
+from nas_reid.evaluation.tables import camera_pair_rows, write_tables
 from nas_reid.execution import place
 from nas_reid.files import write_atomically
 from nas_reid.pictures import draw_retrieval
@@ -54,15 +55,21 @@ def main(cfg: DictConfig) -> float:
     retrieval = retrieve(network, *lists, distance=distance, flip=flip, device=device, single_gallery_shot=single_shot,
                          variants=variants)
     metrics = retrieval.metrics
+    curve = verify(retrieval, distance=distance) if settings.evaluation.roc else None
+    found = findings(retrieval, bootstrap=bootstrap, curve=curve)
     result = {"kind": "evaluate", "checkpoint": settings.checkpoint, "data": settings.data.name, "metrics": metrics,
-              **findings(retrieval, bootstrap=bootstrap),
+              **found, "image_size": list(size),
               "protocol": describe_protocol(distance, flip, single_shot, variants, {settings.data.name: stores.trials}),
-              "image_size": list(size), "versions": versions(), "config": to_plain(settings)}
+              "versions": versions(), "config": to_plain(settings)}
     write_atomically(folder / "result.json", (json.dumps(result, indent=2) + "\n").encode())
-    draw_retrieval(retrieval, stores.query, stores.gallery, folder / "pictures", distance=distance)
-    for line in retrieval.lines(settings.data.name):
+    pairs = list(camera_pair_rows(retrieval, distance=distance)) if settings.evaluation.camera_pairs else []
+    write_tables(retrieval, stores.query.paths, folder, pairs=pairs)
+    draw_retrieval(retrieval, stores.query, stores.gallery, folder / "pictures", distance=distance, curve=curve,
+                   pairs=pairs)
+    for line in (*retrieval.lines(settings.data.name), *findings_lines(settings.data.name, found)):
         log.info(line)
-    log.info("ranked lists: %s", folder / "pictures" / "ranked_lists.png")
+    log.info("ranked lists: %s; tables: %s and cameras.csv", folder / "pictures" / "ranked_lists.png",
+             folder / "queries.csv")
     sys.stdout.write(json.dumps(metrics) + "\n")
     return metrics["mAP"]
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,14 +14,15 @@ from nas_reid.data.store import ImageStore
 from nas_reid.data.trial import Trial
 from nas_reid.drawing.activations import activation_maps, draw_activations
 from nas_reid.drawing.alphas import draw_alphas
+from nas_reid.drawing.cameras import draw_camera_pairs
 from nas_reid.drawing.cells import draw_graphs
-from nas_reid.drawing.curves import draw_cmc
+from nas_reid.drawing.curves import draw_cmc, draw_roc
 from nas_reid.drawing.gates import draw_gate_clusters
 from nas_reid.drawing.masks import draw_masks, mean_images
 from nas_reid.drawing.ranked_lists import choose_queries, draw_ranked_lists
 from nas_reid.evaluation.nearest import nearest
-from nas_reid.evaluation.protocol import JUNK_RULES
 from nas_reid.evaluation.retrieval import Retrieval
+from nas_reid.evaluation.roc import Roc
 from nas_reid.genotype import Genotype
 from nas_reid.search_space import SearchSpace
 
@@ -104,8 +106,9 @@ def draw_trunk(trunk: nn.Module, query: ImageStore, folder: Path, *, device: tor
 
 
 def draw_retrieval(retrieval: Retrieval, query: ImageStore, gallery: ImageStore, folder: Path, *, distance: str,
-                   suffix: str = "", seed: int = 0) -> list[Path]:
-    """Ranked lists of the five worst and five other queries, and the CMC curve.
+                   suffix: str = "", seed: int = 0, curve: Roc | None = None,
+                   pairs: Sequence[Mapping[str, Any]] = ()) -> list[Path]:
+    """Ranked lists of the five worst and five other queries, the CMC curves, and ROC and camera pairs if given.
 
     Args:
         retrieval: features and metrics; its rows are those of the two stores, or of its trial over them.
@@ -114,6 +117,8 @@ def draw_retrieval(retrieval: Retrieval, query: ImageStore, gallery: ImageStore,
         distance: that the ranking used.
         suffix: of the file names, to tell data sets apart.
         seed: of the choice of queries.
+        curve: of the verification.
+        pairs: rows of ``tables.camera_pair_rows``.
     """
     ap = retrieval.ranking.ap
     trial = retrieval.trial or Trial("", range(len(query.paths)), range(len(gallery.paths)))
@@ -122,14 +127,24 @@ def draw_retrieval(retrieval: Retrieval, query: ImageStore, gallery: ImageStore,
     ranked = nearest(retrieval.query.features[chosen], retrieval.gallery.features, k=min(10, len(columns)),
                      query_pids=retrieval.query.pids[chosen], query_camids=retrieval.query.camids[chosen],
                      gallery_pids=retrieval.gallery.pids, gallery_camids=retrieval.gallery.camids, distance=distance,
-                     junk=JUNK_RULES[trial.junk])
+                     junk=retrieval.junk)
     anchors, found = retrieval.query.features[chosen][:, None], retrieval.gallery.features[ranked]  # [q, 1 and k, D]
     distances = 1 - cosine_similarity(anchors, found, dim=2) if distance == "cosine" else (anchors - found).norm(dim=2)
-    lists, curve = folder / f"ranked_lists{suffix}.png", folder / f"cmc{suffix}.png"
+    lists, cmc = folder / f"ranked_lists{suffix}.png", folder / f"cmc{suffix}.png"
     draw_ranked_lists(lists, queries=rows[chosen].tolist(), ranked=columns[ranked].where(ranked >= 0, ranked).numpy(),
                       distances=distances.numpy(), query_images=query.images, gallery_images=gallery.images,
                       query_pids=query.pids.numpy(), query_camids=query.camids.numpy(),
                       gallery_pids=gallery.pids.numpy(), gallery_camids=gallery.camids.numpy(),
                       ap=torch.full((len(query.paths),), torch.nan).index_copy(0, rows, ap.float()).numpy())
-    draw_cmc({trial.name or "query vs. gallery": retrieval.ranking.cmc.numpy()}, curve)
-    return [lists, curve]
+    draw_cmc({trial.name or "query vs. gallery": retrieval.ranking.cmc.numpy(),
+              **{name: ranking.cmc.numpy() for name, ranking in retrieval.variants.items()}}, cmc)
+    pictures = [lists, cmc]
+    if curve is not None:
+        pictures.append(folder / f"roc{suffix}.png")
+        draw_roc({trial.name or "query vs. gallery": (curve.fpr.numpy(), curve.tpr.numpy())}, pictures[-1])
+    if pairs:
+        pictures.append(folder / f"cameras{suffix}.png")
+        draw_camera_pairs({(row["query_camera"], row["gallery_camera"]): row["mAP"] for row in pairs}, pictures[-1],
+                          queries=retrieval.query.camids.unique().tolist(),
+                          gallery=retrieval.gallery.camids.unique().tolist(), metric="mAP")
+    return pictures

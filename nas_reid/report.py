@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -102,9 +102,22 @@ def _results(result: Mapping[str, Any]) -> str:
              for key, value in values.items()]
     rows += [(f"{name}: {key}", _number(key, value)) for name, values in (result.get("trials") or {}).items()
              for key, value in values.items()]
+    for name, found in (result.get("further") or {}).items():
+        rows += [(f"{name}: {part} {key}", _number(key, value)) for part, values in _parts(found)
+                 for key, value in values.items()]
     rows += [(key, str(value)) for key, value in result.items()
              if isinstance(value, str | int | float) and key not in ("kind", "space", "data", "notes", "seed")]
     return _table(("", "value"), rows)
+
+
+def _parts(found: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Intervals, verification and each variant, as mappings of names to numbers."""
+    if "confidence" in found:
+        lower_upper = {name: ends for name, ends in found["confidence"].items() if isinstance(ends, list)}
+        for end, word in enumerate(("from", "to")):
+            yield f"interval {word}", {name: ends[end] for name, ends in lower_upper.items()}
+    yield "verification", found.get("verification") or {}
+    yield from (found.get("variants") or {}).items()
 
 
 def _pictures(output_dir: Path) -> str:

@@ -37,8 +37,9 @@ from nas_reid.data.source import (
 from nas_reid.data.splits import hold_out
 from nas_reid.data.store import ImageStore
 from nas_reid.ema import WeightAverage
-from nas_reid.evaluation.findings import findings
+from nas_reid.evaluation.findings import findings, findings_lines, verify
 from nas_reid.evaluation.retrieval import Retrieval, describe_protocol, retrieve
+from nas_reid.evaluation.tables import write_tables
 from nas_reid.evaluation.trials import sizes
 from nas_reid.evaluation.variants import Variant, check_variants
 from nas_reid.execution import place
@@ -90,9 +91,8 @@ def run(settings: RetrainConfig, genotype: Genotype, job: Job) -> float:
     validated_by = next(iter(further["validation_data"]), settings.validation_by)
     stores = open_stores(settings, further)
     for query, gallery, trials in stores.test.values():
-        for num_queries, num_gallery in sizes(trials, len(query.pids), len(gallery.pids)):
-            check_variants(variants, num_queries=num_queries, num_gallery=num_gallery,
-                           distance=settings.evaluation.distance)
+        for _, num_gallery in sizes(trials, len(query.pids), len(gallery.pids)):
+            check_variants(variants, distance=settings.evaluation.distance, num_gallery=num_gallery)
     batches, lists, num_classes = load_data(settings, stores, augment, job.device)
 
     # The fixed network and its optimiser; continue where a stopped run left off.
@@ -233,13 +233,15 @@ def finish(settings: RetrainConfig, test: Mapping[str, RetrievalStores], job: Jo
     for name, stores in test.items():
         lists = retrieval_lists(stores, batch_size=settings.evaluation.batch_size, device=job.device)
         retrieval = evaluate(network, lists, settings, job.device, variants)
-        further[name] = findings(retrieval, bootstrap=bootstrap)
+        curve = verify(retrieval, distance=settings.evaluation.distance) if settings.evaluation.roc else None
+        further[name] = findings(retrieval, bootstrap=bootstrap, curve=curve)
         metrics[name] = retrieval.metrics
-        for line in retrieval.lines(name):
+        for line in (*retrieval.lines(name), *findings_lines(name, further[name])):
             log.info(line)
         suffix = "" if name == settings.data.name else f"_{name}"
+        write_tables(retrieval, stores.query.paths, job.folder, suffix=suffix)
         pictures += draw_retrieval(retrieval, stores.query, stores.gallery, folder,
-                                   distance=settings.evaluation.distance, suffix=suffix)
+                                   distance=settings.evaluation.distance, suffix=suffix, curve=curve)
     pictures += draw_trunk(network.trunk, next(iter(test.values())).query, folder, device=job.device)
     cells = draw_genotype(space_of(description.genotype), description.genotype, folder / "cells.png",
                           stores=next(iter(test.values()))[:2])

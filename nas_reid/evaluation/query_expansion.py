@@ -33,12 +33,13 @@ class QueryExpansion:
 
     k: int = 5
     needs_maps = False
+    needs_cosine = False
 
     def __post_init__(self) -> None:
         if self.k < 1:
             raise ConfigError(f"evaluation.query_expansion.k={self.k} must be at least 1")
 
-    def check(self, *, num_queries: int, num_gallery: int, distance: str) -> None:
+    def check(self, num_gallery: int) -> None:
         """See ``variants.Variant``."""
         if self.k > num_gallery:
             raise ConfigError(f"evaluation.query_expansion.k={self.k} is larger than the gallery of {num_gallery} "
@@ -71,20 +72,18 @@ class TransductiveExpansion:
     alpha: float = 3.0
     rounds: int = 1
     needs_maps = False
+    needs_cosine = True
 
     def __post_init__(self) -> None:
         if self.k < 1 or self.rounds < 1 or self.alpha < 0:
             raise ConfigError(f"evaluation.transductive_expansion has k={self.k}, alpha={self.alpha}, rounds="
                               f"{self.rounds}; needs k >= 1, alpha >= 0 and rounds >= 1")
 
-    def check(self, *, num_queries: int, num_gallery: int, distance: str) -> None:
+    def check(self, num_gallery: int) -> None:
         """See ``variants.Variant``."""
         if self.k > num_gallery:
             raise ConfigError(f"evaluation.transductive_expansion.k={self.k} is larger than the gallery of "
                               f"{num_gallery} images; choose at most {num_gallery}")
-        if distance != "cosine":
-            raise ConfigError(f"evaluation.transductive_expansion does not go with evaluation.distance={distance}: its "
-                              "weights are cosines and change the lengths of features; set evaluation.distance=cosine")
 
     def distances(self, query: Embedded, gallery: Embedded, *, distance: str, junk: JunkRule) -> FeatureDistances:
         """See ``variants.Variant``; junk takes part, as in the published code."""

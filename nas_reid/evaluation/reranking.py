@@ -44,11 +44,12 @@ class KReciprocal:
     k2: int = 6
     weight: float = field(default=0.3, metadata={"key": "lambda"})
     needs_maps = False
+    needs_cosine = False
 
     def __post_init__(self) -> None:
         _require(self.k1, self.k2, self.weight)
 
-    def check(self, *, num_queries: int, num_gallery: int, distance: str) -> None:
+    def check(self, num_gallery: int) -> None:
         """See ``variants.Variant``."""
         for name, value in (("k1", self.k1), ("k2", self.k2)):
             if value > num_gallery:

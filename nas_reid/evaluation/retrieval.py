@@ -12,7 +12,7 @@ from nas_reid.data.trial import Trial
 from nas_reid.evaluation.distance import DistanceBlocks, feature_distances
 from nas_reid.evaluation.features import Embedded, extract, extract_with_maps
 from nas_reid.evaluation.identity_cmc import identity_cmc
-from nas_reid.evaluation.protocol import JUNK_RULES
+from nas_reid.evaluation.protocol import JUNK_RULES, JunkRule
 from nas_reid.evaluation.ranking import Ranking, rank_blocks
 from nas_reid.evaluation.single_gallery_shot import single_gallery_shot_cmc
 from nas_reid.evaluation.trials import cut, describe_trials, headline, sizes, summarize_trials
@@ -42,6 +42,11 @@ class Retrieval:
     trials: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
+    def junk(self) -> JunkRule:
+        """The rule under which ``ranking`` was made."""
+        return JUNK_RULES[self.trial.junk if self.trial else "same_camera"]
+
+    @property
     def metrics(self) -> dict[str, float]:
         """The headline: ``ranking.summary()``, or the means of the first name's trials."""
         return headline(self.trials, self.trial.name) if self.trial else self.ranking.summary()
@@ -54,7 +59,7 @@ class Retrieval:
 
     def lines(self, data: str) -> Iterator[str]:
         """What a log says about the data set of this name: a line, or one for each name of trials."""
-        for name, values in (self.trials or {"": self.metrics}).items():
+        for name, values in (self.trials or {"": self.metrics, **self.variant_metrics}).items():
             shown = (f"{key} {value:.4g}" + (f" ± {values[f'{key}_std']:.2g}" if f"{key}_std" in values else "")
                      for key, value in values.items() if not key.endswith("_std"))
             yield f"{data} {name}".rstrip() + ": " + "  ".join(shown)
@@ -79,8 +84,8 @@ def retrieve(network: nn.Module, query: EvalBatches, gallery: EvalBatches, trial
         ConfigError: a variant that does not fit the lists; known before the network runs.
         DataError: no query has a match in the gallery.
     """
-    for num_queries, num_gallery in sizes(trials, len(query.pids), len(gallery.pids)):
-        check_variants(variants, num_queries=num_queries, num_gallery=num_gallery, distance=distance)
+    for _, num_gallery in sizes(trials, len(query.pids), len(gallery.pids)):
+        check_variants(variants, distance=distance, num_gallery=num_gallery)
     maps = any(variant.needs_maps for variant in variants.values())
     lists = [embed(network, batches, flip=flip, device=device, maps=maps)
              for batches in ((query,) if gallery is query else (query, gallery))]

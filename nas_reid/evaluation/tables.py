@@ -12,8 +12,8 @@ from torch import Tensor
 from nas_reid.errors import DataError
 from nas_reid.evaluation.distance import feature_distances
 from nas_reid.evaluation.features import Embedded
-from nas_reid.evaluation.protocol import JunkRule
 from nas_reid.evaluation.ranking import Ranking, rank_blocks
+from nas_reid.evaluation.retrieval import Retrieval
 from nas_reid.files import write_atomically
 
 MOST_PAIRS = 1024
@@ -44,26 +44,44 @@ def camera_rows(ranking: Ranking, query: Embedded) -> Iterator[dict[str, Any]]:
         yield _camera_row(camera, "all", ranking, query.camids == camera)
 
 
-def camera_pair_rows(query: Embedded, gallery: Embedded, *, distance: str,
-                     junk: JunkRule) -> Iterator[dict[str, Any]]:
+def camera_pair_rows(retrieval: Retrieval, *, distance: str) -> Iterator[dict[str, Any]]:
     """The metrics of the queries of one camera against the gallery of one camera, for every pair with a match.
 
+    None at all when there are more than ``MOST_PAIRS`` pairs.
+
     Args:
-        query, gallery: the lists.
+        retrieval: its two lists are ranked anew.
         distance: a name of ``distance.DISTANCES``.
-        junk: which gallery images do not count for a query.
     """
-    query, gallery = (side[side.camids.argsort(stable=True)] for side in (query, gallery))
+    query, gallery = (side[side.camids.argsort(stable=True)] for side in (retrieval.query, retrieval.gallery))
     distances = feature_distances(query.features, gallery.features, distance=distance)
-    for camera, rows in _runs(query.camids):
-        for other, columns in _runs(gallery.camids):
-            try:
-                ranking = rank_blocks(distances.part(rows, columns), query_pids=query.pids[rows],
-                                      query_camids=query.camids[rows], gallery_pids=gallery.pids[columns],
-                                      gallery_camids=gallery.camids[columns], junk=junk)
-            except DataError:  # nobody to find, as in the query's own camera
-                continue
-            yield _camera_row(camera, other, ranking, torch.ones_like(ranking.valid))
+    pairs = [(first, second) for first in _runs(query.camids) for second in _runs(gallery.camids)]
+    for (camera, rows), (other, columns) in pairs if len(pairs) <= MOST_PAIRS else ():
+        try:
+            ranking = rank_blocks(distances.part(rows, columns), query_pids=query.pids[rows],
+                                  query_camids=query.camids[rows], gallery_pids=gallery.pids[columns],
+                                  gallery_camids=gallery.camids[columns], junk=retrieval.junk)
+        except DataError:  # nobody to find, as in the query's own camera
+            continue
+        yield _camera_row(camera, other, ranking, torch.ones_like(ranking.valid))
+
+
+def write_tables(retrieval: Retrieval, paths: Sequence[str], folder: Path, *, pairs: Sequence[Mapping[str, Any]] = (),
+                 suffix: str = "") -> None:
+    """``queries.csv`` and ``cameras.csv``.
+
+    Args:
+        retrieval: what was evaluated; of several trials the first.
+        paths: of the query list that was evaluated, or that the trial's positions are in.
+        folder: of the files.
+        pairs: rows of ``camera_pair_rows``, to follow those against the whole gallery.
+        suffix: of the file names, to tell data sets apart.
+    """
+    if retrieval.trial:
+        paths = [paths[position] for position in retrieval.trial.query]
+    rows = query_rows(retrieval.ranking, retrieval.query, paths, retrieval.variants)
+    write_table(folder / f"queries{suffix}.csv", list(rows))
+    write_table(folder / f"cameras{suffix}.csv", [*camera_rows(retrieval.ranking, retrieval.query), *pairs])
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -23,12 +23,14 @@ class Variant(Protocol):
 
     Attributes:
         needs_maps: whether ``Embedded.maps`` must be there.
+        needs_cosine: whether it is defined for ``evaluation.distance=cosine`` alone.
     """
 
     needs_maps: bool
+    needs_cosine: bool
 
-    def check(self, *, num_queries: int, num_gallery: int, distance: str) -> None:
-        """Raise ConfigError where it cannot be applied to lists of this length or to this plain distance."""
+    def check(self, num_gallery: int) -> None:
+        """Raise ConfigError where it cannot be applied to a gallery of so many images."""
         ...
 
     def distances(self, query: Embedded, gallery: Embedded, *, distance: str, junk: JunkRule) -> DistanceBlocks:
@@ -58,10 +60,18 @@ def build_variants(configured: Mapping[str, Any]) -> dict[str, Variant]:
             if configured.get(name) is not None}
 
 
-def check_variants(variants: Mapping[str, Variant], *, num_queries: int, num_gallery: int, distance: str) -> None:
-    """``Variant.check`` of each; raises ConfigError."""
-    for variant in variants.values():
-        variant.check(num_queries=num_queries, num_gallery=num_gallery, distance=distance)
+def check_variants(variants: Mapping[str, Variant], *, distance: str, num_gallery: int | None = None) -> None:
+    """Refuse variants that do not go with the plain distance, or with a gallery of so many images if that is known.
+
+    Raises:
+        ConfigError: says which.
+    """
+    for name, variant in variants.items():
+        if variant.needs_cosine and distance != "cosine":
+            raise ConfigError(f"evaluation.{name} does not go with evaluation.distance={distance}, as it weighs with "
+                              "cosines; set evaluation.distance=cosine")
+        if num_gallery is not None:
+            variant.check(num_gallery)
 
 
 def build(name: str, kind: type[_Kind], arguments: Any) -> _Kind:

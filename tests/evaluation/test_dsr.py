@@ -94,8 +94,3 @@ def test_it_finds_people_of_whom_a_part_is_visible():
 def test_illegal_values(values, message):
     with pytest.raises(ConfigError, match=message):
         SpatialReconstruction(**values)
-
-
-def test_another_distance_is_refused():
-    with pytest.raises(ConfigError, match=r"set evaluation\.distance=cosine"):
-        SpatialReconstruction().check(num_queries=1, num_gallery=1, distance="euclidean")

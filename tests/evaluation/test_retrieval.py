@@ -12,7 +12,7 @@ from nas_reid.evaluation import features as features_module
 from nas_reid.evaluation.features import Embedded, extract, extract_with_maps
 from nas_reid.evaluation.reranking import KReciprocal
 from nas_reid.evaluation.retrieval import compare, describe_protocol, retrieve
-from nas_reid.evaluation.variants import VARIANTS, build_variants
+from nas_reid.evaluation.variants import VARIANTS, build_variants, check_variants
 from tests.evaluation.test_reranking import splitmix
 
 CPU = torch.device("cpu")
@@ -144,3 +144,10 @@ def test_a_list_too_short_is_refused_before_the_network_runs():
     with pytest.raises(ConfigError, match=r"evaluation\.rerank\.k1=31 is larger than the gallery of 30 images"):
         retrieve(network, *random_lists(), distance="cosine", flip=False, device=CPU,
                  variants=build_variants({"rerank": {"k1": 31}, "dsr": None}))
+
+
+@pytest.mark.parametrize("name", ["transductive_expansion", "dsr"])
+def test_what_weighs_with_cosines_needs_them(name):
+    with pytest.raises(ConfigError, match=rf"{name} does not go with .*distance=euclidean.*set evaluation\.distance="):
+        check_variants(build_variants({name: {}}), distance="euclidean")
+    check_variants(build_variants({name: {}}), distance="cosine")
