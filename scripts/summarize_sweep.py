@@ -5,9 +5,9 @@
 
 Runs that differ in nothing but the seed (and in settings without influence on the result, such as the device)
 form a group; so do the splits of a data set and the directions between two cameras, over which protocols average.
-Unseen targets have a column each. The best genotype is the one with the highest *validation* metric: choosing by the
-test gallery or by a target would make every number reported on it too good. The standard deviation is that of a sample
-(n - 1).
+Unseen targets have a column each, and so have the settings of a protocol with several (trials). The best genotype is
+the one with the highest *validation* metric: choosing by the test gallery or by a target would make every number
+reported on it too good. The standard deviation is that of a sample (n - 1).
 Exit code 2: the folder does not exist or holds no run.
 """
 
@@ -93,13 +93,20 @@ def target_value(run: Run, target: str, metric: str) -> float | None:
     return ((run.result.get("targets") or {}).get(target) or {}).get(metric)
 
 
+def trial_value(run: Run, name: str, metric: str) -> float | None:
+    """The metric's mean over the trials of this name on the test set; None where there are none."""
+    return ((run.result.get("trials") or {}).get(name) or {}).get(metric)
+
+
 def summarize(sweep: Sweep, metric: str) -> dict[str, Any]:
     """The whole summary as plain data; metrics are fractions."""
     targets = sorted({name for run in sweep.finished for name in run.result.get("targets") or {}})
+    trials = list(dict.fromkeys(name for run in sweep.finished for name in run.result.get("trials") or {}))
     groups = [{"group": label, "seeds": [run.result.get("seed") for run in runs],
                "validation": _spread([validation_value(run, metric) for run in runs]),
                "test": _spread([gallery_value(run, metric) for run in runs]),
-               "targets": {name: _spread([target_value(run, name, metric) for run in runs]) for name in targets}}
+               "targets": {name: _spread([target_value(run, name, metric) for run in runs]) for name in targets},
+               "trials": {name: _spread([trial_value(run, name, metric) for run in runs]) for name in trials}}
               for label, runs in group_runs(sweep.finished).items()]
     return {"metric": metric, "groups": groups, "best": _best(sweep.finished, metric),
             "unfinished": [str(folder) for folder in sweep.unfinished],
@@ -153,10 +160,10 @@ def _last_error(folder: Path) -> str | None:
 
 def _render(summary: Mapping[str, Any]) -> str:
     metric = summary["metric"]
-    targets = list(summary["groups"][0]["targets"]) if summary["groups"] else []
-    rows = [("group", "runs", f"validation {metric}", f"test {metric}", *(f"{name} {metric}" for name in targets))]
+    further = [(kind, name) for kind in ("trials", "targets") for name in (summary["groups"] or [{kind: ()}])[0][kind]]
+    rows = [("group", "runs", f"validation {metric}", f"test {metric}", *(f"{name} {metric}" for _, name in further))]
     rows += [(group["group"], str(len(group["seeds"])), _percent(group["validation"]), _percent(group["test"]),
-              *(_percent(group["targets"][name]) for name in targets)) for group in summary["groups"]]
+              *(_percent(group[kind][name]) for kind, name in further)) for group in summary["groups"]]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in
                                                    zip(row[1:], widths[1:], strict=True))]) for row in rows]

@@ -44,3 +44,9 @@ def test_a_set_inside_another_and_the_same_set_twice(tmp_path: Path) -> None:
 def test_a_set_without_training_images_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"two in .*two has no training images; it can only be a target"):
         merge_training([dataset(tmp_path, "one"), replace(dataset(tmp_path, "two"), train=())])
+
+
+def test_identities_for_validation_stay_known(tmp_path: Path) -> None:
+    one, two = dataset(tmp_path, "one"), dataset(tmp_path, "two", pids=(1, 2, 3))
+    official = [replace(part, validation_pids=frozenset({pid})) for part, pid in ((one, 7), (two, 2))]
+    assert merge_training(official).validation_pids == {7, 8 + 2}

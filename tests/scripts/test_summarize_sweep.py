@@ -22,13 +22,15 @@ def script():
 
 
 def add(root: Path, name: str, *, seed: int, mAP: float, kind: str = "search", test: float | None = None,
-        split: str = "validation", targets: dict[str, float] | None = None, **config) -> Path:
+        split: str = "validation", targets: dict[str, float] | None = None,
+        trials: dict[str, float] | None = None, **config) -> Path:
     folder = root / name
     (folder / ".hydra").mkdir(parents=True)
     (folder / "genotype.json").write_text("{}")
     result = {"kind": kind, "seed": seed, "selection": {"split": split, "mAP": mAP, "rank1": 1 - mAP},
               "metrics": {} if test is None else {"mAP": test},
               "targets": {name: {"mAP": value} for name, value in (targets or {}).items()},
+              "trials": {name: {"mAP": value} for name, value in (trials or {}).items()},
               "genotype": "elsewhere/genotype.json",
               "config": {"seed": seed, "device": f"cuda:{seed}", "space": {"name": "auto_reid"}, **config}}
     (folder / "result.json").write_text(json.dumps(result))
@@ -139,3 +141,15 @@ def test_nothing_to_summarize(script, capsys, tmp_path, make, message):
     assert script.main([str(tmp_path / "sweep")]) == 2
     streams = capsys.readouterr()
     assert message in streams.err and streams.out == ""
+
+
+def test_settings_of_a_protocol_have_columns_of_their_own(script, capsys, tmp_path):
+    for split in range(3):
+        add(tmp_path, f"s{split}", seed=0, kind="retrain", mAP=0.9, test=0.1 * split,
+            trials={"visible to thermal": 0.1 * split, "thermal to visible": 0.2 * split},
+            data={"options": {"split": split}})
+    (group,) = summary(script, capsys, tmp_path)["groups"]
+    assert group["trials"]["thermal to visible"] == {"n": 3, "mean": pytest.approx(0.2), "std": pytest.approx(0.2)}
+    assert script.main([str(tmp_path)]) == 0
+    head, _, row = capsys.readouterr().out.splitlines()[:3]
+    assert head.split("  ")[-1].strip() == "thermal to visible mAP" and row.endswith("20.00% ± 20.00%")
