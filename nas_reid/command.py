@@ -1,4 +1,4 @@
-"""What the four commands share: Hydra at the door, errors that a person can read, the device."""
+"""What the commands share: Hydra at the door, errors that a person can read, the device."""
 
 import functools
 import logging

@@ -20,50 +20,30 @@ from nas_reid.config_groups import (
     Rules,
     SplitConfig,
     TestConfig,
-    WandbConfig,
     is_image_size,
     is_one_of,
 )
+from nas_reid.config_training import PretrainConfig, TrainingConfig, warmup_rules
 from nas_reid.data.splits import HOLD_OUTS
 from nas_reid.errors import ConfigError
-from nas_reid.execution import COMPILE_MODES, PRECISIONS
 from nas_reid.losses.objective import build_losses
 
 
 @dataclass(kw_only=True)
-class RunConfig:
+class RunConfig(TrainingConfig):
     """What search and retrain have in common."""
 
     data: DataConfig
-    augment: Any                   # name -> arguments, in the order of application
-    head: HeadConfig
     batch: BatchConfig
     evaluation: EvaluationConfig
-    wandb: WandbConfig
     validation_by: str             # what is held out: identity, camera or official
     validation_fraction: float     # of the training identities or cameras
-    epochs: int
-    seed: int
-    device: str
-    channels_last: bool
-    precision: str
-    compile: str | None
-    threads: int | None
-    resume: str
-    experiment: str | None = None
 
     def rules(self) -> Rules:
         """See ``nas_reid.config_groups``."""
-        yield "epochs", self.epochs >= 1, "must be at least 1"
+        yield from super().rules()
         yield "validation_by", *is_one_of(self.validation_by, HOLD_OUTS)
         yield "validation_fraction", 0 < self.validation_fraction < 1, "must lie strictly between 0 and 1"
-        yield "seed", self.seed >= 0, "must be >= 0"
-        yield "precision", *is_one_of(self.precision, PRECISIONS)
-        yield ("compile", self.compile is None or self.compile in COMPILE_MODES,
-               f"must be null or a mode of torch.compile: {', '.join(COMPILE_MODES)}")
-        yield "threads", self.threads is None or self.threads >= 1, "must be at least 1, or null for all cores"
-        yield "resume", *is_one_of(self.resume, ("auto", "never"))
-        yield "augment", isinstance(self.augment, dict), "must come from conf/augment: augment=<name>"
 
 
 @dataclass
@@ -91,7 +71,7 @@ class SearchConfig(RunConfig):
         yield from super().rules()
         yield ("space", isinstance(self.space, dict) and "name" in self.space,
                "must come from conf/space: space=<name>")
-        yield from _warmups(self, ("weights", "alphas"))
+        yield from warmup_rules(self, ("weights", "alphas"))
         yield ("evaluation.batch_size", self.evaluation.batch_size >= 3,
                "must be at least 3, lest a batch be one image: a supernet normalises with the batch's statistics")
         yield ("precision", self.algorithm.scheme != "second_order" or self.precision != "bfloat16",
@@ -139,7 +119,7 @@ class RetrainConfig(RunConfig):
     def rules(self) -> Rules:
         """See ``nas_reid.config_groups``."""
         yield from super().rules()
-        yield from _warmups(self, ("optimizer",))
+        yield from warmup_rules(self, ("optimizer",))
         yield from _objective("objective", self.objective, self)
         yield "clip", self.clip >= 0, "must be >= 0; 0 is off"
         yield "accumulate", self.accumulate >= 1, "must be at least 1"
@@ -186,7 +166,8 @@ class DescribeConfig:
         yield "image_size", *is_image_size(self.image_size)
 
 
-SCHEMAS = {"search": SearchConfig, "retrain": RetrainConfig, "evaluate": EvaluateConfig, "describe": DescribeConfig}
+SCHEMAS = {"search": SearchConfig, "retrain": RetrainConfig, "evaluate": EvaluateConfig, "describe": DescribeConfig,
+           "pretrain": PretrainConfig}
 
 OPEN_KEYS = ("space", "network", "augment", "algorithm.regularisers", "data.synthetic", "data.options", "objective",
              "objective.weights", "objective.alphas")
@@ -246,13 +227,6 @@ def _objective(key: str, terms: Any, run: RunConfig) -> Rules:
                f"must be at least twice batch.instances for {key}.{name}, which tells identities of a batch apart")
         yield ("batch.sampler", run.batch.sampler == "modality_pairs" or not loss.needs_modalities,
                f"must be modality_pairs for {key}.{name}, which compares visible with infrared images")
-
-
-def _warmups(run: RunConfig, optimizers: tuple[str, ...]) -> Rules:
-    for name in optimizers:
-        for key in ("warmup_epochs", "flat_epochs"):
-            length = getattr(getattr(run, name), key)
-            yield f"{name}.{key}", length < run.epochs, f"must be smaller than epochs={run.epochs}"
 
 
 def _check(config: Any, prefix: str) -> None:

@@ -13,7 +13,8 @@ import torch
 
 from nas_reid.checkpoint import load_checkpoint, require_same_config, save_checkpoint
 from nas_reid.command import job_identity, output_dir, select_device
-from nas_reid.config import RunConfig, to_plain
+from nas_reid.config import to_plain
+from nas_reid.config_training import TrainingConfig
 from nas_reid.drawing.curves import draw_training
 from nas_reid.provenance import versions
 from nas_reid.report import write_report
@@ -89,12 +90,12 @@ class Job:
 
 
 @contextmanager
-def start_job(settings: RunConfig, *, kind: str, name: str) -> Iterator[Job]:
+def start_job(settings: TrainingConfig, *, kind: str, name: str) -> Iterator[Job]:
     """Choose the device, open the tracker, and close it whatever happens.
 
     Args:
         settings: of the run.
-        kind: ``search`` or ``retrain``.
+        kind: ``search``, ``retrain`` or ``pretrain``.
         name: of the run in trackers.
     """
     sweep, number = job_identity()
@@ -107,7 +108,7 @@ def start_job(settings: RunConfig, *, kind: str, name: str) -> Iterator[Job]:
         yield Job(output_dir(), device, tracker, plain, settings.resume == "auto")
 
 
-def finished_result(settings: RunConfig) -> dict[str, Any] | None:
+def finished_result(settings: TrainingConfig) -> dict[str, Any] | None:
     """The result of a run that is already complete in this folder, else None.
 
     Raises:

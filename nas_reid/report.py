@@ -79,7 +79,8 @@ def _notes(result: Mapping[str, Any]) -> list[str]:
     """What a reader must know before the numbers."""
     notes = result.get("notes") or []
     data = (result.get("config") or {}).get("data") or {}
-    return [SYNTHETIC_NOTE] * bool(data.get("synthetic")) + ([notes] if isinstance(notes, str) else list(notes))
+    drawn = bool(data.get("synthetic") and not data.get("root"))
+    return [SYNTHETIC_NOTE] * drawn + ([notes] if isinstance(notes, str) else list(notes))
 
 
 def _command(output_dir: Path, result: Mapping[str, Any]) -> str:

@@ -13,7 +13,8 @@ import nas_reid.command as command
 from nas_reid.config import SCHEMAS, load
 
 GENOTYPE = ["genotype=auto_reid/baseline"]
-MANDATORY = {"search": [], "retrain": GENOTYPE, "evaluate": ["checkpoint=best.pt"], "describe": GENOTYPE}
+MANDATORY = {"search": [], "retrain": GENOTYPE, "evaluate": ["checkpoint=best.pt"], "describe": GENOTYPE,
+             "pretrain": GENOTYPE}
 
 
 @contextmanager

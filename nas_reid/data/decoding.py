@@ -1,5 +1,7 @@
 """From an image file to RGB bytes of a fixed size."""
 
+from collections.abc import Callable
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +27,38 @@ def decode(path: Path, image_size: tuple[int, int]) -> np.ndarray:
     height, width = image_size
     with Image.open(path) as image:
         return np.asarray(_to_rgb(image).resize((width, height), Image.Resampling.BILINEAR))
+
+
+Box = tuple[float, float, float, float]
+"""Left, upper, right and lower edge in pixels, not rounded."""
+
+
+def decode_box(path: Path, box_of: Callable[[int, int], Box], image_size: tuple[int, int]) -> np.ndarray:
+    """Decode a part of an image and resize it, as ``decode`` does the whole.
+
+    A JPEG much larger than what is asked for is decoded at 1/2, 1/4 or 1/8 of its size, which is several times as fast.
+
+    Args:
+        path: the image file.
+        box_of: (width, height) of the image -> the part.
+        image_size: (height, width) of the result.
+
+    Returns:
+        uint8 [H, W, 3].
+
+    Raises:
+        OSError, SyntaxError, ValueError, ...: as ``decode``.
+    """
+    height, width = image_size
+    with Image.open(path) as image:
+        full = image.size
+        box = box_of(*full)
+        shrink = min((box[2] - box[0]) / width, (box[3] - box[1]) / height)
+        if shrink >= 2:
+            image.draft(None, (ceil(full[0] / shrink), ceil(full[1] / shrink)))
+        part = tuple(min(max(edge * now / before, 0.0), now)  # rounding must not lead out of the image
+                     for edge, now, before in zip(box, image.size * 2, full * 2, strict=True))
+        return np.asarray(_to_rgb(image).resize((width, height), Image.Resampling.BILINEAR, box=part))
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

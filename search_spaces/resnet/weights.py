@@ -50,7 +50,10 @@ def our_names(state: Mapping[str, Tensor], *, lengths: Sequence[int], non_local:
     after = {f"backbone.NL_{stage + 1}.{index}.": f"trunk.layer{stage + 1}.non_local.{length - count + index}."
              for stage, (length, count) in enumerate(zip(lengths, non_local, strict=True)) for index in range(count)}
     prefixes = {**after, **_bottleneck(state), **_FASTREID_PREFIXES}
-    return {_replace(name, prefixes): tensor for name, tensor in state.items() if name not in _PIXELS}
+    ours = {_replace(name, prefixes): tensor for name, tensor in state.items() if name not in _PIXELS}
+    if "head.reduction.weight" in ours:  # a 1x1 convolution there; on a pooled map a linear layer does the same
+        ours["head.reduction.weight"] = ours["head.reduction.weight"].flatten(1)
+    return ours
 
 
 def _replace(name: str, prefixes: Mapping[str, str], *, otherwise: str = "") -> str:
@@ -63,7 +66,8 @@ def _replace(name: str, prefixes: Mapping[str, str], *, otherwise: str = "") -> 
 def _bottleneck(state: Mapping[str, Tensor]) -> dict[str, str]:
     """FastReID 1.x keeps an optional 1x1 convolution and the BN neck in one sequence."""
     neck = next((match[1] for name in state if (match := re.match(r"heads\.bottleneck\.(\d)\.running_mean", name))), "")
-    return {f"heads.bottleneck.{neck}.": "head.neck."} if neck else {}
+    names = {f"heads.bottleneck.{neck}.": "head.neck."} if neck else {}
+    return names | ({"heads.bottleneck.0.weight": "head.reduction.weight"} if neck == "1" else {})
 
 
 def _is_grouped(state: Mapping[str, Tensor]) -> bool:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from nas_reid.errors import CheckpointError
 from nas_reid.model import ReIDNetwork
-from nas_reid.modules.head import Head
+from nas_reid.modules.head import build_head
 from nas_reid.registry import load_genotype, space_of
 from nas_reid.weights import Fit, load_weights, read_weights
 from tests.search_spaces.resnet_networks import TINY
@@ -23,7 +23,7 @@ FASTREID_PIXELS = {"pixel_mean": torch.tensor([123.675, 116.28, 103.53]).view(1,
 def network(name: str, identities: int = 5, head: Mapping[str, Any] | None = None, **changes: Any) -> ReIDNetwork:
     genotype = load_genotype(f"resnet/{name}")
     trunk = space_of(genotype, {**TINY, **changes}).network(genotype)
-    return ReIDNetwork(trunk, Head(trunk.out_channels, identities, **(head or {})))
+    return ReIDNetwork(trunk, build_head(trunk.out_channels, identities, **(head or {})))
 
 
 def load(path: Path, name: str, state: Mapping[str, Any], target: ReIDNetwork, **changes: Any) -> Fit:
@@ -109,6 +109,21 @@ def test_fastreids_checkpoints_of_both_generations_fit(
     assert torch.equal(source.head.neck.weight, target.head.neck.weight)
     assert torch.equal(source.head.classifier.weight, target.head.classifier.weight)
     assert "pixel_mean of the file is ours" in caplog.text and "stem_pool" not in caplog.text
+
+
+def test_fastreids_reduction_and_learnt_pooling_fit(tmp_path: Path) -> None:
+    """Version 1.x with EMBEDDING_DIM and GeneralizedMeanPoolingP: a 1x1 convolution before the neck."""
+    head = {"neck": True, "pooling": "gem", "reduction": 8, "reduction_form": "linear", "classifier_bias": False}
+    source, target = (network("resnet50", head=head, stem_pool="ceil") for _ in range(2))
+    state = {f"backbone.{name}": tensor for name, tensor in bare(source).items()} | FASTREID_PIXELS
+    state |= {f"heads.bottleneck.1.{name}": tensor for name, tensor in source.head.neck.state_dict().items()}
+    state["heads.bottleneck.0.weight"] = source.head.reduction.weight.detach()[:, :, None, None]
+    state["heads.weight"] = source.head.classifier.weight.detach()
+    state["heads.pool_layer.p"] = torch.tensor([4.5])
+    fit = load(tmp_path / "theirs.pth", "resnet50", {"model": state}, target, stem_pool="ceil")
+    assert not fit.problems()
+    assert torch.equal(source.head.reduction.weight, target.head.reduction.weight)
+    assert target.head.pooling.p.item() == 4.5
 
 
 def test_what_makes_fastreids_features_differ_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

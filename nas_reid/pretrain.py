@@ -1,0 +1,174 @@
+"""Pre-train: genotype -> fixed network -> classify images of an ImageNet-style folder -> weights to retrain from.
+
+    python -m nas_reid.pretrain genotype=osnet_ain/paper data.root=DIR experiment=imagenet
+    python -m nas_reid.pretrain genotype=resnet/resnet50 network.last_stride=2 data.root=DIR experiment=imagenet
+    python -m nas_reid.retrain genotype=resnet/resnet50 weights=outputs/pretrain/.../checkpoints/best.pt
+
+DIR holds train/<class>/*.jpg and val/<class>/*.jpg; without data.root, drawn pedestrians are told apart.
+Leaves in the run folder: checkpoints/best.pt (chosen by top-1 accuracy on val) and last.pt, model.safetensors,
+metrics.jsonl, result.json, pictures/ and report.html. Repeating the command with ``hydra.run.dir=<that folder>``
+continues a stopped run.
+"""
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+
+import torch
+from omegaconf import DictConfig
+
+from nas_reid.command import command
+from nas_reid.config import load
+from nas_reid.config_training import PretrainConfig
+from nas_reid.data.augment import Augment, build_augment
+from nas_reid.data.batches import LoadShare
+from nas_reid.data.class_batches import CentreCropBatches, RandomCropBatches
+from nas_reid.data.class_images import open_class_images
+from nas_reid.ema import WeightAverage
+from nas_reid.execution import place
+from nas_reid.genotype import Genotype
+from nas_reid.job import Job, finished_result, start_job
+from nas_reid.losses.objective import build_objective
+from nas_reid.model import ReIDNetwork
+from nas_reid.modules.head import build_head, head_arguments
+from nas_reid.optim import build_training
+from nas_reid.pictures import draw_genotype
+from nas_reid.progress import progress
+from nas_reid.registry import load_genotype, space_of
+from nas_reid.running_losses import RunningLosses
+from nas_reid.seed import derive_seed, seed_everything
+from nas_reid.trained import Description, export_safetensors, load_trained
+from nas_reid.training import Training, steps_in_epoch
+
+log = logging.getLogger("nas_reid.pretrain")
+
+
+@command("pretrain")
+def main(cfg: DictConfig) -> float:
+    """Hydra's entry. Returns the validation's top-1 accuracy, so that any sweeper can rank runs."""
+    settings = load(cfg, PretrainConfig)
+    genotype = load_genotype(settings.genotype)
+    finished = finished_result(settings)
+    if finished is not None:
+        return finished["selection"]["top1_accuracy"]
+    with start_job(settings, kind="pretrain", name=f"{genotype.space}-seed{settings.seed}") as job:
+        return run(settings, genotype, job)
+
+
+def run(settings: PretrainConfig, genotype: Genotype, job: Job) -> float:
+    """One pre-training, from the genotype to ``result.json``; returns the validation's top-1 accuracy."""
+    # The network and every name come first: a mistake in one must not wait for the data.
+    seed_everything(settings.seed)
+    epochs, space = settings.epochs, space_of(genotype, settings.network)
+    trunk, head = space.network(genotype), head_arguments(asdict(settings.head), space)
+    augment = build_augment(settings.augment)
+
+    # Data: lists of files; images are decoded as they are needed.
+    batches, validation_batches, num_classes = load_data(settings, augment, job.device)
+
+    # The fixed network and its optimiser; continue where a stopped run left off.
+    network = place(ReIDNetwork(trunk, build_head(trunk.out_channels, num_classes, **head)), job.device,
+                    channels_last=settings.channels_last, precision=settings.precision, compile=settings.compile)
+    training = build(settings, network, batches=len(batches))
+    height, width = settings.data.image_size
+    description = Description(genotype, settings.network, head, num_classes, (height, width))
+    first, validation = 0, {}
+    if (saved := job.saved()) is not None:
+        training.load_state_dict(saved["training"])
+        first, validation = saved["epoch"], saved["validation"]
+
+    # Train. The best epoch is the one with the highest top-1 accuracy on the validation images.
+    for epoch in range(first, epochs):
+        started = time.monotonic()
+        if hasattr(trunk, "set_drop_path"):
+            trunk.set_drop_path(settings.drop_path * epoch / max(1, epochs - 1))
+        record = train_one_epoch(training, batches, epoch, epochs=epochs, seed=settings.seed)
+        accuracies = validate(training.evaluated, validation_batches)
+        record |= {f"pretrain/val_{name}": value for name, value in accuracies.items()}
+        best = accuracies["top1_accuracy"] > validation.get("top1_accuracy", -1.0)
+        validation = {**accuracies, "epoch": epoch + 1} if best else validation
+        state = {"epoch": epoch + 1, "description": description.to_plain(),
+                 "weights": training.evaluated.state_dict(), "validation": validation}
+        if best:
+            job.save(state, job.best)
+        job.finish_epoch(epoch, record, started)
+        job.save(state | {"training": training.state_dict()})
+
+    # The result, and the command that comes next.
+    return finish(settings, job, validation)
+
+
+def load_data(settings: PretrainConfig, augment: Augment,
+              device: torch.device) -> tuple[RandomCropBatches, CentreCropBatches, int]:
+    """Training batches, validation batches, and the number of classes."""
+    data, crop = settings.data, settings.crop
+    images = open_class_images(root=data.root, synthetic=data.synthetic, cache=data.cache, workers=data.workers)
+    height, width = data.image_size
+    batches = RandomCropBatches(images.train, batch_size=settings.batch_size, image_size=(height, width),
+                                scale=crop.scale, ratio=crop.ratio, augment=augment,
+                                seed=derive_seed(settings.seed, "batches"), device=device, workers=data.workers)
+    validation = CentreCropBatches(images.val, batch_size=settings.batch_size, image_size=(height, width),
+                                   centre=crop.centre, device=device, workers=data.workers)
+    return batches, validation, len(images.classes)
+
+
+def build(settings: PretrainConfig, network: ReIDNetwork, *, batches: int) -> Training:
+    """How ``network`` is trained, in epochs of ``batches``."""
+    optimizer, rate = build_training(network.named_parameters(), **asdict(settings.optimizer), epochs=settings.epochs,
+                                     steps=steps_in_epoch(batches, settings.accumulate))
+    return Training(network, build_objective(settings.objective, network.head), optimizer, rate,
+                    WeightAverage(network, settings.ema) if settings.ema else None, settings.accumulate, settings.clip)
+
+
+def train_one_epoch(training: Training, batches: RandomCropBatches, epoch: int, *, epochs: int,
+                    seed: int) -> dict[str, float]:
+    """One pass over the training images."""
+    torch.manual_seed(derive_seed(seed, "epoch", epoch))  # for dropout and drop-path, the global generator's only users
+    network = training.network.train()
+    losses, load, total = RunningLosses(epoch + 1), LoadShare([batches]), len(batches)
+    bar = progress(batches.epoch(epoch), description=f"epoch {epoch + 1}/{epochs}", total=total, unit="step")
+    for step, batch in enumerate(bar):
+        output = network(batch.images, modality=batch.modalities)
+        loss, terms = training.objective(output, batch.labels)
+        training.backward(loss, epoch, step, batches=total)
+        training.objective.update(output, batch.labels)
+        if losses.add(step, {"pretrain/loss": loss} | {f"pretrain/loss_{name}": term for name, term in terms.items()}):
+            bar.set_postfix({name.split("/")[-1]: f"{mean:.3f}" for name, mean in losses.means().items()}
+                            | {"load": f"{load():.0%}"})
+    return losses.finish(network) | {"time/load_share": load()}
+
+
+@torch.inference_mode()
+def validate(network: ReIDNetwork, batches: CentreCropBatches) -> dict[str, float]:
+    """Share of images whose class is the likeliest, and among the five likeliest (of fewer than five: among all)."""
+    network.eval()
+    hits, count = 0, 0
+    for batch in progress(batches, description="validation", total=len(batches), unit="step"):
+        logits = network.head.classify(network(batch.images, modality=batch.modalities))
+        ranked = logits.topk(min(5, logits.shape[1])).indices == batch.labels[:, None]
+        hits, count = hits + torch.stack((ranked[:, 0].sum(), ranked.sum())), count + len(ranked)
+    top1, top5 = (hits.double() / count).tolist()
+    return {"top1_accuracy": top1, "top5_accuracy": top5}
+
+
+def finish(settings: PretrainConfig, job: Job, validation: Mapping[str, float]) -> float:
+    """Export the best checkpoint, write the result, and say what comes next."""
+    network, description = load_trained(job.best, device=job.device)
+    export_safetensors(job.folder / "model.safetensors", network, description)
+    cells = draw_genotype(space_of(description.genotype, description.network), description.genotype,
+                          job.folder / "pictures" / "cells.png")
+    data = "drawn pedestrians" if settings.data.root is None else settings.data.root
+    job.finish({"kind": "pretrain", "space": description.genotype.space, "data": data, "seed": settings.seed,
+                "genotype": settings.genotype, "classes": description.num_classes, "metrics": {},
+                "selection": {"split": "val", **validation},
+                "protocol": f"top-1 and top-5 accuracy on centre crops of {settings.crop.centre:.1%}; the best epoch "
+                            "is chosen on the same images"}, [cells] if cells else [])
+    network_overrides = "".join(f" network.{key}={value}" for key, value in settings.network.items())
+    log.info("next: python -m nas_reid.retrain genotype=%s%s weights=%s", settings.genotype, network_overrides,
+             job.best)
+    return validation["top1_accuracy"]
+
+
+if __name__ == "__main__":
+    main()
