@@ -22,7 +22,7 @@ DEPTHS: Mapping[int, tuple[str, tuple[int, int, int, int]]] = {
     18: ("basic", (2, 2, 2, 2)), 34: ("basic", (3, 4, 6, 3)), 50: ("bottleneck", (3, 4, 6, 3))}
 _PREFIXES = tuple(f"{name}." for name in (*MODALITIES, "stem"))
 
-AfterBlock = Callable[[str, Tensor, Samples], Tensor]
+AfterBlock = Mapping[str, Callable[[Tensor, Samples], Tensor]]
 
 
 class TwoStreamResNet(nn.Module):
@@ -68,7 +68,7 @@ class TwoStreamResNet(nn.Module):
         Args:
             images: [B, 3, H, W], the two modalities in any order.
             modality: int64 [B], 0 visible, 1 infrared; None: all are visible.
-            after_block: changes the maps that leave a shared block, (block's name, maps, samples) -> maps.
+            after_block: name of a shared block, such as ``layer1.2`` -> changes the maps that leave it.
             extra: for norms that are a ``SiteNorm``, which get it in their ``Samples``.
 
         Raises:
@@ -87,7 +87,7 @@ class TwoStreamResNet(nn.Module):
             x = self.stem(x, samples)
         for layer in self.shared:
             stage = self.get_submodule(layer)
-            x = stage(x, samples) if after_block is None else _by_block(layer, stage, x, samples, after_block)
+            x = _through(layer, stage, x, samples, after_block or {})
         return x if place is None else x[place]
 
     def forward(self, images: Tensor, modality: Tensor | None = None) -> Tensor:
@@ -101,9 +101,15 @@ class TwoStreamResNet(nn.Module):
         return x
 
 
-def _by_block(layer: str, stage: Stage, x: Tensor, samples: Samples, after_block: AfterBlock) -> Tensor:
-    for index in range(stage.length):
-        x = after_block(f"{layer}.{index}", stage.get_submodule(str(index))(x, samples), samples)
+def _through(layer: str, stage: Stage, x: Tensor, samples: Samples, after_block: AfterBlock) -> Tensor:
+    """A stage as a whole where nothing happens between its blocks, else block by block."""
+    names = [f"{layer}.{index}" for index in range(stage.length)]
+    if not set(names[:-1]) & set(after_block):
+        x = stage(x, samples)
+        return after_block[names[-1]](x, samples) if names[-1] in after_block else x
+    for index, name in enumerate(names):
+        x = stage.get_submodule(str(index))(x, samples)
+        x = after_block[name](x, samples) if name in after_block else x
     return x
 
 

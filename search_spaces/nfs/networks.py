@@ -1,6 +1,7 @@
 """The supernet with its gates, and the fixed network with its masks, in which channels that nobody keeps are gone."""
 
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 import torch
@@ -29,10 +30,7 @@ class Supernet(TwoStreamResNet):
 
     def forward(self, images: Tensor, mixes: Mapping[str, Mix], modality: Tensor | None = None) -> Tensor:
         """See ``TwoStreamResNet.run``; ``mixes`` has weights [R, 2], ``drop`` and ``keep``, for every decision."""
-        def after_block(block: str, x: Tensor, samples: Samples) -> Tensor:
-            cell = self._cells.get(block)
-            if cell is None:
-                return x
+        def weigh(cell: Cell, x: Tensor, samples: Samples) -> Tensor:
             channels = pixels = None
             if self._levels != "pixels":
                 channels = torch.stack([mixes[name].weights[:, 1] for name in cell.channel_decisions()])
@@ -41,7 +39,8 @@ class Supernet(TwoStreamResNet):
                 pixels = pixels.unflatten(1, cell.size)
             return gate(x, samples, channels, pixels, combination=self._combination)
 
-        return self.run(images, modality, after_block=after_block)
+        return self.run(images, modality, after_block={block: partial(weigh, cell)
+                                                       for block, cell in self._cells.items()})
 
 
 class MaskedNetwork(TwoStreamResNet):
@@ -68,14 +67,11 @@ class MaskedNetwork(TwoStreamResNet):
 
     def forward(self, images: Tensor, modality: Tensor | None = None) -> Tensor:
         """See ``TwoStreamResNet.run``."""
-        def after_block(block: str, x: Tensor, samples: Samples) -> Tensor:
-            key = block.replace(".", "_")
-            if key not in self._masks:
-                return x
-            masks = self._masks[key]
+        def mask(masks: _Masks, x: Tensor, samples: Samples) -> Tensor:
             return gate(x, samples, masks.channels, masks.pixels, combination=self._combination)
 
-        return self.run(images, modality, after_block=after_block if len(self._masks) else None)
+        return self.run(images, modality, after_block={block.replace("_", "."): partial(mask, masks)
+                                                       for block, masks in self._masks.items()})
 
 
 class _Masks(nn.Module):
