@@ -112,13 +112,14 @@ def _results(result: Mapping[str, Any]) -> str:
 
 
 def _parts(found: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Intervals, verification and each variant, as mappings of names to numbers."""
+    """Intervals, verification, and each variant and setting of a protocol, as mappings of names to numbers."""
     if "confidence" in found:
         lower_upper = {name: ends for name, ends in found["confidence"].items() if isinstance(ends, list)}
         for end, word in enumerate(("from", "to")):
             yield f"interval {word}", {name: ends[end] for name, ends in lower_upper.items()}
     yield "verification", found.get("verification") or {}
-    yield from (found.get("variants") or {}).items()
+    for part in ("variants", "trials"):
+        yield from (found.get(part) or {}).items()
 
 
 def _pictures(output_dir: Path) -> str:

@@ -60,3 +60,11 @@ def test_no_result(tmp_path):
     (tmp_path / "result.json").write_text("[]")
     with pytest.raises(NasReidError, match="holds a list"):
         write_report(tmp_path)
+
+
+def test_trials_have_lines_of_their_own(tmp_path):
+    trials = {"all-search single-shot": {"num_trials": 10, "mAP": 0.25, "mAP_std": 0.015}}
+    page = write_report(run(tmp_path / "run", trials=trials, further={"regdb": {"trials": {"there": {"mAP": 0.5}}}}))
+    for text in ("<td>all-search single-shot: mAP</td><td>25.00%</td>", "single-shot: mAP_std</td><td>1.50%</td>",
+                 "<td>regdb: there mAP</td><td>50.00%</td>"):
+        assert text in page.read_text(), text
