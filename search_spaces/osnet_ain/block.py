@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 
+from search_spaces.osnet_ain.batched_streams import BatchedStreams
 from search_spaces.osnet_ain.convolutions import CONVOLUTIONS, ConvNorm
 from search_spaces.osnet_ain.fusion import FUSIONS
 
@@ -69,6 +69,20 @@ class Stream(nn.Module):
         return self.layers(x)
 
 
+class Streams(nn.ModuleList):
+    """The T streams of a block, all of which read the same map."""
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """[B, channels, H, W] to T maps of that shape."""
+        return [stream(x) for stream in self]
+
+    def for_inference(self) -> nn.Module:
+        """The streams run together, once their batch norms are folded; as they are before that."""
+        if any(isinstance(module, nn.BatchNorm2d) for module in self.modules()):
+            return self
+        return BatchedStreams([list(stream.layers) for stream in self])
+
+
 class OSBlock(nn.Module):
     """Residual block with T streams of different scale: y = ReLU(x + fuse(streams(x))), and IN where placed.
 
@@ -83,8 +97,8 @@ class OSBlock(nn.Module):
         middle, norm = out_channels // BOTTLENECK, settings.batch_norm
         self.placement = placement
         self.conv1 = ConvNorm(in_channels, middle, norm=norm(middle))
-        self.conv2 = nn.ModuleList(Stream(middle, settings.stream_depth or t, settings=settings)
-                                   for t in range(1, settings.streams + 1))
+        self.conv2 = Streams(Stream(middle, settings.stream_depth or t, settings=settings)
+                             for t in range(1, settings.streams + 1))
         self.gate = FUSIONS[settings.fusion](middle, settings.streams)
         self.conv3 = ConvNorm(self.gate.out_channels, out_channels, relu=False,
                               norm=None if placement.inside else norm(out_channels))
@@ -95,8 +109,7 @@ class OSBlock(nn.Module):
 
     def fused(self, x: Tensor) -> Tensor:
         """The fused streams, [B, gate.out_channels, H, W]."""
-        x = self.conv1(x)
-        return self.gate([stream(x) for stream in self.conv2])
+        return self.gate(self.conv2(self.conv1(x)))
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, in_channels, H, W] to [B, out_channels, H, W]."""
@@ -107,7 +120,7 @@ class OSBlock(nn.Module):
         y = residual + self.downsample(x)
         if self.placement.outside:
             y = norms[-1](y)
-        return torch.relu(y)
+        return y.relu_()
 
 
 def instance_norm_names(placement: Placement) -> tuple[str, ...]:

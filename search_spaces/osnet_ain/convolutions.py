@@ -1,6 +1,7 @@
 """The convolutions of OSNet."""
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 class ConvNorm(nn.Module):
@@ -24,6 +25,29 @@ class ConvNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[B, in_channels, H, W] to [B, out_channels, H', W']."""
         return self.relu(self.bn(self.conv(x)))
+
+    def for_inference(self) -> nn.Module:
+        """A 1x1 convolution with a folded norm as a linear layer; otherwise this layer with a ReLU in place."""
+        if isinstance(self.bn, nn.Identity) and self.conv.kernel_size == self.conv.stride == (1, 1):
+            return Pointwise(self)
+        if isinstance(self.relu, nn.ReLU):
+            self.relu.inplace = True
+        return self
+
+
+class Pointwise(nn.Module):
+    """A 1x1 ``ConvNorm`` for inference: the product of pixels and weights, without a convolution's preparations."""
+
+    def __init__(self, layer: ConvNorm) -> None:
+        super().__init__()
+        self.relu = isinstance(layer.relu, nn.ReLU)
+        self.register_buffer("weight", layer.conv.weight.flatten(1).contiguous())
+        self.register_buffer("bias", layer.conv.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, in_channels, H, W] to [B, out_channels, H, W], both best in channels-last memory."""
+        y = F.linear(x.permute(0, 2, 3, 1), self.weight, self.bias).permute(0, 3, 1, 2)
+        return y.relu_() if self.relu else y
 
 
 class LiteConv(nn.Module):

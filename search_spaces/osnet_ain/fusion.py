@@ -4,7 +4,7 @@ Each is built as ``FUSIONS[name](channels, streams)``, carries ``out_channels``,
 [B, channels, H, W] to one map [B, out_channels, H, W].
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial, reduce
 
 import torch
@@ -39,7 +39,7 @@ class UnifiedGate(nn.Module):
 
     def forward(self, streams: Sequence[Tensor]) -> Tensor:
         """Gate and add."""
-        return _sum([gate * x for gate, x in zip(self.gates(streams), streams, strict=True)])
+        return _gated_sum(self.gates(streams), streams)
 
 
 class SeparateGates(nn.ModuleList):
@@ -64,7 +64,7 @@ class StaticGates(nn.Module):
 
     def forward(self, streams: Sequence[Tensor]) -> Tensor:
         """Gate and add."""
-        return _sum([gate * x for gate, x in zip(self.logits.sigmoid(), streams, strict=True)])
+        return _gated_sum(self.logits.sigmoid(), streams)
 
 
 class Addition(nn.Module):
@@ -89,6 +89,11 @@ class Concatenation(nn.Module):
     def forward(self, streams: Sequence[Tensor]) -> Tensor:
         """Concatenate."""
         return torch.cat(list(streams), dim=1)
+
+
+def _gated_sum(gates: Iterable[Tensor], streams: Sequence[Tensor]) -> Tensor:
+    (gate, stream), *others = zip(gates, streams, strict=True)
+    return reduce(lambda total, pair: torch.addcmul(total, *pair), others, gate * stream)
 
 
 def _sum(tensors: Sequence[Tensor]) -> Tensor:
