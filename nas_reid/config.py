@@ -25,6 +25,7 @@ from nas_reid.config_groups import (
 )
 from nas_reid.config_training import PretrainConfig, TrainingConfig, warmup_rules
 from nas_reid.data.splits import HOLD_OUTS
+from nas_reid.distillation import build_distillation
 from nas_reid.errors import ConfigError
 from nas_reid.losses.objective import build_losses
 
@@ -110,6 +111,9 @@ class RetrainConfig(RunConfig):
     freeze_trunk_epochs: int
     drop_path: float
     objective: Any                 # loss -> its arguments, and weight
+    teacher: Any                   # checkpoint of a retraining, or several
+    teacher_resize: bool
+    distillation: Any              # loss between student and teacher -> its arguments, and weight
     optimizer: OptimizerConfig
     clip: float
     accumulate: int
@@ -121,6 +125,7 @@ class RetrainConfig(RunConfig):
         yield from super().rules()
         yield from warmup_rules(self, ("optimizer",))
         yield from _objective("objective", self.objective, self)
+        build_distillation(self.distillation)
         yield "clip", self.clip >= 0, "must be >= 0; 0 is off"
         yield "accumulate", self.accumulate >= 1, "must be at least 1"
         yield "ema", 0 <= self.ema < 1, "must lie in [0, 1); 0 is off"
@@ -170,7 +175,7 @@ SCHEMAS = {"search": SearchConfig, "retrain": RetrainConfig, "evaluate": Evaluat
            "pretrain": PretrainConfig}
 
 OPEN_KEYS = ("space", "network", "augment", "algorithm.regularisers", "data.synthetic", "data.options", "objective",
-             "objective.weights", "objective.alphas")
+             "objective.weights", "objective.alphas", "distillation")
 """Parts that take any key: whoever receives them refuses the unknown ones, and its message lists the known ones."""
 
 _Config = TypeVar("_Config")

@@ -50,13 +50,23 @@ class ReIDNetwork(nn.Module):
     def forward(self, images: Tensor, mixes: Mapping[str, Mix] | None = None,
                 modality: Tensor | None = None) -> Output | Tensor:
         """Run images [B, 3, H, W] through the network; a supernet also needs its mixing weights."""
+        features, embedding = self._features(images, mixes, modality)
+        return self._output(features, embedding) if self.training else embedding.flatten(1)
+
+    def outputs(self, images: Tensor, modality: Tensor | None = None) -> Output:
+        """What the losses would see, also in evaluation mode: a teacher's features and logits."""
+        return self._output(*self._features(images, None, modality))
+
+    def _features(self, images: Tensor, mixes: Mapping[str, Mix] | None,
+                  modality: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Features before and after the neck."""
         with torch.no_grad() if self.trunk_is_frozen else nullcontext(), self._autocast(images):
             maps = (self.trunk(images, modality=modality) if mixes is None
                     else self.trunk(images, mixes, modality=modality))
         features = self.head.pool(maps.to(images.dtype))
-        embedding = self.head.embed(features)
-        if not self.training:
-            return embedding.flatten(1)
+        return features, self.head.embed(features)
+
+    def _output(self, features: Tensor, embedding: Tensor) -> Output:
         seen = embedding if self.head.metric_features == "after_neck" else features
         return Output(seen, self.head.classify(embedding))
 

@@ -11,7 +11,7 @@ continues a stopped run.
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -25,7 +25,7 @@ from nas_reid.config_groups import DataConfig
 from nas_reid.data.augment import Augment, build_augment
 from nas_reid.data.batches import LoadShare, TrainBatches
 from nas_reid.data.merging import merge_training
-from nas_reid.data.sample import label_map
+from nas_reid.data.sample import identity_digest, label_map
 from nas_reid.data.source import (
     RetrievalLists,
     RetrievalStores,
@@ -36,6 +36,7 @@ from nas_reid.data.source import (
 )
 from nas_reid.data.splits import hold_out
 from nas_reid.data.store import ImageStore
+from nas_reid.distillation import Distillation, build_distillation
 from nas_reid.ema import WeightAverage
 from nas_reid.evaluation.findings import findings, findings_lines, verify
 from nas_reid.evaluation.retrieval import Retrieval, describe_protocol, retrieve
@@ -55,6 +56,7 @@ from nas_reid.progress import progress
 from nas_reid.registry import load_genotype, space_of
 from nas_reid.running_losses import RunningLosses
 from nas_reid.seed import derive_seed, seed_everything
+from nas_reid.teachers import Teacher, check_teachers, load_teachers, require_same_teachers
 from nas_reid.trained import Description, export_safetensors, load_trained
 from nas_reid.training import Training, steps_in_epoch
 from nas_reid.weights import load_weights, read_weights
@@ -81,6 +83,8 @@ def run(settings: RetrainConfig, genotype: Genotype, job: Job) -> float:
     epochs, space = settings.epochs, space_of(genotype, settings.network)
     trunk, head = space.network(genotype), head_arguments(asdict(settings.head), space)
     weights = read_weights(Path(settings.weights), space, genotype, trunk=trunk) if settings.weights else {}
+    teachers = load_teachers(settings.teacher, settings.data.image_size, resize=settings.teacher_resize,
+                             device=job.device)
     augment = build_augment(settings.augment)
     variants, _ = settings.evaluation.variants(), settings.evaluation.intervals()
     further = {key: further_data(key, getattr(settings, key), settings.data)
@@ -90,21 +94,20 @@ def run(settings: RetrainConfig, genotype: Genotype, job: Job) -> float:
     # decoded now, so that an unreadable image shows before the training, and looked at when it is over.
     validated_by = next(iter(further["validation_data"]), settings.validation_by)
     stores = open_stores(settings, further)
-    for query, gallery, trials in stores.test.values():
-        for _, num_gallery in sizes(trials, len(query.pids), len(gallery.pids)):
-            check_variants(variants, distance=settings.evaluation.distance, num_gallery=num_gallery)
-    batches, lists, num_classes = load_data(settings, stores, augment, job.device)
+    require_variants(stores.test, variants, distance=settings.evaluation.distance)
+    batches, lists, labels = load_data(settings, stores, augment, job.device)
 
     # The fixed network and its optimiser; continue where a stopped run left off.
-    network = place(ReIDNetwork(trunk, build_head(trunk.out_channels, num_classes, **head)), job.device,
+    network = place(ReIDNetwork(trunk, build_head(trunk.out_channels, len(labels), **head)), job.device,
                     channels_last=settings.channels_last, precision=settings.precision, compile=settings.compile)
     if weights:
         load_weights(network, weights, origin=settings.weights)
-    training = build(settings, network, batches=len(batches))
-    height, width = settings.data.image_size
-    description = Description(genotype, settings.network, head, num_classes, (height, width))
+    description = Description(genotype, settings.network, head, len(labels), tuple(settings.data.image_size),
+                              identity_digest(stores.train.samples, labels, drawn=settings.data.synthetic))
+    training = build(settings, network, taught(settings, teachers, network, description), batches=len(batches))
     first, validation = 0, {}
     if (saved := job.saved()) is not None:
+        require_same_teachers(saved["teachers"], teachers)
         training.load_state_dict(saved["training"])
         first, validation = saved["epoch"], saved["validation"]
 
@@ -122,14 +125,15 @@ def run(settings: RetrainConfig, genotype: Genotype, job: Job) -> float:
             if best := metrics["mAP"] > validation.get("mAP", -1.0):
                 validation = {"by": validated_by, **metrics, "epoch": epoch + 1}
         state = {"epoch": epoch + 1, "description": description.to_plain(),
-                 "weights": training.evaluated.state_dict(), "validation": validation}
+                 "weights": training.evaluated.state_dict(), "validation": validation,
+                 "teachers": [teacher.provenance for teacher in teachers]}
         if best:
             job.save(state, job.best)
         job.finish_epoch(epoch, record, started)
         job.save(state | {"training": training.state_dict()})
 
     # The result: the best epoch's network on queries and galleries that nothing has looked at before.
-    return finish(settings, stores.test, job, validation)
+    return finish(settings, stores.test, job, validation, teachers)
 
 
 class Stores(NamedTuple):
@@ -168,9 +172,16 @@ def open_stores(settings: RetrainConfig, further: Mapping[str, Mapping[str, Data
                   {name: target.test_stores() for name, target in targets.items()}, together.validation_pids)
 
 
+def require_variants(test: Mapping[str, RetrievalStores], variants: Mapping[str, Variant], *, distance: str) -> None:
+    """Refuse what ``check_variants`` does, for every query and gallery."""
+    for query, gallery, trials in test.values():
+        for _, num_gallery in sizes(trials, len(query.pids), len(gallery.pids)):
+            check_variants(variants, distance=distance, num_gallery=num_gallery)
+
+
 def load_data(settings: RetrainConfig, stores: Stores, augment: Augment,
-              device: torch.device) -> tuple[TrainBatches, RetrievalLists | None, int]:
-    """Training batches, validation query and gallery (none with ``full_training_set``), number of identities."""
+              device: torch.device) -> tuple[TrainBatches, RetrievalLists | None, dict[int, int]]:
+    """Training batches, validation query and gallery (none with ``full_training_set``), class of each identity."""
     train, lists, loading = list(stores.train.samples), None, {"batch_size": settings.evaluation.batch_size,
                                                                "device": device}
     if stores.validation:
@@ -186,14 +197,27 @@ def load_data(settings: RetrainConfig, stores: Stores, augment: Augment,
                                sampler=settings.batch.sampler)
     log.info("training data: %d images of %d identities; validation: %d query, %d gallery images", len(train),
              len(labels), *([len(side.pids) for side in lists[:2]] if lists else [0, 0]))
-    return batches, lists, len(labels)
+    return batches, lists, labels
 
 
-def build(settings: RetrainConfig, network: ReIDNetwork, *, batches: int) -> Training:
+def taught(settings: RetrainConfig, teachers: Sequence[Teacher], network: ReIDNetwork,
+           description: Description) -> Distillation | None:
+    """What the teachers add to the objective of the network, once they are known to fit it; None without teachers."""
+    if not teachers:
+        return None
+    check_teachers(teachers, build_distillation(settings.distillation), network.head, description.identities)
+    for teacher in teachers:
+        place(teacher.network, next(network.parameters()).device, channels_last=settings.channels_last,
+              precision=settings.precision)
+    return Distillation(settings.distillation, [(teacher.network, teacher.image_size) for teacher in teachers])
+
+
+def build(settings: RetrainConfig, network: ReIDNetwork, distillation: Distillation | None, *,
+          batches: int) -> Training:
     """How ``network`` is trained, in epochs of ``batches``."""
     optimizer, rate = build_training(network.named_parameters(), **asdict(settings.optimizer), epochs=settings.epochs,
                                      steps=steps_in_epoch(batches, settings.accumulate))
-    return Training(network, build_objective(settings.objective, network.head), optimizer, rate,
+    return Training(network, build_objective(settings.objective, network.head), optimizer, rate, distillation,
                     WeightAverage(network, settings.ema) if settings.ema else None, settings.accumulate, settings.clip)
 
 
@@ -206,7 +230,7 @@ def train_one_epoch(training: Training, batches: TrainBatches, epoch: int, *, ep
     bar = progress(batches.epoch(epoch), description=f"epoch {epoch + 1}/{epochs}", total=total, unit="step")
     for step, batch in enumerate(bar):
         output = network(batch.images, modality=batch.modalities)
-        loss, terms = training.objective(output, batch.labels, batch.modalities)
+        loss, terms = training.loss(output, batch)
         training.backward(loss, epoch, step, batches=total)
         training.objective.update(output, batch.labels, batch.modalities)
         if losses.add(step, {"retrain/loss": loss} | {f"retrain/loss_{name}": term for name, term in terms.items()}):
@@ -224,7 +248,7 @@ def evaluate(network: ReIDNetwork, lists: RetrievalLists, settings: RetrainConfi
 
 
 def finish(settings: RetrainConfig, test: Mapping[str, RetrievalStores], job: Job,
-           validation: Mapping[str, float]) -> float:
+           validation: Mapping[str, float], teachers: Sequence[Teacher]) -> float:
     """Evaluate the best checkpoint on every query and gallery, write the result, and say what comes next."""
     network, description = load_trained(job.best, device=job.device)
     export_safetensors(job.folder / "model.safetensors", network, description)
@@ -246,7 +270,8 @@ def finish(settings: RetrainConfig, test: Mapping[str, RetrievalStores], job: Jo
     cells = draw_genotype(space_of(description.genotype), description.genotype, folder / "cells.png",
                           stores=next(iter(test.values()))[:2])
     result = {"kind": "retrain", "space": description.genotype.space, "data": settings.data.name,
-              "seed": settings.seed, "genotype": settings.genotype, "metrics": metrics.pop(settings.data.name, {}),
+              "seed": settings.seed, "genotype": settings.genotype,
+              "teachers": [teacher.provenance for teacher in teachers], "metrics": metrics.pop(settings.data.name, {}),
               "targets": metrics, "trials": further.get(settings.data.name, {}).pop("trials", {}), "further": further,
               "selection": {"split": "validation" if validation else "none", **validation},
               "protocol": describe_protocol(settings.evaluation.distance, settings.evaluation.flip,

@@ -28,6 +28,7 @@ class Description:
         head: arguments of ``build_head``.
         num_classes: training identities.
         image_size: (height, width) it was trained on.
+        identities: digest of who the classes are, see ``identity_digest``; None in files that do not say.
     """
 
     genotype: Genotype
@@ -35,6 +36,7 @@ class Description:
     head: Mapping[str, Any]
     num_classes: int
     image_size: tuple[int, int]
+    identities: str | None = None
 
     def build(self) -> ReIDNetwork:
         """The network with fresh weights, drawn from the global generator."""
@@ -44,14 +46,14 @@ class Description:
     def to_plain(self) -> dict[str, Any]:
         """For a checkpoint."""
         return {"genotype": self.genotype.to_json(), "network": dict(self.network), "head": dict(self.head),
-                "num_classes": self.num_classes, "image_size": list(self.image_size)}
+                "num_classes": self.num_classes, "image_size": list(self.image_size), "identities": self.identities}
 
     @staticmethod
     def from_plain(plain: Mapping[str, Any]) -> "Description":
         """Back from ``to_plain``."""
         height, width = plain["image_size"]
         return Description(Genotype.from_json(plain["genotype"], origin="the checkpoint's genotype"), plain["network"],
-                           plain["head"], plain["num_classes"], (height, width))
+                           plain["head"], plain["num_classes"], (height, width), plain.get("identities"))
 
 
 def load_trained(path: Path, *, device: torch.device) -> tuple[ReIDNetwork, Description]:

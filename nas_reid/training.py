@@ -8,9 +8,11 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 
+from nas_reid.data.batches import Batch
+from nas_reid.distillation import Distillation
 from nas_reid.ema import WeightAverage
 from nas_reid.losses.objective import Objective
-from nas_reid.model import ReIDNetwork
+from nas_reid.model import Output, ReIDNetwork
 from nas_reid.optim import LearningRate, set_lr
 
 
@@ -23,6 +25,7 @@ class Training:
         objective: what is minimised.
         optimizer: of the network's parameters.
         rate: its learning rate over the epochs.
+        distillation: what teachers add to the objective; None: there are none.
         average: of the weights, to be evaluated instead of them; None: there is none.
         accumulate: batches whose mean gradient makes one step; an epoch's last step takes what is left. A loss that
             compares images of a batch, and batch norm, see one batch at a time.
@@ -33,6 +36,7 @@ class Training:
     objective: Objective
     optimizer: Optimizer
     rate: LearningRate
+    distillation: Distillation | None
     average: WeightAverage | None
     accumulate: int
     clip: float
@@ -41,6 +45,14 @@ class Training:
     def evaluated(self) -> ReIDNetwork:
         """The network to evaluate and to keep: the average, if there is one."""
         return self.network if self.average is None else self.average.network
+
+    def loss(self, output: Output, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """What is minimised on a batch, teachers included, and its terms, unweighted and detached."""
+        loss, terms = self.objective(output, batch.labels, batch.modalities)
+        if self.distillation is None:
+            return loss, terms
+        taught, further = self.distillation(output, batch)
+        return loss + taught, terms | further
 
     def backward(self, loss: Tensor, epoch: int, batch: int, *, batches: int) -> None:
         """Take in the loss of one of the ``batches`` of an epoch, both counted from 0, and step when it is time."""

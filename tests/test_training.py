@@ -16,7 +16,8 @@ def training(*, accumulate: int = 1, clip: float = 0.0, ema: float = 0.0) -> Tra
     optimizer = build_optimizer("sgd", parameter_groups(network.named_parameters(), weight_decay=0.0), lr=0.1)
     rate = LearningRate(base=0.1, schedule="cosine", epochs=2)
     objective = Objective({"cross_entropy": {}}, num_classes=2, width=2)
-    return Training(network, objective, optimizer, rate, WeightAverage(network, ema) if ema else None, accumulate, clip)
+    average = WeightAverage(network, ema) if ema else None
+    return Training(network, objective, optimizer, rate, None, average, accumulate, clip)
 
 
 def data(batches: int, size: int) -> torch.Tensor:

@@ -1,8 +1,11 @@
 """One image of a re-ID data set, and the three lists a data set consists of."""
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from nas_reid.data.trial import Trial
 
@@ -51,3 +54,19 @@ class Dataset:
 def label_map(samples: Sequence[Sample]) -> dict[int, int]:
     """Classifier label 0..N-1 of each pid, in increasing pid order (the same on every machine and run)."""
     return {pid: label for label, pid in enumerate(sorted({sample.pid for sample in samples}))}
+
+
+def identity_digest(samples: Sequence[Sample], labels: Mapping[int, int], *, drawn: Mapping[str, Any] | None) -> str:
+    """Who the classes of a classifier are, as a digest: equal where their images have the same names.
+
+    Args:
+        samples: all training images, those held out included.
+        labels: pid -> class.
+        drawn: how synthetic images were drawn; None for others.
+    """
+    names = [[] for _ in labels]
+    for sample in samples:
+        if sample.pid in labels:
+            names[labels[sample.pid]].append(sample.path.rpartition("/")[2])
+    text = json.dumps([drawn, [sorted(each) for each in names]], sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

@@ -104,13 +104,14 @@ def build_objective(terms: Mapping[str, Mapping[str, Any] | None], head: Head | 
     return objective.to(next(head.parameters()).device)
 
 
-def build_losses(terms: Mapping[str, Mapping[str, Any] | None], *,
-                 key: str = "objective") -> dict[str, tuple[float, Loss]]:
+def build_losses(terms: Mapping[str, Mapping[str, Any] | None], *, key: str = "objective",
+                 known: Mapping[str, type[nn.Module]] = LOSSES) -> dict[str, tuple[float, Any]]:
     """The losses that count: name -> (weight, loss). Those of weight zero are checked and left out.
 
     Args:
         terms: see ``Objective``.
         key: of ``terms`` in the configuration, for messages.
+        known: the losses there are.
 
     Raises:
         ConfigError: an unknown loss or argument (the known ones are listed), a value out of range, or no loss at all.
@@ -119,15 +120,16 @@ def build_losses(terms: Mapping[str, Mapping[str, Any] | None], *,
         raise ConfigError(f"{key}={terms} must map losses to their arguments, such as {{triplet: {{margin: 0.3}}}}")
     found = {}
     for name, arguments in terms.items():
-        if name not in LOSSES:
-            raise ConfigError(f"{key}.{name} is no loss; known are: {', '.join(LOSSES)}")
+        if name not in known:
+            raise ConfigError(f"{key}.{name} is no loss; known are: {', '.join(known)}")
         if arguments is None:
             continue
-        weight, loss = _build(f"{key}.{name}", LOSSES[name], arguments)
+        weight, loss = _build(f"{key}.{name}", known[name], arguments)
         if weight:
             found[name] = (weight, loss)
     if not found:
-        raise ConfigError(f"{key} has no loss with a weight above 0; give one, such as {key}.cross_entropy.weight=1")
+        raise ConfigError(f"{key} has no loss with a weight above 0; give one, such as "
+                          f"{key}.{next(iter(known))}.weight=1")
     return found
 
 
@@ -150,7 +152,7 @@ def check_modalities(terms: Mapping[str, Mapping[str, Any] | None], modalities: 
                             f"use a data set with both, or set {key}.{name}.weight=0")
 
 
-def _build(key: str, kind: type[Loss], arguments: Mapping[str, Any]) -> tuple[float, Loss]:
+def _build(key: str, kind: type[nn.Module], arguments: Mapping[str, Any]) -> tuple[float, nn.Module]:
     known = ["weight", *list(inspect.signature(kind.__init__).parameters)[1:]]
     if not isinstance(arguments, Mapping):
         raise ConfigError(f"{key}={arguments} must hold arguments, such as {{weight: 1}}; known are: "
