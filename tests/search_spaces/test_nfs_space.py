@@ -1,6 +1,7 @@
 """NFS: what is decided, how masks are derived, and that the pruned network computes what the gated one does."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from nas_reid.backbones.two_stream import TwoStreamResNet
 from nas_reid.complexity import count_macs, count_parameters
 from nas_reid.errors import CheckpointError, ConfigError, GenotypeError
 from nas_reid.genotype import Genotype
+from nas_reid.pictures import draw_genotype
 from nas_reid.registry import load_genotype, space_of
 from nas_reid.relaxation import get_relaxation
 from nas_reid.search_space import Mix
@@ -229,6 +231,17 @@ def test_masks_that_make_no_sense_are_refused(change, message):
 def test_illegal_arguments(changes, message):
     with pytest.raises(ConfigError, match=message):
         make_space(**changes)
+
+
+def test_masks_are_drawn_over_the_mean_images(tmp_path):
+    space = make_space()
+    genotype = space.derive(random_probs(space))
+    store = SimpleNamespace(images=torch.full((2, 8, 4, 3), 200, dtype=torch.uint8), modalities=torch.tensor([0, 1]))
+    blank, shown = (draw_genotype(space, genotype, tmp_path / f"{len(stores)}.png", stores=stores)
+                    for stores in ((), (store,)))
+    assert blank.read_bytes() != shown.read_bytes()
+    kept = [place.pixels.mean() for place in space.feature_masks(genotype)]
+    assert all(0.25 <= share < 1 for share in kept) and space.feature_masks(open_genotype(space))[0].pixels.all()
 
 
 def test_the_open_genotype_is_the_plain_two_stream_network():
