@@ -1,4 +1,4 @@
-"""NFS-style search from end to end: masks, a smaller network that starts from the supernet's weights, its description."""
+"""NFS-style search from end to end: masks, a smaller network that inherits the supernet's weights, its description."""
 
 import json
 from pathlib import Path
@@ -33,7 +33,7 @@ def test_search_retrain_describe(tmp_path: Path) -> None:
                      "wandb.mode=disabled", f"hydra.run.dir={child}")
     assert trained.code == 0, trained.err
     assert "loaded 1" in (child / "retrain.log").read_text()
-    assert list(json.loads((child / "result.json").read_text())["trials"])[0] == "all-search single-shot"
+    assert next(iter(json.loads((child / "result.json").read_text())["trials"])) == "all-search single-shot"
 
     described = [invoke("describe", f"genotype={name}", "network.width=0.0625", "network.depth=18",
                         "network.image_size=[32,16]", "image_size=[32,16]", f"hydra.run.dir={tmp_path / 'describe'}")
