@@ -101,8 +101,10 @@ def draw_roc(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], path: Path) ->
     smallest = min((float(fpr[fpr > 0].min()) for fpr, _ in curves.values() if (fpr > 0).any()), default=1e-4)
     lowest = 10.0 ** np.floor(np.log10(max(smallest, 1e-6)))
     for legend, (fpr, tpr) in curves.items():
-        # A threshold's TPR holds until the next one; what lies left of the axis starts at its border.
-        axes.step(np.append(np.maximum(fpr, lowest), 1), np.append(tpr, tpr[-1]), where="post", lw=1.6, label=legend)
+        # Nothing is accepted before the first threshold, whose TPR holds until the next one; what lies left of the axis
+        # starts at its border.
+        axes.step(np.concatenate([[lowest], np.maximum(fpr, lowest), [1]]), np.concatenate([[0], tpr, tpr[-1:]]),
+                  where="post", lw=1.6, label=legend)
     chance = np.geomspace(lowest, 1, 100)
     axes.plot(chance, chance, color="#9aa1ab", lw=1, ls="--", label="chance")
     _finish(axes, title="verification: receiver operating characteristic", xlabel="false accepts (FPR)",

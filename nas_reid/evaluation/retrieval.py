@@ -89,7 +89,8 @@ def retrieve(network: nn.Module, query: EvalBatches, gallery: EvalBatches, trial
     maps = any(variant.needs_maps for variant in variants.values())
     lists = [embed(network, batches, flip=flip, device=device, maps=maps)
              for batches in ((query,) if gallery is query else (query, gallery))]
-    options = {"distance": distance, "single_gallery_shot": single_gallery_shot, "variants": variants}
+    options = {"distance": distance, "single_gallery_shot": single_gallery_shot, "variants": variants,
+               "device": device}
     if not trials:
         return compare(lists[0], lists[-1], **options)
     return compare_trials(lists[0], lists[-1], trials, **options)
@@ -119,13 +120,15 @@ def compare_trials(query: Embedded, gallery: Embedded, trials: Sequence[Trial], 
 
 
 def compare(query: Embedded, gallery: Embedded, *, distance: str, single_gallery_shot: bool = False,
-            variants: Mapping[str, Variant] = _NONE, junk: str = "same_camera", cmc: str = "images") -> Retrieval:
+            variants: Mapping[str, Variant] = _NONE, junk: str = "same_camera", cmc: str = "images",
+            device: torch.device | str = "cpu") -> Retrieval:
     """Rank one list of embeddings for another, plainly and by each variant.
 
     Args:
         query, gallery: the two lists.
         distance, single_gallery_shot, variants: as of ``retrieve``.
         junk, cmc: as of ``Trial``.
+        device: where the plain ranking is computed; variants are where the features lie.
     """
     rule = JUNK_RULES[junk]
     labels = {"query_pids": query.pids, "query_camids": query.camids, "gallery_pids": gallery.pids,
@@ -137,7 +140,7 @@ def compare(query: Embedded, gallery: Embedded, *, distance: str, single_gallery
             return replace(ranking, cmc=single_gallery_shot_cmc(distances, **labels))
         return replace(ranking, cmc=identity_cmc(distances, **labels)) if cmc == "identities" else ranking
 
-    plain = ranked(feature_distances(query.features, gallery.features, distance=distance),
+    plain = ranked(feature_distances(query.features.to(device), gallery.features, distance=distance),
                    single_shot=single_gallery_shot)
     others = {name: ranked(variant.distances(query, gallery, distance=distance, junk=rule), single_shot=False)
               for name, variant in variants.items()}

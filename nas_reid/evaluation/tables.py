@@ -68,7 +68,7 @@ def camera_pair_rows(retrieval: Retrieval, *, distance: str) -> Iterator[dict[st
 
 def write_tables(retrieval: Retrieval, paths: Sequence[str], folder: Path, *, pairs: Sequence[Mapping[str, Any]] = (),
                  suffix: str = "") -> None:
-    """``queries.csv`` and ``cameras.csv``.
+    """``queries.csv`` and ``cameras.csv``; cameras are counted from 0, as everywhere.
 
     Args:
         retrieval: what was evaluated; of several trials the first.

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nas_reid.drawing.curves import draw_cmc, draw_training
+from nas_reid.drawing.curves import draw_cmc, draw_roc, draw_training
 from nas_reid.drawing.picture_file import write_picture
 from nas_reid.errors import NasReidError
 
@@ -44,3 +44,17 @@ def test_a_picture_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(NasReidError, match=r"cannot write the picture .*cmc.png"):
         write_picture(tmp_path / "file" / "cmc.png", lambda buffer: buffer.write(b"png"))
+
+
+def test_roc_follows_the_curve(tmp_path):
+    for name, last in {"a": 0.8, "b": 0.9}.items():
+        draw_roc({"cosine": (np.array([0, 0.001, 0.2]), np.array([0.1, 0.5, last]))}, tmp_path / f"{name}.png")
+    assert width(tmp_path / "a.png") > 300
+    assert (tmp_path / "a.png").read_bytes() != (tmp_path / "b.png").read_bytes()
+    draw_roc({"perfect": (np.zeros(2), np.array([0.5, 1.0]))}, tmp_path / "perfect.png")  # no false accept at all
+    assert width(tmp_path / "perfect.png") > 300
+
+
+def test_no_roc(tmp_path):
+    with pytest.raises(ValueError, match="no ROC curve"):
+        draw_roc({}, tmp_path / "roc.png")
