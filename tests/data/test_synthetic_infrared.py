@@ -18,7 +18,7 @@ from nas_reid.data.synthetic.shot import Shot, describe_shot
 from nas_reid.data.synthetic.spec import SyntheticSpec
 
 QUIET = {"style": 0.0, "overlay": 0.0, "occluders": 0.0, "light": 0.0, "exposure": 0.0}
-NEAR = SyntheticSpec("tiny", layout="sysu_mm01", **QUIET)
+NEAR = SyntheticSpec("tiny", layout="sysu_mm01", luminance=0.25, woven=0.5, **QUIET)
 THERMAL = SyntheticSpec("tiny", layout="regdb", **QUIET)
 MANY = populate(SyntheticSpec("base", layout="sysu_mm01", lookalikes=0.0)).train
 WHITE, BLACK = Material((0.95, 0.95, 0.95)), Material((0.05, 0.05, 0.05))

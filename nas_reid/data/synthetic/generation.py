@@ -44,7 +44,7 @@ Use: trying out and testing person re-identification software. Accuracy here say
 photographs of people, nor about differences between groups of people.
 """
 
-LAYOUTS = {
+DESCRIPTIONS = {
     "market1501": "Market-1501 (bounding_box_train, query, bounding_box_test; pid 0 = distractor, pid -1 = junk).",
     "sysu_mm01": "SYSU-MM01 (cam1..cam6, of which cam3 and cam6 infrared; exp lists train, val and test persons).",
     "regdb": "RegDB (Visible and Thermal, image by image aligned; idx holds ten splits).",
@@ -122,7 +122,7 @@ def _write(folder: Path, spec: SyntheticSpec, workers: int) -> None:
     (folder / "README.txt").write_text(CARD.format(
         train=spec.train_ids, test=spec.test_ids, distractors=spec.distractor_ids, cameras=spec.cameras,
         images=len(entries), tones=spec.skin_tones, lookalikes=spec.lookalikes, kinds=kinds,
-        layout=LAYOUTS[spec.layout]))
+        layout=DESCRIPTIONS[spec.layout]))
     card = {"images": len(entries), "spec": spec.to_plain()}
     (folder / SYNTHETIC_CARD).write_text(json.dumps(card, indent=2))
 

@@ -46,7 +46,7 @@ LAYOUTS: dict[str, dict[str, dict[str, object]]] = {
 
 INFRARED = ("near", "thermal", "grey")
 
-_INFRARED_ONLY = {"layout": "market1501", "infrared": "", "val_ids": 0, "luminance": 0.25, "woven": 0.5,
+_INFRARED_ONLY = {"layout": "market1501", "infrared": "", "val_ids": 0, "luminance": 0.5, "woven": 1.0,
                   "illuminator": 1.0}
 """Fields that say nothing about a data set without infrared, at the values they have there."""
 
@@ -110,6 +110,11 @@ class SyntheticSpec:
         masks: also write part masks (PNG, values of ``Part``).
         metadata: also write ``metadata.jsonl``, one line per image.
 
+    The defaults of ``luminance`` and ``woven`` are the easier of two that were tried. With 0.25 and 0.5, on
+    ``sysu_mm01`` of size ``small`` (60 test persons, all-search, single-shot), colour histograms were at chance (rank-1
+    1.9 %), and two-stream networks of 0.3 million parameters reached 4 % and 7 % after 12 epochs, which leaves too
+    little to compare methods by. With 0.5 and 1.0 histograms still are at chance (at most 2.0 %).
+
     Raises:
         ConfigError: an unknown size, level or look-alike kind, or a value of another type or out of its range.
     """
@@ -120,8 +125,8 @@ class SyntheticSpec:
     layout: str = "market1501"
     infrared: str | None = None
     val_ids: int | None = None
-    luminance: float = 0.25
-    woven: float = 0.5
+    luminance: float = 0.5
+    woven: float = 1.0
     illuminator: float = 1.0
     domain: str = ""
     image_size: tuple[int, int] = (128, 64)
