@@ -1,11 +1,13 @@
 """NFS-style search from end to end: masks, a smaller network that inherits the supernet's weights, its description."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 import torch
 
+from nas_reid.backbones.two_stream import TwoStreamResNet
 from nas_reid.genotype import Genotype
 from tests.cli.commands import invoke
 
@@ -46,11 +48,14 @@ def test_search_retrain_describe(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("no_pictures")
-def test_norm_sites_in_regdb_layout(tmp_path: Path) -> None:
+def test_norm_sites_in_regdb_layout_from_weights_of_torchvision(tmp_path: Path) -> None:
+    plain = TwoStreamResNet(18, 1 / 16, specific=0).state_dict()
+    torch.save({name.removeprefix("stem."): value for name, value in plain.items()}, tmp_path / "resnet18.pth")
     outcome = invoke("search", "experiment=norm_sites_synthetic_ir", *LAYOUT, "data.synthetic.layout=regdb", *NETWORK,
                      "algorithm.warmup_epochs=0", "weights.warmup_epochs=0", "validation_fraction=0.3",
-                     "wandb.mode=disabled", f"hydra.run.dir={tmp_path}")
+                     f"pretrained={tmp_path / 'resnet18.pth'}", "wandb.mode=disabled", f"hydra.run.dir={tmp_path}")
     assert outcome.code == 0, outcome.err
+    assert re.search(r"resnet18.pth: loaded 3\d\d of 3\d\d entries", (tmp_path / "search.log").read_text())
     assert set(Genotype.load(tmp_path / "genotype.json").body.values()) <= {"split", "share"}
 
 
