@@ -113,7 +113,8 @@ class SyntheticSpec:
     The defaults of ``luminance`` and ``woven`` are the easier of two that were tried. With 0.25 and 0.5, on
     ``sysu_mm01`` of size ``small`` (60 test persons, all-search, single-shot), colour histograms were at chance (rank-1
     1.9 %), and two-stream networks of 0.3 million parameters reached 4 % and 7 % after 12 epochs, which leaves too
-    little to compare methods by. With 0.5 and 1.0 histograms still are at chance (at most 2.0 %).
+    little to compare methods by. With 0.5 and 1.0 histograms still are at chance (at most 2.0 %), and the better of the
+    two networks has 13 % after 4 epochs, where it had 4 %.
 
     Raises:
         ConfigError: an unknown size, level or look-alike kind, or a value of another type or out of its range.
