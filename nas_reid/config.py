@@ -132,6 +132,8 @@ class RetrainConfig(RunConfig):
         yield "drop_path", 0 <= self.drop_path < 1, "must lie in [0, 1)"
         yield ("freeze_trunk_epochs", 0 <= self.freeze_trunk_epochs < self.epochs,
                f"must be >= 0 and smaller than epochs={self.epochs}")
+        yield ("evaluation.camera_pairs", not self.evaluation.camera_pairs,
+               "is for nas_reid.evaluate, which ranks every pair of cameras of a trained checkpoint")
         yield ("validation_data", not (self.full_training_set and self.validation_data),
                "does not go with full_training_set=true, which validates on nothing")
 

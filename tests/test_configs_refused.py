@@ -82,6 +82,7 @@ def hydra() -> Iterator[None]:
     ("search", "evaluation.every=0", r"evaluation\.every=0 must be at least 1"),
     ("evaluate", "evaluation.batch_size=0", r"evaluation\.batch_size=0 must be at least 1"),
     ("search", "evaluation.batch_size=2", r"evaluation\.batch_size=2 must be at least 3, lest"),
+    ("retrain", "evaluation.camera_pairs=true", r"evaluation\.camera_pairs=True is for nas_reid\.evaluate"),
     ("search", "wandb.mode=on", r"wandb\.mode=\S+ is unknown; known are: offline, online, disabled \(WANDB_MODE"),
     ("retrain", "clip=-1", r"clip=-1\.0 must be >= 0"),
     ("retrain", "accumulate=0", r"accumulate=0 must be at least 1"),

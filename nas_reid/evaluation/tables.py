@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +56,10 @@ def camera_pair_rows(retrieval: Retrieval, *, distance: str) -> Iterator[dict[st
     """
     query, gallery = (side[side.camids.argsort(stable=True)] for side in (retrieval.query, retrieval.gallery))
     distances = feature_distances(query.features, gallery.features, distance=distance)
-    pairs = [(first, second) for first in _runs(query.camids) for second in _runs(gallery.camids)]
-    for (camera, rows), (other, columns) in pairs if len(pairs) <= MOST_PAIRS else ():
+    runs = [list(_runs(side.camids)) for side in (query, gallery)]
+    if len(runs[0]) * len(runs[1]) > MOST_PAIRS:
+        return
+    for (camera, rows), (other, columns) in product(*runs):
         try:
             ranking = rank_blocks(distances.part(rows, columns), query_pids=query.pids[rows],
                                   query_camids=query.camids[rows], gallery_pids=gallery.pids[columns],

@@ -70,6 +70,12 @@ def test_a_row_for_every_pair_of_cameras_with_a_match(lists):
         assert row == pytest.approx({**row, **means(expected(*part))})
 
 
+def test_a_camera_for_every_image_is_no_table(lists):
+    query, gallery = (Embedded(side.features, side.pids, torch.arange(len(side)) + 100 * i)
+                      for i, side in enumerate(lists))
+    assert not list(camera_pair_rows(compare(query, gallery, distance="euclidean"), distance="euclidean"))
+
+
 def test_the_file(tmp_path):
     write_table(tmp_path / "a" / "t.csv", [{"path": 'b, "c".jpg', "AP": 0.1 + 0.2}, {"path": "ü", "AP": None}])
     with (tmp_path / "a" / "t.csv").open(newline="", encoding="utf-8") as file:
