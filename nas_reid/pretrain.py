@@ -117,8 +117,9 @@ def build(settings: PretrainConfig, network: ReIDNetwork, *, batches: int) -> Tr
     """How ``network`` is trained, in epochs of ``batches``."""
     optimizer, rate = build_training(network.named_parameters(), **asdict(settings.optimizer), epochs=settings.epochs,
                                      steps=steps_in_epoch(batches, settings.accumulate))
-    return Training(network, build_objective(settings.objective, network.head), optimizer, rate,
-                    WeightAverage(network, settings.ema) if settings.ema else None, settings.accumulate, settings.clip)
+    average = WeightAverage(network, settings.ema) if settings.ema else None
+    return Training(network=network, objective=build_objective(settings.objective, network.head), optimizer=optimizer,
+                    rate=rate, distillation=None, average=average, accumulate=settings.accumulate, clip=settings.clip)
 
 
 def train_one_epoch(training: Training, batches: RandomCropBatches, epoch: int, *, epochs: int,
@@ -130,9 +131,9 @@ def train_one_epoch(training: Training, batches: RandomCropBatches, epoch: int, 
     bar = progress(batches.epoch(epoch), description=f"epoch {epoch + 1}/{epochs}", total=total, unit="step")
     for step, batch in enumerate(bar):
         output = network(batch.images, modality=batch.modalities)
-        loss, terms = training.objective(output, batch.labels)
+        loss, terms = training.loss(output, batch)
         training.backward(loss, epoch, step, batches=total)
-        training.objective.update(output, batch.labels)
+        training.objective.update(output, batch.labels, batch.modalities)
         if losses.add(step, {"pretrain/loss": loss} | {f"pretrain/loss_{name}": term for name, term in terms.items()}):
             bar.set_postfix({name.split("/")[-1]: f"{mean:.3f}" for name, mean in losses.means().items()}
                             | {"load": f"{load():.0%}"})
