@@ -47,7 +47,7 @@ from nas_reid.execution import place
 from nas_reid.further_data import further_data
 from nas_reid.genotype import Genotype
 from nas_reid.job import Job, finished_result, start_job
-from nas_reid.losses.objective import build_objective, check_modalities
+from nas_reid.losses.objective import build_objective
 from nas_reid.model import ReIDNetwork
 from nas_reid.modules.head import build_head, head_arguments
 from nas_reid.optim import build_training
@@ -190,7 +190,6 @@ def load_data(settings: RetrainConfig, stores: Stores, augment: Augment,
         train, *parts = hold_out(train, by=settings.validation_by, fraction=settings.validation_fraction,
                                  seed=derive_seed(settings.seed, "validation"), official=stores.validation_pids)
         lists = RetrievalLists(*(evaluation_batches(stores.train, part, **loading) for part in parts))
-    check_modalities(settings.objective, {sample.modality for sample in train})
     labels = label_map(train)
     batches = training_batches(stores.train, train, augment, labels=labels, identities=settings.batch.identities,
                                instances=settings.batch.instances, seed=settings.seed, device=device,

@@ -33,7 +33,7 @@ from nas_reid.evaluation.retrieval import retrieve
 from nas_reid.execution import place
 from nas_reid.genotype import Genotype
 from nas_reid.job import Job, finished_result, start_job
-from nas_reid.losses.objective import build_objective, check_modalities
+from nas_reid.losses.objective import build_objective
 from nas_reid.memory import foresee
 from nas_reid.model import ReIDNetwork
 from nas_reid.modules.head import build_head, head_arguments
@@ -147,9 +147,6 @@ def load_data(settings: SearchConfig, augment: Augment,
         halves = split_search(train, by=settings.split.by, fraction=settings.split.weights_fraction,
                               seed=derive_seed(settings.seed, "split"), official=official)
         parts = dict(zip(("weights", "alphas"), halves, strict=True))
-    for level, part in zip(("weights", "alphas"), (next(iter(parts.values())), [*parts.values()][-1]), strict=True):
-        check_modalities(getattr(settings.objective, level), {sample.modality for sample in part},
-                         key=f"objective.{level}")
     labels = label_map(train)
     batches = [training_batches(store, part, augment, labels=labels, identities=settings.batch.identities,
                                 instances=settings.batch.instances, seed=derive_seed(settings.seed, level),

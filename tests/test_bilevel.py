@@ -9,8 +9,8 @@ import torch
 from nas_reid.arch_parameters import ArchParameters
 from nas_reid.bilevel import Bilevel, Level, Moment
 from nas_reid.data.batches import Batch
-from nas_reid.losses.objective import Objective
-from nas_reid.model import ReIDNetwork
+from nas_reid.losses.objective import LOSSES, Objective
+from nas_reid.model import Output, ReIDNetwork
 from nas_reid.modules.head import Head
 from nas_reid.optim import LearningRate
 from nas_reid.regularisers import build_regulariser
@@ -18,24 +18,30 @@ from nas_reid.relaxation import get_relaxation
 from nas_reid.search import step_alphas, step_weights
 from tests.toy_space import ToySpace
 
+SCALED = ("arcface", "cosface", "cosface_pairs")
 MOMENT = Moment(epoch=1, step=2, epochs=5, temperature=1.0)
 
 
+def objective(terms: dict) -> Objective:
+    return Objective(terms, num_classes=3, width=4)
+
+
 def eq_5(identity_weight: float, *, margin: float | None) -> Objective:
-    return Objective({"cross_entropy": {"weight": identity_weight},
-                      "triplet": {"weight": 1 - identity_weight, "margin": margin}}, num_classes=3, width=4)
+    return objective({"cross_entropy": {"weight": identity_weight},
+                      "triplet": {"weight": 1 - identity_weight, "margin": margin}})
 
 
-def make_bilevel(*, relaxation: str = "gumbel", samples: int = 1, penalties: dict | None = None) -> Bilevel:
+def make_bilevel(*, relaxation: str = "gumbel", samples: int = 1, penalties: dict | None = None,
+                 terms: dict | None = None, head: dict | None = None) -> Bilevel:
     torch.manual_seed(0)
     space = ToySpace()
     trunk = space.supernet()
-    network = ReIDNetwork(trunk, Head(trunk.out_channels, 3, neck=True, running_stats=False))
+    network = ReIDNetwork(trunk, Head(trunk.out_channels, 3, neck=True, running_stats=False, **(head or {})))
     arch = ArchParameters(space.decisions(), init_scale=0.5, generator=torch.Generator().manual_seed(1))
     rate = LearningRate(base=0.1, schedule="constant", epochs=5)
-    lower = Level(eq_5(0.5, margin=0.3),
+    lower = Level(objective(terms) if terms else eq_5(0.5, margin=0.3),
                   torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-3), rate)
-    upper = Level(eq_5(0.7, margin=None),
+    upper = Level(objective(terms) if terms else eq_5(0.7, margin=None),
                   torch.optim.SGD(arch.parameters(), lr=0.1), rate)
     return Bilevel(network, arch, lower, upper, get_relaxation(relaxation), samples,
                    build_regulariser(penalties or {}, space.decisions()), seed=3)
@@ -44,7 +50,7 @@ def make_bilevel(*, relaxation: str = "gumbel", samples: int = 1, penalties: dic
 def make_batch(seed: int) -> Batch:
     generator = torch.Generator().manual_seed(seed)
     labels = torch.tensor([0, 0, 1, 1, 2, 2])
-    return Batch(torch.randn(6, 3, 8, 4, generator=generator), labels, torch.zeros_like(labels))
+    return Batch(torch.randn(6, 3, 8, 4, generator=generator), labels, torch.arange(6) % 2)
 
 
 def algorithm(scheme: str = "first_order", hessian: str = "exact") -> SimpleNamespace:
@@ -101,6 +107,33 @@ def test_schemes_differ_in_their_gradients_and_both_hessians_agree() -> None:
     first, exact, difference = moved.values()
     assert not torch.allclose(first, exact, atol=1e-5, rtol=0)
     assert torch.allclose(exact, difference, atol=1e-5, rtol=0)  # triplets that change hands would be a kink
+
+
+@pytest.mark.parametrize("name", [name for name, loss in LOSSES.items() if not loss.has_constant_factors])
+def test_every_loss_without_constant_factors_can_be_differentiated_twice(name: str) -> None:
+    """Smooth where the points are: no triplet changes hands within the step of the central difference."""
+    moved = []
+    for hessian in ("exact", "finite_difference"):
+        bilevel = make_bilevel(terms={name: {"scale": 4} if name in SCALED else {}}, head={"classifier": "cosine"})
+        bilevel.remember(make_batch(0), Output(torch.ones(6, 4), torch.ones(6, 3)))
+        before = bilevel.arch.alphas()["path"].detach().clone()
+        step_alphas(bilevel, make_batch(0), make_batch(1), MOMENT, algorithm("second_order", hessian))
+        moved.append(bilevel.arch.alphas()["path"].detach() - before)
+    assert moved[0].abs().max() > 1e-5
+    assert torch.allclose(*moved, atol=2e-5, rtol=1e-2)
+
+
+@pytest.mark.parametrize(("scheme", "hessian"), [("first_order", ""), ("second_order", "exact"),
+                                                 ("second_order", "finite_difference")])
+def test_only_a_weight_step_moves_the_centers_and_it_moves_those_of_both_levels(scheme: str, hessian: str) -> None:
+    bilevel = make_bilevel(terms={"center": {}, "cross_entropy": {}})
+    objectives = [level.objective for level in (bilevel.lower, bilevel.upper)]
+    step_alphas(bilevel, make_batch(0), make_batch(1), MOMENT, algorithm(scheme, hessian))
+    assert not any(state.any() for one in objectives for state in one.state_dict().values())
+    step_weights(bilevel, make_batch(0), MOMENT, clip=0.0, joint=False)
+    centers = [one.state_dict()["losses.center.0.centers"] for one in objectives]
+    assert centers[0].any() and torch.equal(*centers)
+    assert torch.equal(bilevel.state_dict()["weight_objective"]["losses.center.0.centers"], centers[0])
 
 
 def test_the_virtual_step_uses_the_optimizers_momentum() -> None:
@@ -204,7 +237,8 @@ def test_a_saved_state_continues_bit_for_bit() -> None:
                         algorithm("second_order"))
             step_weights(bilevel, make_batch(step), Moment(0, step, 5, 1.0), clip=5.0, joint=False)
 
-    straight, first, second = make_bilevel(), make_bilevel(), make_bilevel()
+    terms = {"cross_entropy": {}, "triplet": {}, "center": {"weight": 0.1}}
+    straight, first, second = (make_bilevel(terms=terms) for _ in range(3))
     advance(straight, range(4))
     advance(first, range(2))
     second.load_state_dict(first.state_dict())

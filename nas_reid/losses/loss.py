@@ -32,7 +32,7 @@ class Loss(nn.Module):
         compares_samples: it relates the images of a batch to each other, and hence sees the batch of all processes.
         needs_pairs: every identity of a batch must have at least two images.
         needs_cosines: it needs the logits of a ``cosine`` classifier.
-        needs_modalities: the training images must be visible and infrared ones.
+        needs_modalities: the identities of a batch must have visible and infrared images.
         learns_identities: what it compares with is learnt per identity, so identities that never occur in a step of
             the weights make no sense to it.
         remembers: it has state that ``update`` changes.

@@ -4,13 +4,13 @@ A new loss is a file with a class (see ``nas_reid.losses.loss``) and a line in `
 """
 
 import inspect
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from nas_reid.errors import ConfigError, DataError
+from nas_reid.errors import ConfigError
 from nas_reid.losses.center import Center
 from nas_reid.losses.cross_entropy import CrossEntropy
 from nas_reid.losses.gather import gather_batch
@@ -131,25 +131,6 @@ def build_losses(terms: Mapping[str, Mapping[str, Any] | None], *, key: str = "o
         raise ConfigError(f"{key} has no loss with a weight above 0; give one, such as "
                           f"{key}.{next(iter(known))}.weight=1")
     return found
-
-
-def check_modalities(terms: Mapping[str, Mapping[str, Any] | None], modalities: Collection[int], *,
-                     key: str = "objective") -> None:
-    """Make sure that every loss finds the modalities that it compares.
-
-    Args:
-        terms: see ``Objective``.
-        modalities: those of the training images: 0 visible, 1 infrared.
-        key: of ``terms`` in the configuration.
-
-    Raises:
-        DataError: names the first loss that does not.
-    """
-    for name, (_, loss) in build_losses(terms, key=key).items():
-        if loss.needs_modalities and not {0, 1} <= set(modalities):
-            kind = "infrared" if set(modalities) == {1} else "visible"
-            raise DataError(f"{key}.{name} compares visible with infrared images, but all training images are {kind}; "
-                            f"use a data set with both, or set {key}.{name}.weight=0")
 
 
 def _build(key: str, kind: type[nn.Module], arguments: Mapping[str, Any]) -> tuple[float, nn.Module]:

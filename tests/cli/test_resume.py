@@ -19,12 +19,13 @@ from tests.cli.commands import RETRAIN, SEARCH, Outcome, invoke, start
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
 
-# Every user of random numbers at once: Gumbel noise of two samples, dropout, augmentation, drop-path.
+# Every user of random numbers at once: Gumbel noise of two samples, dropout, augmentation, drop-path. And centres.
 NOISY_SEARCH = (*SEARCH, "epochs=3", "algorithm=gumbel", "algorithm.warmup_epochs=1", "algorithm.samples=2",
-                "head.dropout=0.3", "head.embedding=8", "augment=strong")
+                "head.dropout=0.3", "head.embedding=8", "augment=strong", "objective.weights.center.weight=0.01")
 NOISY_RETRAIN = (*RETRAIN, "epochs=3", "drop_path=0.5", "head.dropout=0.3", "head.embedding=8", "augment=strong",
                  "ema=0.9", "accumulate=3", "optimizer.bias_lr_factor=2", "optimizer.warmup_steps=4",
-                 "genotype=auto_reid/retrieval", "network.channels=4", "network.layers=[1,1]")
+                 "genotype=auto_reid/retrieval", "network.channels=4", "network.layers=[1,1]",
+                 "objective.center.weight=0.01")
 
 
 class Stopped(BaseException):

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from nas_reid.errors import ConfigError, DataError
+from nas_reid.errors import ConfigError
 from nas_reid.losses.cross_entropy import cross_entropy
-from nas_reid.losses.objective import Objective, build_losses, check_modalities
+from nas_reid.losses.objective import Objective, build_losses
 from nas_reid.losses.triplet import triplet_batch_hard
 from nas_reid.model import Output
 
@@ -62,14 +62,6 @@ def test_stripes_have_centers_of_their_own():
     objective.update(Output(torch.stack([POINTS, -POINTS], 1), torch.stack([LOGITS, LOGITS], 1)), LABELS)
     first, second = (loss.centers for loss in objective.losses["center"])
     assert torch.equal(first, -second) and first.any()
-
-
-def test_a_loss_between_modalities_needs_both():
-    terms = {"cross_modality": {"weight": 1}, "cross_entropy": {}}
-    check_modalities(terms, {0, 1})
-    with pytest.raises(DataError, match=r"objective\.cross_modality compares .* all training images are visible; "):
-        check_modalities(terms, {0})
-    check_modalities(terms | {"cross_modality": {"weight": 0}}, {0})
 
 
 @pytest.mark.parametrize(("terms", "message"), [
