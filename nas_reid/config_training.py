@@ -101,6 +101,8 @@ class PretrainConfig(TrainingConfig):
         for name, (_, loss) in build_losses(self.objective).items():
             yield (f"objective.{name}", not loss.needs_pairs and not loss.compares_samples,
                    "compares images of one batch, which are drawn one by one here; use cross_entropy")
+            yield (f"objective.{name}", self.head.classifier == "cosine" or not loss.needs_cosines,
+                   "needs the cosines of head.classifier=cosine")
 
 
 def warmup_rules(run: TrainingConfig, optimizers: tuple[str, ...]) -> Rules:

@@ -47,6 +47,7 @@ def hydra() -> Iterator[None]:
     ("retrain", "objective.triplet=1", r"objective\.triplet=1 must hold arguments, such as \{weight: 1\}"),
     ("retrain", "objective=1", r"objective=1 must map losses to their arguments"),
     ("retrain", "objective.arcface.weight=1", r"objective\.arcface=.* needs the cosines of head\.classifier=cosine"),
+    ("pretrain", "objective.arcface.weight=1", r"objective\.arcface=.* needs the cosines of head\.classifier=cosine"),
     ("search", "objective.weights.circle.margin=0.25", r"objective\.weights\.circle=.* needs the cosines of head\."),
     ("search", "head.classifier=cos", r"head\.classifier=cos is unknown; known are: linear, cosine"),
     ("retrain", "head.reduction_form=gelu", r"head\.reduction_form=gelu is unknown; known are: relu, leaky_relu"),
