@@ -63,7 +63,8 @@ def train(batches: Epoch, terms: dict[str, Any], head: dict[str, Any]) -> tuple[
     before = {name: parameter.detach().clone() for name, parameter in network.named_parameters()}
     optimizer = build_optimizer("sgd", parameter_groups(network.named_parameters(), weight_decay=0.0), lr=0.05)
     training = Training(network, build_objective(terms, network.head), optimizer,
-                        LearningRate(base=0.05, schedule="constant", epochs=1), None, 1, 5.0)
+                        LearningRate(base=0.05, schedule="constant", epochs=1), distillation=None, average=None,
+                        accumulate=1, clip=5.0)
     record = train_one_epoch(training, batches, 0, epochs=1, seed=0)
     still = {name for name, parameter in network.named_parameters()
              if torch.equal(parameter, before[name]) and (parameter.ndim > 1 or name.endswith(".p"))}
