@@ -10,7 +10,9 @@ metrics.jsonl, result.json, pictures/ and report.html. Repeating the command wit
 continues a stopped run.
 """
 
+import json
 import logging
+import shlex
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -165,9 +167,10 @@ def finish(settings: PretrainConfig, job: Job, validation: Mapping[str, float]) 
                 "selection": {"split": "val", **validation},
                 "protocol": f"top-1 and top-5 accuracy on centre crops of {settings.crop.centre:.1%}; the best epoch "
                             "is chosen on the same images"}, [cells] if cells else [])
-    network_overrides = "".join(f" network.{key}={value}" for key, value in settings.network.items())
-    log.info("next: python -m nas_reid.retrain genotype=%s%s weights=%s", settings.genotype, network_overrides,
-             job.best)
+    changes = [f"network.{key}={value if isinstance(value, str) else json.dumps(value, separators=(',', ':'))}"
+               for key, value in settings.network.items()]
+    log.info("next: python -m nas_reid.retrain %s",
+             shlex.join([f"genotype={settings.genotype}", *changes, f"weights={job.best}"]))
     return validation["top1_accuracy"]
 
 

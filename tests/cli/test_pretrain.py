@@ -1,6 +1,7 @@
 """Pre-training from drawn people and from class folders: what it leaves, how it goes on, and what it refuses."""
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from tests.data.class_folders import write_classes
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
 
-SMALL = ("genotype=resnet/resnet18", "network.channels=8", "network.stem_channels=8")
+SMALL = ("genotype=resnet/resnet18", "network.channels=8", "network.stem_channels=8", "network.non_local=[0,1,0,0]")
 PRETRAIN = (*SMALL, "data.image_size=[32,32]", "data.workers=1", "batch_size=8", "epochs=2",
             "optimizer.warmup_epochs=0", "threads=1")
 
@@ -43,7 +44,7 @@ def test_it_leaves_weights_and_a_record(pretrained: tuple[Path, Outcome]) -> Non
     assert (run / "model.safetensors").exists()
     report = (run / "report.html").read_text()
     assert "<html" in report and "procedural generator" not in report
-    assert f"next: python -m nas_reid.retrain {' '.join(SMALL)} weights={run / 'checkpoints' / 'best.pt'}\n" \
+    assert f"next: python -m nas_reid.retrain {shlex.join(SMALL)} weights={run / 'checkpoints' / 'best.pt'}\n" \
         in outcome.out
 
 
