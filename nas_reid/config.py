@@ -10,6 +10,7 @@ from typing import Any, TypeVar, get_type_hints
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from nas_reid.config_deployment import ExportConfig, ExtractConfig
 from nas_reid.config_groups import (
     AlgorithmConfig,
     BatchConfig,
@@ -174,7 +175,7 @@ class DescribeConfig:
 
 
 SCHEMAS = {"search": SearchConfig, "retrain": RetrainConfig, "evaluate": EvaluateConfig, "describe": DescribeConfig,
-           "pretrain": PretrainConfig}
+           "pretrain": PretrainConfig, "export": ExportConfig, "extract": ExtractConfig}
 
 OPEN_KEYS = ("space", "network", "augment", "algorithm.regularisers", "data.synthetic", "data.options", "objective",
              "objective.weights", "objective.alphas", "distillation")

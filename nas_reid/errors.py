@@ -21,5 +21,9 @@ class CheckpointError(NasReidError, RuntimeError):
     """A checkpoint cannot be read, written, or belongs to another configuration."""
 
 
+class ExportError(NasReidError, RuntimeError):
+    """A network cannot be exported, or what was exported computes something else."""
+
+
 class NonFiniteError(NasReidError, ArithmeticError):
     """A loss became NaN or infinite."""

@@ -33,3 +33,14 @@ def versions() -> dict[str, str | None]:
     """What ran: package, revision, torch, Python."""
     return {"nas_reid": package_version(), "revision": git_revision(), "torch": torch.__version__,
             "python": platform.python_version()}
+
+
+def package_versions(*names: str) -> dict[str, str | None]:
+    """Versions of installed distributions; None for those that are not installed."""
+    found: dict[str, str | None] = {}
+    for name in names:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = None
+    return found

@@ -14,7 +14,8 @@ from nas_reid.config import SCHEMAS, load
 
 GENOTYPE = ["genotype=auto_reid/baseline"]
 MANDATORY = {"search": [], "retrain": GENOTYPE, "evaluate": ["checkpoint=best.pt"], "describe": GENOTYPE,
-             "pretrain": GENOTYPE}
+             "pretrain": GENOTYPE, "export": ["checkpoint=best.pt"],
+             "extract": ["checkpoint=best.pt", "images=folder"]}
 
 
 @contextmanager

@@ -13,7 +13,8 @@ SPACES = sorted((ROOT / "search_spaces").rglob("*.py"))
 SCRIPTS = sorted((ROOT / "scripts").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 LIBRARY = ENGINE + SPACES
-COMMANDS = {f"nas_reid/{name}.py" for name in ("search", "retrain", "pretrain", "evaluate", "describe")}
+COMMANDS = {f"nas_reid/{name}.py" for name in ("search", "retrain", "pretrain", "evaluate", "describe",
+                                               "export", "extract")}
 
 
 def relative(path: Path) -> str:

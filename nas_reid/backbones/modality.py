@@ -32,9 +32,9 @@ class Samples(NamedTuple):
         """Name, rows of ``x`` [B, ...] and their own ``Samples`` of each modality that is present."""
         found = []
         for index, (name, rows) in enumerate(zip(MODALITIES, x.split(self.counts), strict=True)):
-            if len(rows):
+            if count := rows.shape[0]:
                 own = None if self.modality is None else self.modality.split(self.counts)[index]
-                found.append((name, rows, Samples(own, (0, len(rows)) if index else (len(rows), 0), self.extra)))
+                found.append((name, rows, Samples(own, (0, count) if index else (count, 0), self.extra)))
         return found
 
 
@@ -56,7 +56,7 @@ def group(images: Tensor, modality: Tensor | None, extra: Any = None) -> tuple[T
         DataError: a modality other than 0 and 1, or not one for each image.
     """
     if modality is None:
-        return images, Samples(None, (len(images), 0), extra), None
+        return images, Samples(None, (images.shape[0], 0), extra), None  # no len(): exporters keep shapes symbolic
     if modality.shape != images.shape[:1]:
         raise DataError(f"{len(images)} images and modalities of shape {list(modality.shape)}; expected one each")
     infrared, illegal = len(images) // 2, 0

@@ -24,9 +24,14 @@ def decode(path: Path, image_size: tuple[int, int]) -> np.ndarray:
     Raises:
         OSError, SyntaxError, ValueError, ...: whatever Pillow's decoders raise for a broken file.
     """
-    height, width = image_size
     with Image.open(path) as image:
-        return np.asarray(_to_rgb(image).resize((width, height), Image.Resampling.BILINEAR))
+        return resized(image, image_size)
+
+
+def resized(image: Image.Image, image_size: tuple[int, int]) -> np.ndarray:
+    """RGB bytes [H, W, 3] of an open image at ``image_size`` = (height, width), resized as by ``decode``."""
+    height, width = image_size
+    return np.asarray(_to_rgb(image).resize((width, height), Image.Resampling.BILINEAR))
 
 
 Box = tuple[float, float, float, float]

@@ -75,7 +75,7 @@ class PublishedPartAware(nn.Module):
         bounds = stripe_bounds(x.shape[2], self.parts)
         stripes = average_stripes(x, bounds).relu().flatten(1)                           # [B, M c]
         features = self.norm(self.project(stripes[..., None, None]))                     # [B, M h, 1, 1]
-        features = features.view(len(x), self.parts, -1)                                 # [B, M, h]
+        features = features.view(x.shape[0], self.parts, -1)                              # [B, M, h]
         keys, queries = self.keys_and_queries(features).chunk(2, dim=-1)
         attention = torch.softmax(keys @ queries.mT, dim=-1)                             # [B, M, M]
         return self.fuse(torch.cat([x, broadcast_stripes(attention @ features, bounds, x.shape[3])], dim=1))

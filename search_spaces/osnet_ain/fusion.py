@@ -35,7 +35,7 @@ class UnifiedGate(nn.Module):
         """A gate [B, channels or 1, 1, 1] in (0, 1) for each stream."""
         # The streams' pooled features go through the network as one batch: the same numbers in a quarter of the calls.
         pooled = torch.cat([x.mean((2, 3), keepdim=True) for x in streams])                    # [T * B, channels, 1, 1]
-        return list(self.fc2(self.fc1(pooled).relu()).sigmoid().chunk(len(streams)))
+        return list(self.fc2(self.fc1(pooled).relu()).sigmoid().unflatten(0, (len(streams), -1)).unbind())
 
     def forward(self, streams: Sequence[Tensor]) -> Tensor:
         """Gate and add."""
