@@ -23,9 +23,9 @@ pytestmark = pytest.mark.usefixtures("no_pictures")
 NOISY_SEARCH = (*SEARCH, "epochs=3", "algorithm=gumbel", "algorithm.warmup_epochs=1", "algorithm.samples=2",
                 "head.dropout=0.3", "head.embedding=8", "augment=strong", "objective.weights.center.weight=0.01")
 NOISY_RETRAIN = (*RETRAIN, "epochs=3", "drop_path=0.5", "head.dropout=0.3", "head.embedding=8", "augment=strong",
-                 "ema=0.9", "accumulate=3", "optimizer.bias_lr_factor=2", "optimizer.warmup_steps=4",
-                 "genotype=auto_reid/retrieval", "network.channels=4", "network.layers=[1,1]",
-                 "objective.center.weight=0.01")
+                 "augment.cutout={p: 0.5}", "augment.autoaugment={p: 0.5}", "ema=0.9", "accumulate=3",
+                 "optimizer.bias_lr_factor=2", "optimizer.warmup_steps=4", "genotype=auto_reid/retrieval",
+                 "network.channels=4", "network.layers=[1,1]", "objective.center.weight=0.01")
 
 
 class Stopped(BaseException):

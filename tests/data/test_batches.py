@@ -139,7 +139,8 @@ def test_evaluation_batches_keep_the_order(store):
 def test_no_step_waits_for_the_gpu(store):
     if not torch.cuda.is_available():
         pytest.skip("needs a CUDA device")
-    full = {**AUGMENT, "jitter": {"brightness": 0.2, "contrast": 0.2, "saturation": 0.2}}
+    full = {**AUGMENT, "jitter": {"brightness": 0.2, "contrast": 0.2, "saturation": 0.2},
+            "cutout": {"p": 0.5}, "autoaugment": {"p": 0.5}}
     labels = store.pids[ROWS] // 2
     sampler = IdentitySampler(labels, num_identities=3, num_instances=2, seed=5)
     for resident in (True, False):
