@@ -17,8 +17,8 @@ NETWORKS = {
     "auto_reid/retrieval": {"channels": 6, "layers": [1, 1]},
     "osnet_ain/paper": {"width": 0.25},
     "resnet/resnet50_ibn_a": {"channels": 8},
-    "nfs/open": {"channels": 8},
-    "norm_sites/split": {"channels": 8},
+    "nfs/open": {"width": 0.125},
+    "norm_sites/split": {"width": 0.125},
 }
 
 

@@ -62,6 +62,8 @@ def difference(plain: nn.Module, other: nn.Module, x: Tensor) -> float:
     ("auto_reid/retrieval", CELLS),
     ("auto_reid/retrieval", {**CELLS, "part_attention": "qkv"}),
     ("auto_reid/baseline", CELLS),
+    ("resnet/resnet50_ibn_a", {"channels": 8}),
+    ("resnet/resnest50", {"channels": 8}),
 ])
 def test_every_fixed_network_computes_the_same(reference: str, changes: dict) -> None:
     plain = network(reference, **changes)
