@@ -45,7 +45,8 @@ def saved_bytes(network: nn.Module, decisions: Sequence[Decision], images: Seque
                 sampled_only: bool = False) -> int:
     """Bytes that a supernet's forward pass keeps for its backward pass when weights and alphas want gradients.
 
-    In float32: bfloat16 takes little more than half of it.
+    In float32: bfloat16 takes little more than half of it. A compiled network is counted as if it were not, which is
+    an upper bound of what it keeps.
 
     Args:
         network: ``forward(images, mixes, modality=...)``; on any device, left unchanged.
@@ -61,7 +62,8 @@ def saved_bytes(network: nn.Module, decisions: Sequence[Decision], images: Seque
         mixes[decision.name] = Mix(torch.empty(rows, choices, device="meta", requires_grad=True),
                                    torch.full((rows,), choices - 1) if sampled_only else None, sampled_only)
     saved = SavedTensors(list(state.values()))
-    with saved_tensors_hooks(saved.pack, lambda tensor: tensor):
+    # As written, compiled or not: there is nothing to compile for the meta device.
+    with torch.compiler.set_stance("force_eager"), saved_tensors_hooks(saved.pack, lambda tensor: tensor):
         output = functional_call(network, state, (torch.empty(images, device="meta"), mixes),
                                  {"modality": torch.empty(images[0], dtype=torch.int64, device="meta")})
     size = saved.size()

@@ -1,5 +1,6 @@
 """The estimate of a search step's memory: what real tensors keep, and what to do where it does not fit."""
 
+import pytest
 import torch
 from torch.autograd.graph import saved_tensors_hooks
 
@@ -28,6 +29,13 @@ def test_the_meta_device_says_what_real_tensors_keep() -> None:
     assert output.logits.requires_grad
     assert saved_bytes(network, space.decisions(), IMAGES) == saved.size() > images.numel() * 4
     assert all(parameter.device.type == "cpu" for parameter in network.parameters())
+
+
+def test_a_compiled_network_is_counted_without_compiling_it() -> None:
+    space, network = make_network()
+    plain = saved_bytes(network, space.decisions(), IMAGES)
+    network.trunk.compile(backend=lambda graph, inputs: pytest.fail("it was compiled"))
+    assert saved_bytes(network, space.decisions(), IMAGES) == plain
 
 
 def test_memory_grows_with_the_batch_the_samples_and_the_unrolled_step() -> None:
