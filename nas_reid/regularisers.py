@@ -6,6 +6,7 @@ probabilities [R, K] (of the relaxation in use), and the ``Decision`` objects fo
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any
 
 import torch
@@ -54,29 +55,28 @@ class Regulariser:
 
 
 def build_regulariser(
-    weights: Mapping[str, float | Sequence[float] | Mapping[str, Any]], decisions: Sequence[Decision]
+    weights: Mapping[str, float | Sequence[float] | Mapping[str, Any] | None], decisions: Sequence[Decision]
 ) -> Regulariser:
     """A regulariser from plain numbers.
 
     Args:
         weights: name -> a constant weight, or [first, last] for a linear ramp (β-DARTS: ``beta_decay: [0, 50]``;
-            FairDARTS: ``zero_one: 10``), or ``{weight: either, target: value}`` for one of ``WITH_TARGET``. Empty for
-            none.
+            FairDARTS: ``zero_one: 10``), or ``{weight: either, target: value}`` for one of ``WITH_TARGET``.
+            None leaves one out.
         decisions: of the search space.
 
     Raises:
-        ConfigError: unknown name, a weight that is neither a number nor a pair, a target that is missing or that the
-            penalty has no use for, or a penalty on costs for decisions without costs.
+        ConfigError: unknown name, a weight that is missing or neither a number nor a pair, a target that is missing or
+            that the penalty has no use for, or a penalty on costs for decisions without costs.
     """
     ramps, targets = {}, {}
     for name, given in weights.items():
         if name not in REGULARISERS:
             raise ConfigError(f"unknown regulariser {name!r}; choose among {sorted(REGULARISERS)}")
+        if given is None:
+            continue
         entry = dict(given) if isinstance(given, Mapping) else {"weight": given}
-        weight = entry.pop("weight", 0)
-        ramp = (weight, weight) if isinstance(weight, int | float) else tuple(weight)
-        if len(ramp) != 2:
-            raise ConfigError(f"regulariser {name!r} has weight {list(ramp)}; expected a number or [first, last]")
+        ramp = _ramp(name, entry.pop("weight", None))
         if not any(ramp):
             continue
         _check_target(name, entry)
@@ -87,6 +87,14 @@ def build_regulariser(
         if _highest_cost(decisions) <= 0:
             raise ConfigError(f"regulariser {name!r} needs costs, but no choice of the search space declares one")
     return Regulariser(ramps, decisions, targets)
+
+
+def _ramp(name: str, weight: Any) -> tuple[float, float]:
+    ramp = tuple(weight) if isinstance(weight, Sequence) else (weight, weight)
+    if len(ramp) != 2 or any(
+            isinstance(end, bool) or not isinstance(end, int | float) or not isfinite(end) for end in ramp):
+        raise ConfigError(f"regulariser {name!r} has weight {weight!r}; expected a number or [first, last]; 0 is off")
+    return ramp
 
 
 def _check_target(name: str, entry: Mapping[str, Any]) -> None:

@@ -74,6 +74,7 @@ def test_a_budget_is_approached_from_either_side(share: float, sign: int) -> Non
 
 @pytest.mark.parametrize(("entry", "message"), [
     (1.0, r"'cost_budget' has \[\] beside its weight; expected \['target'\]"),
+    ({"target": 0.7}, "'cost_budget' has weight None; expected a number"),
     ({"weight": 1, "aim": 0.5}, r"has \['aim'\] beside"),
     ({"weight": 1, "target": 2}, "target 2; expected a share from 0 to 1"),
 ])
@@ -116,8 +117,10 @@ def test_no_regulariser_is_zero() -> None:
 def test_illegal_regularisers() -> None:
     with pytest.raises(ConfigError, match=r"'l2'.*beta_decay"):
         build_regulariser({"l2": 1.0}, DECISIONS)
-    with pytest.raises(ConfigError, match=r"number or \[first, last\]"):
-        build_regulariser({"entropy": [1, 2, 3]}, DECISIONS)
+    for weight in ([1, 2, 3], "high", [0, None], True, math.nan, {}):
+        with pytest.raises(ConfigError, match=r"'entropy' has weight .*; expected a number or \[first, last\]"):
+            build_regulariser({"entropy": weight}, DECISIONS)
+    assert build_regulariser({"entropy": None}, DECISIONS).weights == {}
     with pytest.raises(ConfigError, match="no choice of the search space declares one"):
         build_regulariser({"expected_cost": 1.0}, (Decision("cell", 1, (Choice("a"), Choice("b"))),))
 
