@@ -41,7 +41,7 @@ from nas_reid.registry import load_genotype, space_of
 from nas_reid.running_losses import RunningLosses
 from nas_reid.seed import derive_seed, seed_everything
 from nas_reid.trained import Description, export_safetensors, load_trained
-from nas_reid.training import Training, steps_in_epoch
+from nas_reid.training import Training, require_drop_path, steps_in_epoch
 
 log = logging.getLogger("nas_reid.pretrain")
 
@@ -64,6 +64,7 @@ def run(settings: PretrainConfig, genotype: Genotype, job: Job) -> float:
     seed_everything(settings.seed)
     epochs, space = settings.epochs, space_of(genotype, settings.network)
     trunk, head = space.network(genotype), head_arguments(asdict(settings.head), space)
+    require_drop_path(trunk, settings.drop_path)
     augment = build_augment(settings.augment)
 
     # Data: lists of files; images are decoded as they are needed.

@@ -58,7 +58,7 @@ from nas_reid.running_losses import RunningLosses
 from nas_reid.seed import derive_seed, seed_everything
 from nas_reid.teachers import Teacher, check_teachers, load_teachers, require_same_teachers
 from nas_reid.trained import Description, export_safetensors, load_trained
-from nas_reid.training import Training, steps_in_epoch
+from nas_reid.training import Training, require_drop_path, steps_in_epoch
 from nas_reid.weights import load_weights, read_weights
 
 log = logging.getLogger("nas_reid.retrain")
@@ -82,6 +82,7 @@ def run(settings: RetrainConfig, genotype: Genotype, job: Job) -> float:
     seed_everything(settings.seed)
     epochs, space = settings.epochs, space_of(genotype, settings.network)
     trunk, head = space.network(genotype), head_arguments(asdict(settings.head), space)
+    require_drop_path(trunk, settings.drop_path)
     weights = read_weights(Path(settings.weights), space, genotype, trunk=trunk) if settings.weights else {}
     teachers = load_teachers(settings.teacher, settings.data.image_size, resize=settings.teacher_resize,
                              device=job.device)
@@ -266,8 +267,8 @@ def finish(settings: RetrainConfig, test: Mapping[str, RetrievalStores], job: Jo
         pictures += draw_retrieval(retrieval, stores.query, stores.gallery, folder,
                                    distance=settings.evaluation.distance, suffix=suffix, curve=curve)
     pictures += draw_trunk(network.trunk, next(iter(test.values())).query, folder, device=job.device)
-    cells = draw_genotype(space_of(description.genotype), description.genotype, folder / "cells.png",
-                          stores=next(iter(test.values()))[:2])
+    cells = draw_genotype(space_of(description.genotype, description.network), description.genotype,
+                          folder / "cells.png", stores=next(iter(test.values()))[:2])
     result = {"kind": "retrain", "space": description.genotype.space, "data": settings.data.name,
               "seed": settings.seed, "genotype": settings.genotype,
               "teachers": [teacher.provenance for teacher in teachers], "metrics": metrics.pop(settings.data.name, {}),

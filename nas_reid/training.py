@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 
 from nas_reid.data.batches import Batch
 from nas_reid.distillation import Distillation
 from nas_reid.ema import WeightAverage
+from nas_reid.errors import ConfigError
 from nas_reid.losses.objective import Objective
 from nas_reid.model import Output, ReIDNetwork
 from nas_reid.optim import LearningRate, set_lr
@@ -81,6 +82,16 @@ class Training:
     def _stateful(self) -> dict[str, ReIDNetwork | Optimizer | Objective | WeightAverage]:
         parts = {"network": self.network, "optimizer": self.optimizer, "objective": self.objective}
         return parts if self.average is None else parts | {"average": self.average}
+
+
+def require_drop_path(trunk: nn.Module, rate: float) -> None:
+    """Refuse a drop-path that the trunk does not offer, by ``set_drop_path(rate)``.
+
+    Raises:
+        ConfigError: ``rate`` is not 0, and it does not.
+    """
+    if rate and not hasattr(trunk, "set_drop_path"):
+        raise ConfigError(f"drop_path={rate}: the networks of this search space have no paths to drop; use drop_path=0")
 
 
 def steps_in_epoch(batches: int, accumulate: int) -> int:

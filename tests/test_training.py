@@ -5,9 +5,10 @@ import torch
 from torch import nn
 
 from nas_reid.ema import WeightAverage
+from nas_reid.errors import ConfigError
 from nas_reid.losses.objective import Objective
 from nas_reid.optim import LearningRate, build_optimizer, parameter_groups
-from nas_reid.training import Training, steps_in_epoch
+from nas_reid.training import Training, require_drop_path, steps_in_epoch
 
 
 def training(*, accumulate: int = 1, clip: float = 0.0, ema: float = 0.0) -> Training:
@@ -55,6 +56,12 @@ def test_gradient_is_clipped_as_a_whole() -> None:
     one, before = training(accumulate=2, clip=1e-3), training().network.weight.detach()
     moved = torch.cat([(run(one, data(2, 4)) - before).flatten(), one.network.bias.detach() - training().network.bias])
     assert moved.norm().item() == pytest.approx(0.1 * 1e-3, rel=1e-3)
+
+
+def test_drop_path_is_refused_where_there_are_no_paths() -> None:
+    require_drop_path(nn.Linear(1, 1), 0.0)
+    with pytest.raises(ConfigError, match=r"^drop_path=0\.2: .* no paths to drop; use drop_path=0"):
+        require_drop_path(nn.Linear(1, 1), 0.2)
 
 
 def test_what_is_evaluated_is_the_average_and_all_of_it_continues() -> None:
