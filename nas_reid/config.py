@@ -82,6 +82,8 @@ class SearchConfig(RunConfig):
                "does not go with algorithm.scheme=second_order, which runs the network with other weights; use null")
         yield ("weights.name", self.algorithm.scheme != "second_order" or self.weights.name == "sgd",
                "does not go with algorithm.scheme=second_order, which unrolls one step of sgd")
+        yield ("weights.nesterov", self.algorithm.scheme != "second_order" or not self.weights.nesterov,
+               "does not go with algorithm.scheme=second_order, whose unrolled step is one of plain momentum")
         for key in ("decay_vectors", "bias_lr_factor", "head_lr_factor"):
             yield (f"weights.{key}", self.algorithm.scheme != "second_order" or getattr(self.weights, key) == 1,
                    "does not go with algorithm.scheme=second_order, whose unrolled step treats all weights alike")
@@ -94,7 +96,8 @@ class SearchConfig(RunConfig):
                    "differentiating it again would be wrong; set its weight to 0 or choose another scheme")
         for name, (_, loss) in build_losses(self.objective.alphas, key="objective.alphas").items():
             yield (f"objective.alphas.{name}.weight",
-                   self.split.by not in ("identity", "official") or not loss.learns_identities,
+                   self.algorithm.scheme == "joint" or self.split.by not in ("identity", "official")
+                   or not loss.learns_identities,
                    f"must be 0 with split.by={self.split.by}: the weights never learn the alphas' identities")
 
 

@@ -126,6 +126,7 @@ class OptimizerConfig:
     decay_vectors: bool = True     # false: no weight decay of biases and norms
     bias_lr_factor: float = 1.0
     head_lr_factor: float = 1.0
+    nesterov: bool = False         # sgd only
 
     def rules(self) -> Rules:
         """See the module."""
@@ -134,6 +135,8 @@ class OptimizerConfig:
         yield "lr", 0 < self.lr < float("inf"), "must be positive"
         yield "weight_decay", self.weight_decay >= 0, "must be >= 0"
         yield "momentum", 0 <= self.momentum < 1, "must lie in [0, 1)"
+        yield ("nesterov", not self.nesterov or (self.name == "sgd" and self.momentum > 0),
+               "is a form of sgd with momentum; it needs name=sgd and a momentum above 0")
         yield ("betas", len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas),
                "must be two numbers in [0, 1)")
         yield "final_ratio", self.final_ratio >= 0, "must be >= 0"

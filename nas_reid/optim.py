@@ -183,10 +183,11 @@ SCHEDULES: dict[str, Callable[[LearningRate, float], float]] = {
 
 
 def build_training(named: Iterable[tuple[str, nn.Parameter]], *, name: str, lr: float, weight_decay: float,
-                   momentum: float, betas: Sequence[float], amsgrad: bool, schedule: str, final_ratio: float,
-                   flat_epochs: float, milestones: Sequence[int], gamma: float, warmup_epochs: float,
-                   warmup_steps: int | None, warmup_ratio: float, decay_vectors: bool, bias_lr_factor: float,
-                   head_lr_factor: float, epochs: int, steps: int) -> tuple[Optimizer, LearningRate]:
+                   momentum: float, nesterov: bool, betas: Sequence[float], amsgrad: bool, schedule: str,
+                   final_ratio: float, flat_epochs: float, milestones: Sequence[int], gamma: float,
+                   warmup_epochs: float, warmup_steps: int | None, warmup_ratio: float, decay_vectors: bool,
+                   bias_lr_factor: float, head_lr_factor: float, epochs: int,
+                   steps: int) -> tuple[Optimizer, LearningRate]:
     """An optimiser and the learning rate to give it, from flat settings.
 
     See ``parameter_groups``, ``build_optimizer`` and ``LearningRate``. ``steps`` is the number of optimiser steps in an
@@ -194,7 +195,8 @@ def build_training(named: Iterable[tuple[str, nn.Parameter]], *, name: str, lr: 
     """
     groups = parameter_groups(named, weight_decay=weight_decay, decay_vectors=decay_vectors,
                               bias_lr_factor=bias_lr_factor, head_lr_factor=head_lr_factor)
-    optimizer = build_optimizer(name, groups, lr=lr, momentum=momentum, betas=(betas[0], betas[1]), amsgrad=amsgrad)
+    optimizer = build_optimizer(name, groups, lr=lr, momentum=momentum, nesterov=nesterov, betas=(betas[0], betas[1]),
+                                amsgrad=amsgrad)
     rate = LearningRate(base=lr, schedule=schedule, epochs=epochs, final_ratio=final_ratio, flat_epochs=flat_epochs,
                         milestones=tuple(milestones), gamma=gamma, warmup_ratio=warmup_ratio,
                         warmup_epochs=warmup_epochs if warmup_steps is None else warmup_steps / steps)

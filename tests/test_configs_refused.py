@@ -65,6 +65,7 @@ def hydra() -> Iterator[None]:
     ("retrain", "optimizer.lr=fast", r"Value 'fast' of type 'str' .* to Float\s+full_key: optimizer\.lr"),
     ("retrain", "optimizer.weight_decay=-1", r"optimizer\.weight_decay=-1\.0 must be >= 0"),
     ("retrain", "optimizer.momentum=1", r"optimizer\.momentum=1\.0 must lie in \[0, 1\)"),
+    ("retrain", "optimizer.nesterov=true", r"optimizer\.nesterov=True is a form of sgd with momentum; it needs"),
     ("retrain", "optimizer.betas=[0.9]", r"optimizer\.betas=\[0\.9\] must be two numbers"),
     ("retrain", "optimizer.milestones=[5,3]", r"optimizer\.milestones=\[5, 3\] must increase"),
     ("retrain", "optimizer.warmup_epochs=999", r"optimizer\.warmup_epochs=999\.0 must be smaller than epochs="),
@@ -102,6 +103,7 @@ def test_illegal_values_are_refused_by_name(name: str, override: str, message: s
 
 @pytest.mark.parametrize(("overrides", "message"), [
     (["algorithm.scheme=second_order", "weights.name=adam"], r"^weights\.name=adam does not go with .*second_order"),
+    (["algorithm.scheme=second_order", "weights.nesterov=true"], r"^weights\.nesterov=True does not go with"),
     (["algorithm.scheme=second_order", "weights.decay_vectors=false"], r"^weights\.decay_vectors=False does not"),
     (["split.by=identity"], r"^objective\.alphas\.cross_entropy\.weight=0\.5 must be 0 with split\.by=identity"),
     (["split.by=identity", "objective.alphas.cross_entropy.weight=0", "objective.alphas.center.weight=1"],
@@ -116,3 +118,7 @@ def test_illegal_values_are_refused_by_name(name: str, override: str, message: s
 def test_values_that_contradict_each_other(overrides: list[str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         changed("search", *overrides)
+
+
+def test_one_level_has_no_split_that_its_losses_could_contradict() -> None:
+    assert changed("search", "split.by=identity", "algorithm.scheme=joint").split.by == "identity"

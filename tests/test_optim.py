@@ -133,10 +133,10 @@ def test_warmup_is_linear_and_milestones_count_from_the_start() -> None:
 
 def test_warmup_in_steps_and_flat_then_cosine_are_fastreids() -> None:
     """facts: base 3.5e-4, 2,000 iterations from a tenth of it; at 202 iterations an epoch cosine from 30 to 60."""
-    settings = {"name": "adam", "lr": 3.5e-4, "weight_decay": 5e-4, "momentum": 0.0, "betas": [0.9, 0.999],
-                "amsgrad": False, "schedule": "cosine", "final_ratio": 0.002, "flat_epochs": 30, "milestones": [],
-                "gamma": 0.1, "warmup_epochs": 1, "warmup_steps": 2000, "warmup_ratio": 0.1, "decay_vectors": True,
-                "bias_lr_factor": 1, "head_lr_factor": 1, "epochs": 60, "steps": 202}
+    settings = {"name": "adam", "lr": 3.5e-4, "weight_decay": 5e-4, "momentum": 0.0, "nesterov": False,
+                "betas": [0.9, 0.999], "amsgrad": False, "schedule": "cosine", "final_ratio": 0.002, "flat_epochs": 30,
+                "milestones": [], "gamma": 0.1, "warmup_epochs": 1, "warmup_steps": 2000, "warmup_ratio": 0.1,
+                "decay_vectors": True, "bias_lr_factor": 1, "head_lr_factor": 1, "epochs": 60, "steps": 202}
     _, rate = build_training(nn.Linear(2, 2).named_parameters(), **settings)
     assert [rate.at(step / 202) for step in (0, 1000, 1818, 2000, 29 * 202)] == pytest.approx(
         [3.5e-5, 1.925e-4, 3.21335e-4, 3.5e-4, 3.5e-4], rel=1e-9)
