@@ -5,8 +5,10 @@ Every format has the same contract: RGB images, float32 [B, 3, H, W] with values
 """
 
 import io
+import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -143,9 +145,21 @@ def _write_onnx(network: nn.Module, example: Tensor) -> bytes:
     import onnxruntime  # noqa: F401  the check needs it; say so before the work
     import onnxscript  # noqa: F401  torch.onnx would name it in a traceback
 
-    program = torch.onnx.export(network, (example,), dynamo=True, input_names=["images"], output_names=["embeddings"],
-                                dynamic_shapes=_free_batch(), verbose=False)
+    with _errors_only("torch.onnx"):  # which else tells in four lines that torchvision, of no use here, is missing
+        program = torch.onnx.export(network, (example,), dynamo=True, input_names=["images"],
+                                    output_names=["embeddings"], dynamic_shapes=_free_batch(), verbose=False)
     return program.model_proto.SerializeToString()
+
+
+@contextmanager
+def _errors_only(logger: str) -> Iterator[None]:
+    chosen = logging.getLogger(logger)
+    level = chosen.level
+    chosen.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        chosen.setLevel(level)
 
 
 def _write_exported_program(network: nn.Module, example: Tensor) -> bytes:
