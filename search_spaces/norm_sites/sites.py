@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from nas_reid.backbones.modality import Samples, SplitNorm
 from nas_reid.backbones.norms import NormFactory, SiteNorm
 from nas_reid.backbones.two_stream import TwoStreamResNet
+from nas_reid.sampled import mixture, sampled_mixture
 from nas_reid.search_space import Mix
 
 DECISION = "sites"
@@ -16,10 +17,17 @@ CHOICES = ("split", "share")  # in the order of CM-NAS's integers, 0 and 1
 
 
 class SiteMixes(NamedTuple):
-    """What the norms of a supernet need of the decision: its weights [R, 2], and the choices to run alone, if any."""
+    """What the norms of a supernet need of the decision.
+
+    Attributes:
+        weights: [R, 2].
+        chosen: of each row the choice to run alone; None to run both.
+        all_gradients: see ``search_space.Mix``.
+    """
 
     weights: Tensor
     chosen: list[int] | None
+    all_gradients: bool
 
 
 class SiteChoice(SiteNorm):
@@ -37,10 +45,11 @@ class SiteChoice(SiteNorm):
 
     def forward(self, x: Tensor, context: Samples) -> Tensor:
         """[B, C, H, W], visible images first; ``context.extra`` are the ``SiteMixes``."""
-        weights, chosen = context.extra.weights[self.row], context.extra.chosen
+        weights, chosen, all_gradients = context.extra
+        norms = (lambda: self.split(x, context)), (lambda: self.share(x))
         if chosen is None:
-            return weights[0] * self.split(x, context) + weights[1] * self.share(x)
-        return weights[1] * self.share(x) if chosen[self.row] else weights[0] * self.split(x, context)
+            return mixture(weights[self.row], norms)
+        return sampled_mixture(weights[self.row], norms, chosen[self.row], all_gradients=all_gradients)
 
 
 class Supernet(TwoStreamResNet):
@@ -58,7 +67,7 @@ class Supernet(TwoStreamResNet):
         """See ``TwoStreamResNet.run``."""
         mix = mixes[DECISION]
         chosen = mix.index.tolist() if mix.sampled_only else None  # one copy to the host per forward
-        return self.run(images, modality, extra=SiteMixes(mix.weights, chosen))
+        return self.run(images, modality, extra=SiteMixes(mix.weights, chosen, mix.all_gradients))
 
 
 def find_sites(depth: int, width: float, last_stride: int) -> dict[str, int]:

@@ -101,6 +101,21 @@ def test_the_supernet_is_the_fixed_network_with_its_weights():
         assert (full - network(random_images(), MODALITY)).abs().max() < 1e-5
 
 
+def test_a_sampled_site_gives_the_other_norm_its_gradient_where_asked():
+    space = NormSites(**ARGUMENTS)
+    supernet = space.supernet().double()
+    chosen, gradients = random_one_hot({d.name: d for d in space.decisions()})["sites"].double(), []
+    for flags in ((False, False), (True, True), (True, False)):
+        weights = chosen.clone().requires_grad_()
+        mixes = {"sites": Mix(weights, chosen.argmax(1), *flags)}
+        supernet(random_images().double(), mixes, MODALITY).square().mean().backward()
+        gradients.append(weights.grad)
+    full, exact, own = gradients
+    torch.testing.assert_close(exact, full)
+    torch.testing.assert_close(own, full * chosen)
+    assert (full * (1 - chosen)).abs().max() > 1e-6
+
+
 def test_pretrained_norms_reach_all_three_of_a_site():
     space, (plain, state) = NormSites(**ARGUMENTS), plain_state()
     supernet = load(space.supernet(), space.supernet_weights(state))
