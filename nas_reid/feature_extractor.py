@@ -35,7 +35,7 @@ class FeatureExtractor:
         batch_size: images that go through the network at once.
         flip: average the embeddings of an image and its mirror image.
         not_rgb: what to do with image files that are grey, with a palette, RGBA or CMYK: ``convert`` or ``refuse``.
-        modality: of all images, 0 visible or 1 infrared.
+        modality: of all images, 0 visible or 1 infrared; ONNX files are of visible ones.
 
     Attributes:
         image_size: (height, width) that images are resized to.
@@ -50,6 +50,9 @@ class FeatureExtractor:
                  flip: bool = False, not_rgb: str = "convert", modality: int = 0) -> None:
         if not_rgb not in ("convert", "refuse"):
             raise ConfigError(f"not_rgb={not_rgb!r} is unknown; known are: convert, refuse")
+        if batch_size < 1 or modality not in (0, 1):
+            raise ConfigError(f"batch_size={batch_size}, modality={modality}: expected at least 1, and 0 (visible) or "
+                              "1 (infrared)")
         self.batch_size, self.flip, self.not_rgb, self.converted = batch_size, flip, not_rgb, 0
         self._run, self.image_size = _open(Path(model), torch.device(device), modality)
 
@@ -115,6 +118,9 @@ class FeatureExtractor:
 def _open(model: Path, device: torch.device, modality: int) -> tuple[Runner, tuple[int, int]]:
     """What runs the model on bytes [B, H, W, 3], and the (height, width) it wants."""
     if model.suffix == ".onnx":
+        if modality:
+            raise ConfigError(f"{model} was exported for visible images and modality={modality} is infrared; give the "
+                              "checkpoint that it was exported from")
         return _open_onnx(model)
     network, description = load_trained(model, device=device)
     network = fold(network, image_size=description.image_size)

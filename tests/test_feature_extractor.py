@@ -91,10 +91,18 @@ def test_wrong_images_are_refused(extractor: FeatureExtractor, tmp_path: Path) -
         extractor([], colours="GBR")
 
 
+@pytest.mark.parametrize("option", [{"batch_size": 0}, {"modality": 2}])
+def test_numbers_out_of_range_are_refused(option: dict[str, int], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="{}={}".format(*next(iter(option.items())))):
+        FeatureExtractor(tmp_path / "best.pt", **option)
+
+
 def test_an_onnx_file_needs_its_contract(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"")
     with pytest.raises(CheckpointError, match=r"needs the model\.json"):
         FeatureExtractor(tmp_path / "model.onnx")
+    with pytest.raises(ConfigError, match=r"model\.onnx was exported for visible images and modality=1 is infrared"):
+        FeatureExtractor(tmp_path / "model.onnx", modality=1)
     (tmp_path / "model.json").write_text('{"image_size": [32, 16]}')
     with pytest.raises(CheckpointError, match="cannot be opened by onnxruntime"):
         FeatureExtractor(tmp_path / "model.onnx")
