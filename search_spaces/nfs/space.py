@@ -1,5 +1,6 @@
 """The search space itself: what the engine sees of NFS."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -47,6 +48,7 @@ class NFS:
     def __init__(self, depth: int, width: float, *, specific: int, last_stride: int, image_size: Sequence[int],
                  position: str, levels: str, combination: str, initial_logit: float, derivation: str, ratio: float,
                  floor: float) -> None:
+        _check_numbers(image_size, initial_logit)
         self.arguments = {"depth": depth, "width": width, "specific": specific, "last_stride": last_stride,
                           "image_size": list(image_size), "position": position, "levels": levels,
                           "combination": combination, "initial_logit": initial_logit, "derivation": derivation,
@@ -161,3 +163,13 @@ class NFS:
     def _read(self, genotype: Genotype) -> dict[str, CellMasks]:
         return read_masks(genotype.body, {name: cell.channels for name, cell in self.cells.items()},
                           shared=[name for name, cell in self.cells.items() if cell.shared_channels])
+
+
+def _check_numbers(image_size: Sequence[int], initial_logit: float) -> None:
+    if not (isinstance(image_size, Sequence) and len(image_size) == 2 and all(
+            isinstance(side, int) and not isinstance(side, bool) and side > 0 for side in image_size)):
+        raise ConfigError(f"space.image_size={image_size!r} is illegal; expected height and width in pixels, such as "
+                          "[288, 144]")
+    if isinstance(initial_logit, bool) or not isinstance(initial_logit, int | float) or not math.isfinite(
+            initial_logit):
+        raise ConfigError(f"space.initial_logit={initial_logit!r} is illegal; expected a finite number")

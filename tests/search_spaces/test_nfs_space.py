@@ -227,6 +227,8 @@ def test_masks_that_make_no_sense_are_refused(change, message):
     ({"levels": "rows"}, "space.levels='rows'"), ({"combination": "max"}, "space.combination"),
     ({"position": "stem"}, "space.position"), ({"derivation": "best"}, "space.derivation='best'"),
     ({"ratio": 0}, "space.ratio=0"), ({"floor": 1.5}, "space.floor=1.5"),
+    ({"image_size": [64]}, r"space.image_size=\[64\]"), ({"image_size": [64, 0]}, r"space.image_size=\[64, 0\]"),
+    ({"initial_logit": "open"}, "space.initial_logit='open'"),
 ])
 def test_illegal_arguments(changes, message):
     with pytest.raises(ConfigError, match=message):
