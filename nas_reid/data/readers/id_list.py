@@ -1,9 +1,13 @@
-"""Lists of identities and of images with labels, as RGB-infrared data sets have them in text files."""
+"""Text files that list identities, or images with labels."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from nas_reid.errors import DataError
+
+_Row = TypeVar("_Row")
 
 
 def read_ids(path: Path) -> list[int]:
@@ -27,6 +31,21 @@ def read_labelled(path: Path) -> list[tuple[str, int]]:
     """(path, label) of every line of a text file, as they stand there.
 
     Raises:
+        DataError: see ``read_rows``.
+    """
+    return read_rows(path, lambda name, label: (name, int(label)),
+                     expected="a path and a label, such as 'Visible/1/male_back_v_05528_1.bmp 0'")
+
+
+def read_rows(path: Path, parse: Callable[[str, str], _Row], *, expected: str) -> list[_Row]:
+    """What ``parse`` makes of the two words of every line of a text file; empty lines are passed over.
+
+    Args:
+        path: the file.
+        parse: (first word, second word) -> row; a ``ValueError`` or ``IndexError`` refuses the line.
+        expected: the form of a line, with an example, for the message.
+
+    Raises:
         DataError: the file cannot be read, is empty, or a line is of another form.
     """
     rows = []
@@ -34,11 +53,10 @@ def read_labelled(path: Path) -> list[tuple[str, int]]:
         if not line.strip():
             continue
         try:
-            name, label = line.split()
-            rows.append((name, int(label)))
-        except ValueError:
-            raise DataError(f"{path}, line {number}: expected a path and a label, such as "
-                            f"'Visible/1/male_back_v_05528_1.bmp 0', found {line[:80]!r}") from None
+            first, second = line.split()
+            rows.append(parse(first, second))
+        except (ValueError, IndexError):
+            raise DataError(f"{path}, line {number}: expected {expected}, found {line[:80]!r}") from None
     if not rows:
         raise DataError(f"{path} is empty; fetch it again")
     return rows

@@ -3,11 +3,11 @@
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+from nas_reid.data.readers.id_list import read_rows
 from nas_reid.data.readers.listing import find, locate, require_images
 from nas_reid.data.readers.official import compared
 from nas_reid.data.readers.options import check_option
 from nas_reid.data.sample import Dataset, Sample
-from nas_reid.errors import DataError
 
 VERSIONS = {"v2": ("MSMT17_V2", "mask_train_v2", "mask_test_v2"), "v1": ("MSMT17_V1", "train", "test")}
 """Version -> its folder and the two folders of images; faces are blurred in v2, the lists are the same."""
@@ -61,19 +61,11 @@ def _find_version(root: Path, version: str | None, lists: list[str]) -> tuple[Pa
 
 def _read_list(base: Path, name: str, folder: str) -> list[Sample]:
     """The samples of a list; people are counted from 1."""
-    samples = []
-    lines = (base / name).read_text(encoding="utf-8", errors="replace").splitlines()
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            path, pid = line.split()
-            camera = PurePosixPath(path).name.split("_")[2]
-            samples.append(Sample(f"{folder}/{path}", int(pid) + 1, int(camera) - 1))
-        except (ValueError, IndexError):
-            raise DataError(f"{base / name}, line {number}: expected a path and a pid, such as "
-                            f"'0000/0000_000_01_0303morning_0015_0.jpg 0', found {line[:80]!r}") from None
-    if not samples:
-        raise DataError(f"{base / name} is empty; fetch it again")
+    def sample(path: str, pid: str) -> Sample:
+        camera = PurePosixPath(path).name.split("_")[2]
+        return Sample(f"{folder}/{path}", int(pid) + 1, int(camera) - 1)
+
+    samples = read_rows(base / name, sample,
+                        expected="a path and a pid, such as '0000/0000_000_01_0303morning_0015_0.jpg 0'")
     require_images(base, samples, listed_in=name)
     return samples

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from nas_reid.data.readers.id_list import read_rows
 from nas_reid.data.readers.listing import locate, require_images
 from nas_reid.data.readers.options import SEEDS, check_option
 from nas_reid.data.sample import Dataset, Sample
@@ -51,20 +52,8 @@ def read_vehicleid(root: Path, *, size: str = "all", draw_seed: int = 0) -> Data
 
 def _read_list(base: Path, name: str) -> list[Sample]:
     """The samples of a list; the number of the image stands for the camera."""
-    samples = []
-    lines = (base / name).read_text(encoding="utf-8", errors="replace").splitlines()
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            image, vehicle = line.split()
-            samples.append(Sample(f"image/{image}.jpg", int(vehicle), int(image)))
-        except ValueError:
-            raise DataError(f"{base / name}, line {number}: expected numbers of an image and of a vehicle, such as "
-                            f"'0012345 678', found {line[:80]!r}") from None
-    if not samples:
-        raise DataError(f"{base / name} is empty; fetch it again")
-    return samples
+    return read_rows(base / name, lambda image, vehicle: Sample(f"image/{image}.jpg", int(vehicle), int(image)),
+                     expected="numbers of an image and of a vehicle, such as '0012345 678'")
 
 
 def _trials(name: str, samples: Sequence[Sample], test: Sequence[Sample], draw_seed: int) -> Iterator[Trial]:
