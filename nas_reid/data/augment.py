@@ -18,6 +18,7 @@ from nas_reid.data.augmentations.crop import PadCrop
 from nas_reid.data.augmentations.cutout import Cutout
 from nas_reid.data.augmentations.erasing import RandomErasing
 from nas_reid.data.augmentations.flip import HorizontalFlip
+from nas_reid.data.augmentations.flip_crop import FlipCrop
 from nas_reid.data.augmentations.jitter import ColourJitter
 from nas_reid.data.augmentations.patch import RandomPatch
 from nas_reid.data.augmentations.zoom import ZoomCrop
@@ -36,7 +37,8 @@ AUGMENTATIONS: dict[str, type] = {
     "channels": ChannelExchange,
     "autoaugment": AutoAugment,
 }
-_PIECE = 2**19  # bytes of images at a time on a CPU: what a piece leaves behind is still in the cache
+_PIECE = 2**20
+"""Bytes of images at a time on a CPU: few enough for the cache, and enough for threads, which take turns in Python."""
 
 
 class Augment:
@@ -44,17 +46,18 @@ class Augment:
 
     On a CPU the batch goes through in pieces, unless a step has an attribute ``mixes_images`` that is true: it then
     needs the whole batch at once. A step may have the methods ``draw(images, generator)``, which returns tensors of
-    length B and looks at the images' shape alone, and ``apply(images, *drawn)``: it then draws once for all pieces.
+    length B and looks at the images' shape alone, and ``apply(images, *drawn)``, which may overwrite them: it then
+    draws once for all pieces.
     """
 
     def __init__(self, steps: Sequence[Callable[[Tensor, Generator], Tensor]]) -> None:
-        self.steps = tuple(steps)
+        self.steps = _merged(steps)
 
     def __call__(self, images: Tensor, generator: Generator) -> Tensor:
         """Augment and normalise.
 
         Args:
-            images: uint8 [B, H, W, 3], contiguous; not changed.
+            images: uint8 [B, H, W, 3], contiguous; may be overwritten.
             generator: on the device of ``images``.
 
         Returns:
@@ -70,6 +73,16 @@ class Augment:
                 piece = step(piece, generator) if values is None else step.apply(piece, *next(values))
             normalise(piece, out)
         return result.permute(0, 3, 1, 2)
+
+
+def _merged(steps: Sequence[Callable[[Tensor, Generator], Tensor]]) -> tuple[Callable[..., Tensor] | FlipCrop, ...]:
+    """The steps, a flip and the crop after it as one."""
+    merged: list[Callable[..., Tensor] | FlipCrop] = []
+    for step in steps:
+        if isinstance(step, PadCrop) and merged and isinstance(merged[-1], HorizontalFlip):
+            step = FlipCrop(merged.pop(), step)
+        merged.append(step)
+    return tuple(merged)
 
 
 def build_augment(steps: Mapping[str, Mapping[str, Any] | None]) -> Augment:

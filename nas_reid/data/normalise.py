@@ -1,13 +1,17 @@
 """From bytes to the floats that networks are fed."""
 
 from functools import cache
+from math import prod
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from nas_reid.data.recycling import Recycler
+
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+_memory = Recycler()
+_PIECE = 2**19  # bytes at a time on a CPU, whose floats are then still in the cache
 
 
 def normalise(images: Tensor, out: Tensor | None = None) -> Tensor:
@@ -20,23 +24,20 @@ def normalise(images: Tensor, out: Tensor | None = None) -> Tensor:
     Returns:
         float32 [B, 3, H, W] in channels_last memory format: the bytes' own order, so nothing is moved.
     """
-    batch, height, width, channels = images.shape
-    scale, shift = _scale_and_shift(images.device, width)
     if out is None:
         out = new_floats(images)
-    rows = out.view(batch, height, width * channels)  # long rows vectorise, triples of channels do not
-    torch.addcmul(shift, rows.copy_(images.reshape(rows.shape)), scale, out=rows)
+    scale, shift = _scale_and_shift(images.device, images.shape[2])
+    size = len(images) if images.is_cuda else max(1, _PIECE // prod(images.shape[1:]))
+    for pixels, floats in zip(images.split(size), out.split(size), strict=True):
+        rows = floats.flatten(2)  # long rows vectorise, triples of channels do not
+        torch.addcmul(shift, rows.copy_(pixels.flatten(2)), scale, out=rows)
     return out.permute(0, 3, 1, 2)
 
 
 def new_floats(images: Tensor) -> Tensor:
-    """Memory for the floats of ``images``: float32, same shape and device, contiguous, not initialised.
-
-    On a CPU it is NumPy's, which asks Linux for huge pages. A batch is more than malloc keeps, so its memory is new in
-    every step, and in pages of 4 KiB the first touch takes several times as long as all arithmetic.
-    """
+    """Memory for the floats of ``images``: float32, same shape and device, contiguous, not initialised."""
     if images.device.type == "cpu":
-        return torch.from_numpy(np.empty(images.shape, np.float32))
+        return _memory.floats(*images.shape)
     return torch.empty(images.shape, dtype=torch.float32, device=images.device)
 
 

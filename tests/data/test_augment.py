@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nas_reid.data import augment
+from nas_reid.data import normalise as normalising
 from nas_reid.data.augment import AUGMENTATIONS, Augment, build_augment
 from nas_reid.data.augmentations.crop import PadCrop
 from nas_reid.data.augmentations.cutout import Cutout
@@ -42,6 +43,13 @@ def test_normalise_is_imagenets_and_channels_last():
     assert torch.equal(normalise(images[:, :, 1:4]), result[..., 1:4])
 
 
+def test_normalise_in_pieces_is_the_same(monkeypatch):
+    images = random_images(5)
+    whole = normalise(images)
+    monkeypatch.setattr(normalising, "_PIECE", 2 * images[0].numel())
+    assert torch.equal(normalise(images), whole) and normalise(images[:0]).shape == (0, 3, 12, 7)
+
+
 def test_switched_off_is_normalise_only():
     images = random_images()
     off = {"flip": {"p": 0.0}, "crop": {"padding": 0}, "erase": {"p": 0.0}, "jitter": {}, "patch": {"p": 0.0},
@@ -69,6 +77,25 @@ def test_crop_equals_the_loop(shape, padding, seed):
     top, left = torch.randint(2 * padding + 1, (2, shape[0]), generator=generator(seed))
     expected = oracle.pad_crop(images, top, left, padding)
     assert torch.equal(PadCrop(padding)(images, generator(seed)), expected)
+
+
+@few
+@given(SHAPES, st.integers(0, 4), st.sampled_from([0.0, 0.4, 1.0]), st.integers(0, 99))
+def test_flip_and_crop_in_one_go_equal_one_after_the_other(shape, padding, p, seed):
+    images, before = random_images(*shape), random_images(*shape)
+    flip, crop = HorizontalFlip(p), PadCrop(padding)
+    replay = generator(seed)
+    flipped, windows = flip.draw(images, replay), crop.draw(images, replay)
+    expected = crop.apply(flip.apply(images, *flipped), *windows)
+    merged, = Augment([flip, crop]).steps
+    assert torch.equal(merged.apply(images, *merged.draw(images, generator(seed))), expected)
+    assert torch.equal(images, before)
+
+
+def test_only_a_crop_right_after_a_flip_joins_it():
+    flip, crop, zoom = HorizontalFlip(), PadCrop(), ZoomCrop()
+    assert Augment([crop, flip, zoom]).steps == (crop, flip, zoom)
+    assert [type(step).__name__ for step in Augment([flip, crop, crop]).steps] == ["FlipCrop", "PadCrop"]
 
 
 @few

@@ -85,7 +85,7 @@ def test_all_at_once_as_on_a_gpu_is_the_same(monkeypatch: pytest.MonkeyPatch) ->
     ours = AutoAugment(0.7)(images, torch.Generator().manual_seed(3))
 
     def everywhere(images: Tensor, chosen: Tensor, change: Callable[..., Tensor], *values: Tensor) -> Tensor:
-        return per_image.blend(change(images, *values), images, per_image.byte_mask(chosen)[:, None, None, None])
+        return per_image.blend_(change(images, *values), images, per_image.byte_mask(chosen)[:, None, None, None])
 
     monkeypatch.setattr("nas_reid.data.augmentations.autoaugment.change_chosen", everywhere)
     assert torch.equal(AutoAugment(0.7)(images, torch.Generator().manual_seed(3)), ours)

@@ -21,34 +21,45 @@ class PadCrop:
         """Crop images [B, H, W, 3]."""
         return self.apply(images, *self.draw(images, generator))
 
-    def draw(self, images: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
-        """Corners in the padded images, top and left, int64 [B] each."""
+    def draw(self, images: Tensor, generator: Generator) -> tuple[Tensor]:
+        """``row_starts`` of random windows of the padded images."""
         top, left = torch.randint(2 * self.padding + 1, (2, len(images)), device=images.device, generator=generator)
-        return top, left
+        padded = [side + 2 * self.padding for side in images.shape[1:3]]
+        return (row_starts(top, left, padded, images.shape[1]),)
 
-    def apply(self, images: Tensor, top: Tensor, left: Tensor) -> Tensor:
+    def apply(self, images: Tensor, starts: Tensor) -> Tensor:
         """Pad and cut."""
-        return cut(F.pad(images, (0, 0, *4 * [self.padding])), top, left, size=images.shape[1:3])
+        return cut(F.pad(images, (0, 0, *4 * [self.padding])), starts, width=images.shape[2])
 
 
-def cut(images: Tensor, top: Tensor, left: Tensor, *, size: Sequence[int]) -> Tensor:
-    """Cut a window of one size out of each image, at its own place.
+def row_starts(top: Tensor, left: Tensor, size: Sequence[int], height: int) -> Tensor:
+    """Where the rows of a window of each image begin, in pixels from the image's first one, int64 [B, height].
+
+    Args:
+        top, left: int64 [B], the windows' corners; each window must lie inside its image.
+        size: (H, W) of the images.
+        height: of the windows.
+    """
+    rows = torch.arange(0, height * size[1], size[1], device=top.device)
+    return (top * size[1] + left)[:, None] + rows
+
+
+def cut(images: Tensor, starts: Tensor, *, width: int, source: Tensor | None = None) -> Tensor:
+    """Cut windows of one size out of images, each at its own place.
 
     A row of a window is a run of bytes and only its start differs, so one gather of rows does it all.
 
     Args:
         images: uint8 [B, H, W, 3], contiguous.
-        top, left: int64 [B], the windows' corners; each window must lie inside its image.
-        size: (height, width) of the windows.
+        starts: of ``row_starts``, int64 [b, height].
+        width: of the windows.
+        source: int64 [b], out of which image each window is cut; None: one out of each.
 
     Returns:
-        uint8 [B, height, width, 3].
+        uint8 [b, height, width, 3].
     """
-    batch, full_height, full_width, channels = images.shape
-    height, width = size
-    run = width * channels
-    first_row = torch.arange(batch, device=images.device) * full_height + top
-    rows = first_row[:, None] + torch.arange(height, device=images.device)       # [B, height]
-    starts = (rows * full_width + left[:, None]) * channels
-    runs = images.as_strided((images.numel() - run + 1, run), (1, 1))            # every run of bytes, overlapping
-    return runs.index_select(0, starts.flatten()).view(batch, height, width, channels)
+    count, full_height, full_width, channels = images.shape
+    source = torch.arange(count, device=images.device) if source is None else source
+    starts = starts + (source * (full_height * full_width))[:, None]
+    runs = images.as_strided((images.numel() // channels - width + 1, width * channels), (channels, 1))  # overlapping
+    return runs.index_select(0, starts.flatten()).view(*starts.shape, width, channels)

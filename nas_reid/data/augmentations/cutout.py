@@ -3,7 +3,7 @@
 import torch
 from torch import Generator, Tensor
 
-from nas_reid.data.augmentations.erasing import fill_rectangles, mean_row, rectangle_masks
+from nas_reid.data.augmentations.erasing import fill_rectangles_, mean_row, rectangle_masks
 from nas_reid.data.augmentations.per_image import check_probability, uniform
 from nas_reid.errors import ConfigError
 
@@ -30,12 +30,14 @@ class Cutout:
     def __call__(self, images: Tensor, generator: Generator) -> Tensor:
         """Cut out of images [B, H, W, 3]."""
         masks = rectangle_masks(images, *self.squares(images, generator))
-        return fill_rectangles(images, mean_row(images.device, images.shape[2]), *masks)
+        covered = images.clone()
+        fill_rectangles_(covered, mean_row(images.device, images.shape[2]), *masks)
+        return covered
 
     def squares(self, images: Tensor, generator: Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Draw top, left, height and width, int64 [B] each; the height is 0 where nothing is to be covered."""
         height, width = images.shape[1:3]
-        chosen, row, column = (uniform(images, generator) for _ in range(3))
+        chosen, row, column = uniform(images, generator, 3)
         side = max(1, round(self.share * width))
         top, left = (row * height).long() - side // 2, (column * width).long() - side // 2
         return top, left, side * (chosen < self.p).long(), torch.full_like(left, side)

@@ -6,7 +6,7 @@ from functools import cache
 import torch
 from torch import Generator, Tensor
 
-from nas_reid.data.augmentations.per_image import blend, byte_mask, check_probability, uniform
+from nas_reid.data.augmentations.per_image import byte_mask, check_probability, replace_, uniform
 from nas_reid.data.normalise import IMAGENET_MEAN
 from nas_reid.errors import ConfigError
 
@@ -40,7 +40,7 @@ class RandomErasing:
 
     def __call__(self, images: Tensor, generator: Generator) -> Tensor:
         """Erase in images [B, H, W, 3]."""
-        return self.apply(images, *self.draw(images, generator))
+        return self.apply(images.clone(), *self.draw(images, generator))
 
     def draw(self, images: Tensor, generator: Generator) -> tuple[Tensor, ...]:
         """Masks of rows and columns, see ``rectangle_masks``, and with "noise" the bytes [B, H, 3 W]."""
@@ -51,14 +51,14 @@ class RandomErasing:
                                      generator=generator)
 
     def apply(self, images: Tensor, rows: Tensor, columns: Tensor, noise: Tensor | None = None) -> Tensor:
-        """Cover the rectangles."""
-        return fill_rectangles(images, mean_row(images.device, images.shape[2]) if noise is None else noise, rows,
-                               columns)
+        """Cover the rectangles, in the images' memory."""
+        fill_rectangles_(images, mean_row(images.device, images.shape[2]) if noise is None else noise, rows, columns)
+        return images
 
     def rectangles(self, images: Tensor, generator: Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Draw top, left, height and width, int64 [B] each; the height is 0 where nothing is to be erased."""
         height, width = images.shape[1:3]
-        chosen, area, ratio, top, left = (uniform(images, generator) for _ in range(5))
+        chosen, area, ratio, top, left = uniform(images, generator, 5)
         area = (self.area[0] + (self.area[1] - self.area[0]) * area) * (height * width)          # pixels
         lowest = (area / width**2).clamp_(min=self.aspect)                     # below, it would be too wide
         highest = (height**2 / area).clamp_(max=1 / self.aspect)               # above, it would be too tall
@@ -84,18 +84,23 @@ def rectangle_masks(images: Tensor, top: Tensor, left: Tensor, tall: Tensor, wid
     return byte_mask(rows)[:, :, None], byte_mask(columns)[:, None, :]
 
 
-def fill_rectangles(images: Tensor, fill: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+def fill_rectangles_(images: Tensor, fill: Tensor, rows: Tensor, columns: Tensor) -> None:
     """Cover one rectangle of each of the images.
 
     Args:
-        images: uint8 [B, H, W, 3], contiguous.
+        images: uint8 [B, H, W, 3], contiguous; changed.
         fill: uint8 [3 W], one row of pixels for all, or [B, H, 3 W].
         rows, columns: of ``rectangle_masks``.
-
-    Returns:
-        uint8 [B, H, W, 3].
     """
-    return blend(fill, images.flatten(2), rows & columns).view(images.shape)
+    lines = images.flatten(2)
+    if images.device.type != "cpu":
+        lines.bitwise_xor_((lines ^ fill).bitwise_and_(rows & columns))
+        return
+    lines, touched = lines.flatten(0, 1), rows.flatten().nonzero().squeeze(1)  # most rows of pixels are not
+    fill = fill if fill.ndim == 1 else fill.flatten(0, 1).index_select(0, touched)
+    columns = columns.squeeze(1).index_select(0, touched // images.shape[1])
+    old = lines.index_select(0, touched)
+    replace_(lines, touched, (old ^ fill).bitwise_and_(columns).bitwise_xor_(old))
 
 
 @cache

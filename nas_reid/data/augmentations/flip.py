@@ -2,7 +2,7 @@
 
 from torch import Generator, Tensor
 
-from nas_reid.data.augmentations.per_image import blend, byte_mask, check_probability, uniform
+from nas_reid.data.augmentations.per_image import blend_, byte_mask, check_probability, uniform
 
 
 class HorizontalFlip:
@@ -21,4 +21,4 @@ class HorizontalFlip:
 
     def apply(self, images: Tensor, mask: Tensor) -> Tensor:
         """Flip the chosen ones."""
-        return blend(images.flip(2), images, mask)
+        return blend_(images.flip(2), images, mask)

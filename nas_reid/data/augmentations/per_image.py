@@ -8,9 +8,9 @@ from torch import Generator, Tensor
 from nas_reid.errors import ConfigError
 
 
-def uniform(images: Tensor, generator: Generator) -> Tensor:
-    """One draw from [0, 1) for each of the images, float32 [B]."""
-    return torch.rand(len(images), device=images.device, generator=generator)
+def uniform(images: Tensor, generator: Generator, count: int = 1) -> Tensor:
+    """``count`` draws from [0, 1) for each of the images, float32 [count, B], or [B] of one."""
+    return torch.rand(count, len(images), device=images.device, generator=generator).squeeze(0)
 
 
 def byte_mask(condition: Tensor) -> Tensor:
@@ -18,12 +18,12 @@ def byte_mask(condition: Tensor) -> Tensor:
     return condition.to(torch.uint8).neg_()
 
 
-def blend(chosen: Tensor, other: Tensor, mask: Tensor) -> Tensor:
-    """``chosen`` where ``mask`` is 255 and ``other`` where it is 0; all uint8, broadcast to the shape of ``other``.
+def blend_(chosen: Tensor, other: Tensor, mask: Tensor) -> Tensor:
+    """``chosen`` where ``mask`` is 255 and ``other`` where it is 0, in the memory of ``chosen``; all uint8.
 
     ``torch.where`` in bitwise operations, which vectorise: many times faster on a CPU.
     """
-    return (chosen ^ other).bitwise_and_(mask).bitwise_xor_(other)
+    return chosen.bitwise_xor_(other).bitwise_and_(mask).bitwise_xor_(other)
 
 
 def change_chosen(images: Tensor, chosen: Tensor, change: Callable[..., Tensor], *values: Tensor) -> Tensor:
@@ -38,11 +38,26 @@ def change_chosen(images: Tensor, chosen: Tensor, change: Callable[..., Tensor],
         values: of each image, [B].
     """
     if images.device.type != "cpu":
-        return blend(change(images, *values), images, byte_mask(chosen)[:, None, None, None])
+        return blend_(change(images, *values), images, byte_mask(chosen)[:, None, None, None])
     rows = chosen.nonzero().squeeze(1)
     if not len(rows):
         return images
-    return images.index_copy(0, rows, change(images[rows], *(value[rows] for value in values)))
+    changed = images.clone()
+    replace_(changed.flatten(1), rows, change(images[rows], *(value[rows] for value in values)).flatten(1))
+    return changed
+
+
+def replace_(values: Tensor, rows: Tensor, new: Tensor) -> None:
+    """Put other bytes into some rows; as long integers, which is eight times faster.
+
+    Args:
+        values: uint8 [N, L], contiguous; changed.
+        rows: int64 [n], each once.
+        new: uint8 [n, L].
+    """
+    if values.shape[1] % 8 == 0:
+        values, new = values.view(torch.int64), new.view(torch.int64)
+    values.index_copy_(0, rows, new)
 
 
 def check_probability(name: str, value: float) -> float:

@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from nas_reid.data.augmentations.crop import cut
-from nas_reid.data.augmentations.per_image import blend, byte_mask, check_probability, uniform
+from nas_reid.data.augmentations.crop import cut, row_starts
+from nas_reid.data.augmentations.per_image import blend_, byte_mask, check_probability, uniform
 from nas_reid.errors import ConfigError
 
 
@@ -31,9 +31,9 @@ class ZoomCrop:
         """Zoom into images [B, H, W, 3]."""
         height, width = images.shape[1:3]
         size = round(self.scale * height), round(self.scale * width)
-        chosen, top, left = (uniform(images, generator) for _ in range(3))
+        chosen, top, left = uniform(images, generator, 3)
         top, left = (top * (size[0] - height + 1)).long(), (left * (size[1] - width + 1)).long()
         pixels = images.permute(0, 3, 1, 2).to(torch.float32)
         enlarged = F.interpolate(pixels, size, mode="bilinear").round_().to(torch.uint8)
-        cropped = cut(enlarged.permute(0, 2, 3, 1).contiguous(), top, left, size=(height, width))
-        return blend(cropped, images, byte_mask(chosen < self.p)[:, None, None, None])
+        cropped = cut(enlarged.permute(0, 2, 3, 1).contiguous(), row_starts(top, left, size, height), width=width)
+        return blend_(cropped, images, byte_mask(chosen < self.p)[:, None, None, None])
