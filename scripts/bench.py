@@ -33,7 +33,7 @@ ITEMS: dict[str, Callable[[Setting], Iterator[Comparison]]] = {
     "evaluation": evaluation,
     "reranking": reranking,
 }
-_ROUGH_SECONDS = {"step": 80, "sampled": 60, "inference": 20, "data": 60, "evaluation": 60, "reranking": 240}
+_ROUGH_SECONDS = {"step": 120, "sampled": 60, "inference": 20, "data": 60, "evaluation": 60, "reranking": 240}
 """Of two CPU cores, for the bar's time left."""
 
 

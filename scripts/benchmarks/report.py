@@ -103,7 +103,8 @@ def _count_cells(count: Count) -> list[str]:
     pairs = list(zip(count.ops, count.gib, strict=True))
     plain, fused = (f"{ops:,}; {gib:.2f} GiB" for ops, gib in pairs)
     ratio = f"{count.ops[0] / count.ops[1]:.2f}×; {count.gib[0] / count.gib[1]:.2f}×"
-    return [count.name, plain, fused, ratio, f"≤ {count.most_ops:,}; ≤ {count.most_gib} GiB"]
+    asked = "–" if count.most_ops is None else f"≤ {count.most_ops:,}; ≤ {count.most_gib} GiB"
+    return [count.name, plain, fused, ratio, asked]
 
 
 def _seconds(value: float) -> str:

@@ -39,7 +39,7 @@ class UnifiedGate(nn.Module):
 
     def forward(self, streams: Sequence[Tensor]) -> Tensor:
         """Gate and add."""
-        return _gated_sum(self.gates(streams), streams)
+        return gated_sum(self.gates(streams), streams)
 
 
 class SeparateGates(nn.ModuleList):
@@ -64,7 +64,7 @@ class StaticGates(nn.Module):
 
     def forward(self, streams: Sequence[Tensor]) -> Tensor:
         """Gate and add."""
-        return _gated_sum(self.logits.sigmoid(), streams)
+        return gated_sum(self.logits.sigmoid(), streams)
 
 
 class Addition(nn.Module):
@@ -91,7 +91,8 @@ class Concatenation(nn.Module):
         return torch.cat(list(streams), dim=1)
 
 
-def _gated_sum(gates: Iterable[Tensor], streams: Sequence[Tensor]) -> Tensor:
+def gated_sum(gates: Iterable[Tensor], streams: Sequence[Tensor]) -> Tensor:
+    """sum_t gates_t * streams_t, of gates that broadcast with the streams [B, channels, H, W]."""
     (gate, stream), *others = zip(gates, streams, strict=True)
     return reduce(lambda total, pair: torch.addcmul(total, *pair), others, gate * stream)
 

@@ -15,11 +15,14 @@ from nas_reid.search_space import Choice, Decision
 from search_spaces.osnet_ain.block import BOTTLENECK, PLACEMENTS, BlockSettings, OSBlock
 from search_spaces.osnet_ain.candidates import CANDIDATES
 from search_spaces.osnet_ain.convolutions import CONVOLUTIONS
+from search_spaces.osnet_ain.fused_candidates import FusedCandidates
 from search_spaces.osnet_ain.fusion import FUSIONS, GATED, REDUCTION
 from search_spaces.osnet_ain.graphs import fixed_graph, supernet_graph
 from search_spaces.osnet_ain.inheritance import inherit
 from search_spaces.osnet_ain.torchreid_keys import from_torchreid
 from search_spaces.osnet_ain.trunk import BLOCKS, STAGES, STEMS, Trunk, initialise, scaled_channels
+
+EXECUTIONS = ("plain", "fused")
 
 
 @register("osnet_ain")
@@ -34,6 +37,7 @@ class OSNetAIN:
         fusion: how streams are fused, a key of ``FUSIONS``.
         stem: norm of the first convolution, ``instance`` or ``batch``; not searched.
         candidates: what the supernet's four candidates share, a key of ``CANDIDATES``.
+        execution: how the supernet runs separate candidates, ``plain`` or ``fused``; no property of the architecture.
 
     Raises:
         ConfigError: an unknown name, a number out of range, or a width at which a gate has no hidden channel.
@@ -45,9 +49,10 @@ class OSNetAIN:
     head: ClassVar[Mapping[str, Any]] = {"embedding": 512, "embedding_norm_relu": True, "init_std": 0.01}
 
     def __init__(self, width: float, *, streams: int, stream_depth: int, convolution: str, fusion: str, stem: str,
-                 candidates: str) -> None:
+                 candidates: str, execution: str = "plain") -> None:
         for key, value, known in (("convolution", convolution, CONVOLUTIONS), ("fusion", fusion, FUSIONS),
-                                  ("stem", stem, STEMS), ("candidates", candidates, CANDIDATES)):
+                                  ("stem", stem, STEMS), ("candidates", candidates, CANDIDATES),
+                                  ("execution", execution, EXECUTIONS)):
             if value not in known:
                 raise ConfigError(f"space.{key}={value!r} is unknown; known are: {', '.join(sorted(known))}")
         for key, value, smallest in (("streams", streams, 1), ("stream_depth", stream_depth, 0)):
@@ -56,7 +61,9 @@ class OSNetAIN:
         _check_width(width, fusion)
         self.arguments = {"width": width, "streams": streams, "stream_depth": stream_depth, "convolution": convolution,
                           "fusion": fusion, "stem": stem, "candidates": candidates}
-        self.width, self.stem, self.candidates = width, stem, candidates
+        self.width, self.stem = width, stem
+        is_fused = execution == "fused" and candidates == "separate"  # shared candidates are one block as they are
+        self._candidates = FusedCandidates if is_fused else CANDIDATES[candidates]
         self._settings = partial(BlockSettings, streams, stream_depth, convolution, fusion)
 
     def decisions(self) -> Sequence[Decision]:
@@ -79,7 +86,7 @@ class OSNetAIN:
         """
         settings = self._settings(affine=False)
         return Trunk(self.width, stem=self.stem, settings=settings, build_block=lambda _, before, after:
-                     CANDIDATES[self.candidates](before, after, settings=settings))
+                     self._candidates(before, after, settings=settings))
 
     def derive(self, probs: Mapping[str, Tensor]) -> Genotype:
         """The likeliest placement of each block; of equal ones the first."""

@@ -19,9 +19,10 @@ def test_an_earlier_result_becomes_markdown(tmp_path: Path) -> None:
                 "peak_bytes": {"plain": 3 * 2**30, "ours": 2**20}}
     alone = {**measured, "name": "too large", "plain_form": "", "seconds": {"ours": [0.25]}, "peak_bytes": {}}
     count = {"name": "backward", "ops": [3000, 1000], "gib": [3.0, 1.5], "most_ops": 1200, "most_gib": 2.0}
+    unasked = {**count, "name": "forward", "most_ops": None, "most_gib": None}
     report = {"command": "python scripts/bench.py step", "hardware": "two cores", "versions": "torch 2",
               "date": "2026-01-01 00:00", "load": [0.1, 2.0], "results": {"step": [measured, alone]},
-              "counts": [count], "unavailable": ["inference"]}
+              "counts": [count, unasked], "unavailable": ["inference"]}
     file = tmp_path / "bench.json"
     file.write_text(json.dumps(report), encoding="utf-8")
     result = bench("--markdown", file)
@@ -31,6 +32,7 @@ def test_an_earlier_result_becomes_markdown(tmp_path: Path) -> None:
     assert "| a step | 4 s | 2 s | 3.00× (2.00 to 3.00) | 3.00 GiB / 1 MiB | ≥ 2× |" in lines
     assert "| too large | – | 250 ms | – | – / – | ≥ 2× |" in lines
     assert "| backward | 3,000; 3.00 GiB | 1,000; 1.50 GiB | 3.00×; 2.00× | ≤ 1,200; ≤ 2.0 GiB |" in lines
+    assert "| forward | 3,000; 3.00 GiB | 1,000; 1.50 GiB | 3.00×; 2.00× | – |" in lines
     assert "- a step: the plain form is a slow step." in lines and "- inference: not available yet." in lines
 
 

@@ -32,9 +32,9 @@ def genotype_of(space, choices):
                          for block, choice in zip(BLOCKS, choices, strict=True)})
 
 
-@pytest.mark.parametrize("candidates", ["separate", "shared"])
-def test_conforms(candidates):
-    check_search_space(make_space(candidates=candidates))
+@pytest.mark.parametrize("changes", [{"candidates": "separate"}, {"candidates": "shared"}, {"execution": "fused"}])
+def test_conforms(changes):
+    check_search_space(make_space(**changes))
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)
@@ -179,6 +179,7 @@ def test_initial_values_are_torchreids():
     ({"stem": "layer"}, "'layer'.*batch, instance"),
     ({"convolution": "deep"}, "'deep'.*full, lite"),
     ({"candidates": "none"}, "'none'.*separate, shared"),
+    ({"execution": "quick"}, "'quick'.*fused, plain"),
     ({"streams": 0}, "streams=0"),
     ({"stream_depth": -1}, "stream_depth=-1"),
 ])
