@@ -98,12 +98,20 @@ def _check_sampling(space: SearchSpace, decisions: Mapping[str, Decision], size:
     """Whether a supernet runs all choices or the sampled ones alone, one-hot weights mean the same."""
     supernet = space.supernet().eval()
     images = torch.randn(batch, 3, *size, generator=torch.Generator().manual_seed(3))
-    probs = random_one_hot(decisions, seed=3)
-    with torch.no_grad():
-        every, sampled = (supernet(images, {name: Mix(row, row.argmax(1), only) for name, row in probs.items()})
-                          for only in (False, True))
+    weights = {name: row.requires_grad_() for name, row in random_one_hot(decisions, seed=3).items()}
+    every, sampled = (supernet(images, {name: Mix(row, row.argmax(1), only, all_gradients=only)
+                                        for name, row in weights.items()}) for only in (False, True))
     _require(torch.allclose(every, sampled, rtol=1e-3, atol=1e-5),
              "the supernet computes something else with sampled_only than with the same one-hot weights")
+    if not weights:
+        return
+    probe = torch.randn(every.shape, generator=torch.Generator().manual_seed(4))
+    expected, gradients = (torch.autograd.grad((maps * probe).sum(), list(weights.values()), allow_unused=True)
+                           for maps in (every, sampled))
+    wrong = [name for name, full, ours in zip(weights, expected, gradients, strict=True)
+             if ours is None or not torch.allclose(full, ours, rtol=1e-2, atol=1e-4 * full.abs().max().item())]
+    _require(not wrong, f"with sampled_only and all_gradients, decisions {wrong} receive other gradients than with the "
+             "same one-hot weights and all choices run")
 
 
 def _check_genotype(space: SearchSpace, genotype: Genotype) -> None:

@@ -96,6 +96,17 @@ class AnotherWhenSampled(ToySpace):
         return Doubling(self.channels)
 
 
+class OnlyTheSampled(ToySpace):
+    def supernet(self) -> nn.Module:
+        class Blind(ToySupernet):
+            def forward(self, images, mixes, modality=None):
+                path = mixes["path"]
+                if path.sampled_only:  # the columns that were not sampled are out of the graph
+                    path = path._replace(weights=path.weights * path.weights.detach())
+                return super().forward(images, {"path": path})
+        return Blind(self.channels)
+
+
 class Misnamed(ToySpace):
     def derive(self, probs: Mapping[str, Tensor]) -> Genotype:
         return Genotype("toys", 1, super().derive(probs).body, arguments={"channels": self.channels})
@@ -183,6 +194,7 @@ BROKEN = {
     Detached: "decision 'path' receives no gradient",
     Pooled: r"supernet returned \(2, 4\); expected \[2, 4, H', W'\]",
     AnotherWhenSampled: "computes something else with sampled_only",
+    OnlyTheSampled: r"with sampled_only and all_gradients, decisions \['path'\] receive other gradients",
     Misnamed: r"derive\(\) names space 'toys' version 1; the space is 'toy' version 1",
     Tuples: "changes when written to JSON and read back: use only JSON types",
     Tensors: "cannot be written as JSON: .*Tensor",
