@@ -19,7 +19,7 @@ from typing import NamedTuple
 import torch
 from omegaconf import DictConfig
 
-from nas_reid.command import command
+from nas_reid.command import command, next_command
 from nas_reid.config import RetrainConfig, load
 from nas_reid.config_groups import DataConfig
 from nas_reid.data.augment import Augment, build_augment
@@ -278,7 +278,7 @@ def finish(settings: RetrainConfig, test: Mapping[str, RetrievalStores], job: Jo
                                             settings.evaluation.single_gallery_shot, variants,
                                             {name: stores.trials for name, stores in test.items()})}
     job.finish(result, [*pictures, *([cells] if cells else [])])
-    log.info("next: python -m nas_reid.evaluate checkpoint=%s", job.best)
+    log.info("next: %s", next_command("evaluate", checkpoint=job.best))
     return validation.get("mAP", float("nan"))
 
 

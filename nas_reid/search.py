@@ -22,7 +22,7 @@ from torch.nn.utils import clip_grad_norm_
 from nas_reid.arch_parameters import ArchParameters
 from nas_reid.architect import first_order, second_order
 from nas_reid.bilevel import Bilevel, Level, Moment
-from nas_reid.command import command
+from nas_reid.command import command, next_command
 from nas_reid.config import AlgorithmConfig, SearchConfig, load
 from nas_reid.data.augment import Augment, build_augment
 from nas_reid.data.batches import Batch, EvalBatches, LoadShare, TrainBatches
@@ -117,7 +117,7 @@ def run(settings: SearchConfig, job: Job) -> float:
                 "genotype": str(job.folder / "genotype.json")}, pictures)
     job.tracker.artifact(job.folder / "genotype.json", "genotype", {"space": space.name, **validation})
     log.info("genotype: %s", job.folder / "genotype.json")
-    log.info("next: python -m nas_reid.retrain genotype=%s", job.folder / "genotype.json")
+    log.info("next: %s", next_command("retrain", genotype=job.folder / "genotype.json"))
     return validation["mAP"]
 
 

@@ -35,6 +35,8 @@ def test_search_retrain_describe(tmp_path: Path) -> None:
                      "wandb.mode=disabled", f"hydra.run.dir={child}")
     assert trained.code == 0, trained.err
     assert "loaded 1" in (child / "retrain.log").read_text()
+    assert f"next: python -m nas_reid.evaluate checkpoint={child / 'checkpoints' / 'best.pt'} data=synthetic_ir " \
+        in trained.out  # which the experiment chose
     assert next(iter(json.loads((child / "result.json").read_text())["trials"])) == "all-search single-shot"
 
     described = [invoke("describe", f"genotype={name}", "network.width=0.0625", "network.depth=18",

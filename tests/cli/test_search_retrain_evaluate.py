@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from safetensors import safe_open
 
 import nas_reid.describe
 from nas_reid.data.readers import read_dataset
-from tests.cli.commands import EVALUATE, Outcome, invoke
+from tests.cli.commands import DATA, EVALUATE, Outcome, invoke
 
 Ran = tuple[Path, Outcome]
 
@@ -49,7 +50,7 @@ def test_a_search_leaves_its_genotypes_its_record_and_its_pictures(searched: Ran
 
 def test_a_search_prints_the_command_that_comes_next(searched: Ran) -> None:
     folder, outcome = searched
-    assert f"python -m nas_reid.retrain genotype={folder / 'genotype.json'}\n" in outcome.out
+    assert f"next: python -m nas_reid.retrain genotype={folder / 'genotype.json'} {shlex.join(DATA)}\n" in outcome.out
 
 
 def test_a_retraining_leaves_its_network_its_record_and_its_pictures(retrained: Ran) -> None:
@@ -68,7 +69,8 @@ def test_a_retraining_leaves_its_network_its_record_and_its_pictures(retrained: 
         assert json.loads(exported.metadata()["nas_reid"])["num_classes"] == 8  # 10 people, 2 held out
     assert_pictures(folder, "ranked_lists", "cmc", "cells", "training")
     assert "<html" in (folder / "report.html").read_text()
-    assert f"python -m nas_reid.evaluate checkpoint={folder / 'checkpoints' / 'best.pt'}\n" in outcome.out
+    assert (f"next: python -m nas_reid.evaluate checkpoint={folder / 'checkpoints' / 'best.pt'} {shlex.join(DATA)}\n"
+            in outcome.out)
 
 
 def test_evaluating_the_checkpoint_gives_the_very_numbers_of_the_retraining(retrained: Ran, tmp_path: Path) -> None:
