@@ -145,21 +145,23 @@ def _write_onnx(network: nn.Module, example: Tensor) -> bytes:
     import onnxruntime  # noqa: F401  the check needs it; say so before the work
     import onnxscript  # noqa: F401  torch.onnx would name it in a traceback
 
-    with _errors_only("torch.onnx"):  # which else tells in four lines that torchvision, of no use here, is missing
+    with _errors_only("torch.onnx", "onnxscript", "onnx_ir"):  # else over a hundred lines about their own passes
         program = torch.onnx.export(network, (example,), dynamo=True, input_names=["images"],
                                     output_names=["embeddings"], dynamic_shapes=_free_batch(), verbose=False)
     return program.model_proto.SerializeToString()
 
 
 @contextmanager
-def _errors_only(logger: str) -> Iterator[None]:
-    chosen = logging.getLogger(logger)
-    level = chosen.level
-    chosen.setLevel(logging.ERROR)
+def _errors_only(*names: str) -> Iterator[None]:
+    loggers = [logging.getLogger(name) for name in names]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         yield
     finally:
-        chosen.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _write_exported_program(network: nn.Module, example: Tensor) -> bytes:

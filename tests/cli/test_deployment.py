@@ -39,6 +39,7 @@ def test_an_onnx_file_gives_the_checkpoints_features(checkpoint: Path, images: P
     outcome = invoke("export", f"checkpoint={checkpoint}", f"hydra.run.dir={tmp_path / 'onnx'}", "threads=1")
     assert outcome.code == 0, outcome.err
     assert left(tmp_path / "onnx") == ["model.json", "model.onnx"]
+    assert len((tmp_path / "onnx" / "export.log").read_text().splitlines()) == 1  # nothing of the exporter's passes
     contract = json.loads((tmp_path / "onnx" / "model.json").read_text())
     assert contract == json.loads(outcome.out.splitlines()[-1])
     assert contract["image_size"] == [32, 16] and contract["embedding"] == 8 and contract["input"]["range"] == [0, 255]
