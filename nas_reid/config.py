@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, TypeVar, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from nas_reid.config_deployment import ExportConfig, ExtractConfig
 from nas_reid.config_groups import (
@@ -207,6 +207,8 @@ def load(cfg: DictConfig, schema: type[_Config]) -> _Config:
     try:
         plain = OmegaConf.to_container(cfg, resolve=True)
         settings = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), plain))
+    except MissingMandatoryValue as error:
+        raise ConfigError(f"{error.full_key} must be given: {error.full_key}=VALUE; --help shows examples") from error
     except OmegaConfBaseException as error:
         raise ConfigError(str(error)) from error
     _check(settings, "")

@@ -77,7 +77,7 @@ class Genotype:
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise GenotypeError(f"cannot read genotype {path}: {error}") from None
+            raise GenotypeError(f"cannot read genotype {path}: {error}; expected a genotype.json of a search") from None
         return Genotype.from_json(text, origin=str(path))
 
 
