@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nas_reid.backbones.two_stream import check_arguments, fan_out
+from nas_reid.backbones.two_stream import block_channels, check_arguments, fan_out
 from nas_reid.drawing.masks import FeatureMasks
-from nas_reid.errors import ConfigError
+from nas_reid.errors import ConfigError, GenotypeError
 from nas_reid.genotype import Genotype
 from nas_reid.registry import register
 from nas_reid.search_space import Choice, Decision
@@ -161,8 +161,22 @@ class NFS:
         return CellMasks(channels, pixels)
 
     def _read(self, genotype: Genotype) -> dict[str, CellMasks]:
-        return read_masks(genotype.body, {name: cell.channels for name, cell in self.cells.items()},
-                          shared=[name for name, cell in self.cells.items() if cell.shared_channels])
+        masks = read_masks(genotype.body, {name: cell.channels for name, cell in self.cells.items()},
+                           shared=[name for name, cell in self.cells.items() if cell.shared_channels])
+        self._check_widths(genotype, masks)
+        return masks
+
+    def _check_widths(self, genotype: Genotype, masks: Mapping[str, CellMasks]) -> None:
+        """Runs of channels do not say of how many: in a wider network they would drop all the others."""
+        depth, width = (genotype.arguments.get(key, self.arguments[key]) for key in ("depth", "width"))
+        check_arguments(depth, width, specific=self._trunk["specific"], last_stride=self._trunk["last_stride"])
+        searched = block_channels(depth, width)
+        for name, mask in masks.items():
+            cell = self.cells[name]
+            before = searched[f"{cell.block.partition('.')[0]}.0"]  # as many after every block of a stage
+            if mask.channels is not None and before != cell.channels:
+                raise GenotypeError(f"cell {name}: its masks were searched for {before} channels, and this network has "
+                                    f"{cell.channels}; keep depth={depth} and width={width} of the search")
 
 
 def _check_numbers(image_size: Sequence[int], initial_logit: float) -> None:

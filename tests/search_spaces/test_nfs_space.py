@@ -221,6 +221,18 @@ def test_masks_that_make_no_sense_are_refused(change, message):
         space.network(genotype)
 
 
+@pytest.mark.parametrize("changes", [{"width": 1 / 4}, {"depth": 50}], ids=str)
+def test_masks_of_another_width_are_refused(changes):
+    """Else the new channels would all be dropped; without masks, or with the same widths, nothing is wrong."""
+    space = make_space()
+    genotype = space.derive(random_probs(space))
+    with pytest.raises(GenotypeError, match=r"layer1: its masks were searched for 4 channels, and this network has 16; "
+                                            r"keep depth=18 and width=0\.0625 of the search"):
+        make_space(**changes).network(genotype)
+    make_space(**changes).network(open_genotype(space))
+    assert make_space(depth=34).network(genotype).out_channels == space.network(genotype).out_channels
+
+
 @pytest.mark.parametrize(("changes", "message"), [
     ({"depth": 101}, r"space.depth=101 is unknown; known are: 18, 34, 50"),
     ({"specific": 5}, r"space.specific=5"), ({"width": 0}, r"space.width=0"), ({"last_stride": 3}, "space.last_stride"),
