@@ -1,6 +1,7 @@
 """From probabilities to masks: which channels and pixels of each cell are kept."""
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -8,6 +9,9 @@ from torch import Tensor
 from nas_reid.errors import ConfigError
 
 DERIVATIONS = ("threshold", "top_k")
+
+Share = float | Mapping[str, float]
+"""One number for both levels, or ``{"channels": ..., "pixels": ...}``."""
 
 
 def kept(probs: Tensor, *, derivation: str, ratio: float, floor: float) -> Tensor:
@@ -28,15 +32,24 @@ def kept(probs: Tensor, *, derivation: str, ratio: float, floor: float) -> Tenso
     return mask
 
 
-def check_derivation(derivation: str, ratio: float, floor: float) -> None:
-    """Refuse what ``kept`` could not use.
+def derivation_by_level(derivation: str, ratio: Share, floor: Share) -> dict[str, dict[str, str | float]]:
+    """The arguments of ``kept`` for ``channels`` and for ``pixels``.
 
     Raises:
-        ConfigError: names the argument of the space.
+        ConfigError: names the argument of the space that is illegal.
     """
     if derivation not in DERIVATIONS:
         raise ConfigError(f"space.derivation={derivation!r} is unknown; known are: {', '.join(DERIVATIONS)}")
-    for name, value, low in (("ratio", ratio, "above 0"), ("floor", floor, "from 0")):
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not 0 <= value <= 1 or (name == "ratio" and value == 0):
-            raise ConfigError(f"space.{name}={value!r} is illegal; expected a share {low} to 1")
+    ratios, floors = _by_level("ratio", ratio, "above 0"), _by_level("floor", floor, "from 0")
+    return {level: {"derivation": derivation, "ratio": ratios[level], "floor": floors[level]} for level in ratios}
+
+
+def _by_level(key: str, share: Share, low: str) -> dict[str, float]:
+    shares = dict(share) if isinstance(share, Mapping) else {"channels": share, "pixels": share}
+    sound = set(shares) == {"channels", "pixels"} and all(
+        isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+        and (value > 0 or low == "from 0") for value in shares.values())
+    if not sound:
+        raise ConfigError(f"space.{key}={share!r} is illegal; expected a share {low} to 1, or one each: "
+                          "{channels: 0.7, pixels: 0.9}")
+    return shares

@@ -15,7 +15,7 @@ from nas_reid.genotype import Genotype
 from nas_reid.registry import register
 from nas_reid.search_space import Choice, Decision
 from search_spaces.nfs.cells import COMBINATIONS, LEVELS, POSITIONS, Cell, place_cells
-from search_spaces.nfs.derive import check_derivation, kept
+from search_spaces.nfs.derive import Share, derivation_by_level, kept
 from search_spaces.nfs.masks import CellMasks, read_masks
 from search_spaces.nfs.networks import MaskedNetwork, Supernet, kept_channels
 from search_spaces.nfs.pruning import cuts, sliced
@@ -36,6 +36,7 @@ class NFS:
         combination: ``product`` or ``sum`` of the two levels' gates.
         initial_logit: initial logit of every gate; 2 begins 88 % open.
         derivation, ratio, floor: from probabilities to masks, see ``derive.kept``; per cell, level and modality.
+            The shares are one number for both levels, or ``{"channels": ..., "pixels": ...}``.
 
     Raises:
         ConfigError: an unknown name or a number out of range.
@@ -46,28 +47,27 @@ class NFS:
     head: ClassVar[Mapping[str, Any]] = {"init_std": 0.001}
 
     def __init__(self, depth: int, width: float, *, specific: int, last_stride: int, image_size: Sequence[int],
-                 position: str, levels: str, combination: str, initial_logit: float, derivation: str, ratio: float,
-                 floor: float) -> None:
+                 position: str, levels: str, combination: str, initial_logit: float, derivation: str, ratio: Share,
+                 floor: Share) -> None:
         _check_numbers(image_size, initial_logit)
         self.arguments = {"depth": depth, "width": width, "specific": specific, "last_stride": last_stride,
                           "image_size": list(image_size), "position": position, "levels": levels,
                           "combination": combination, "initial_logit": initial_logit, "derivation": derivation,
-                          "ratio": ratio, "floor": floor}
+                          "ratio": _plain(ratio), "floor": _plain(floor)}
         check_arguments(depth, width, specific=specific, last_stride=last_stride)
-        check_derivation(derivation, ratio, floor)
+        self._derivation = derivation_by_level(derivation, ratio, floor)
         for key, value, known in (("position", position, POSITIONS), ("levels", levels, LEVELS),
                                   ("combination", combination, COMBINATIONS)):
             if value not in known:
                 raise ConfigError(f"space.{key}={value!r} is unknown; known are: {', '.join(known)}")
         self._trunk = {"depth": depth, "width": width, "specific": specific, "last_stride": last_stride}
-        self._derivation = {"derivation": derivation, "ratio": ratio, "floor": floor}
         self.levels, self.combination, self.initial_logit = levels, combination, initial_logit
         self.cells = place_cells(**self._trunk, image_size=(image_size[0], image_size[1]), position=position)
 
     def decisions(self) -> Sequence[Decision]:
         """One per cell, level and modality; of the last stage's channels one for both. To keep costs 1, to drop 0."""
         choices = (Choice("drop", frozenset({"none"})), Choice("keep", cost=1.0, initial=self.initial_logit))
-        return [Decision(name, rows, choices) for name, rows in self._rows().items()]
+        return [Decision(name, rows, choices) for name, (_, rows) in self._gates().items()]
 
     def supernet(self) -> nn.Module:
         """The two-stream network with a gate for every channel and pixel."""
@@ -75,7 +75,7 @@ class NFS:
 
     def derive(self, probs: Mapping[str, Tensor]) -> Genotype:
         """The masks; a cell that keeps everything is left out. Probabilities, tens of thousands, stay in the run."""
-        masks = {name: kept(probs[name], **self._derivation) for name in self._rows()}
+        masks = {name: kept(probs[name], **self._derivation[level]) for name, (level, _) in self._gates().items()}
         body = {}
         for cell in self.cells.values():
             found = self._cell_masks(cell, masks)
@@ -90,7 +90,7 @@ class NFS:
             GenotypeError: the body is malformed.
         """
         masks = self._read(genotype)
-        rows = {name: torch.ones(count, dtype=torch.long) for name, count in self._rows().items()}
+        rows = {name: torch.ones(count, dtype=torch.long) for name, (_, count) in self._gates().items()}
         for name, mask in masks.items():
             cell = self.cells[name]
             for level, decisions in ((mask.channels, cell.channel_decisions()), (mask.pixels, cell.pixel_decisions())):
@@ -142,15 +142,15 @@ class NFS:
                                                    zip((mask.channels, mask.pixels), open_, strict=True))))
         return found
 
-    def _rows(self) -> dict[str, int]:
-        """Decision -> number of gates."""
-        rows = {}
+    def _gates(self) -> dict[str, tuple[str, int]]:
+        """Decision -> its level and its number of gates."""
+        gates = {}
         for cell in self.cells.values():
             if self.levels != "pixels":
-                rows |= dict.fromkeys(cell.channel_decisions(), cell.channels)
+                gates |= dict.fromkeys(cell.channel_decisions(), ("channels", cell.channels))
             if self.levels != "channels":
-                rows |= dict.fromkeys(cell.pixel_decisions(), cell.size[0] * cell.size[1])
-        return rows
+                gates |= dict.fromkeys(cell.pixel_decisions(), ("pixels", cell.size[0] * cell.size[1]))
+        return gates
 
     def _cell_masks(self, cell: Cell, masks: Mapping[str, Tensor]) -> CellMasks:
         channels = pixels = None
@@ -177,6 +177,10 @@ class NFS:
             if mask.channels is not None and before != cell.channels:
                 raise GenotypeError(f"cell {name}: its masks were searched for {before} channels, and this network has "
                                     f"{cell.channels}; keep depth={depth} and width={width} of the search")
+
+
+def _plain(share: Share) -> Any:
+    return dict(share) if isinstance(share, Mapping) else share
 
 
 def _check_numbers(image_size: Sequence[int], initial_logit: float) -> None:

@@ -59,7 +59,7 @@ def open_genotype(space):
 
 @pytest.mark.parametrize("changes", [{}, {"combination": "sum"}, {"position": "block"}, {"levels": "channels"},
                                      {"levels": "pixels"}, {"specific": 0}, {"specific": 3}, {"depth": 50},
-                                     {"derivation": "top_k"}], ids=str)
+                                     {"derivation": "top_k", "ratio": {"channels": 0.7, "pixels": 0.9}}], ids=str)
 def test_conforms(changes):
     check_search_space(make_space(**changes))
 
@@ -152,6 +152,12 @@ def test_derivation(seed, rows, floor, top):
         assert mask[score > 0].all() and mask.sum() == max((score > 0).sum(), 1, math.ceil(floor * rows - 1e-9))
 
 
+def test_each_level_keeps_its_own_share():
+    space = make_space(derivation="top_k", ratio={"channels": 0.5, "pixels": 1.0})
+    masks = space.feature_masks(space.derive(random_probs(space)))
+    assert all(place.pixels.all() and place.channels.mean() == 0.5 for place in masks)
+
+
 def test_a_threshold_is_passed_by_what_is_likelier_kept_and_the_floor_takes_the_likeliest():
     probs = torch.tensor([[0.9, 0.1], [0.6, 0.4], [0.5, 0.5], [0.8, 0.2]])
     assert kept(probs, derivation="threshold", ratio=1.0, floor=0.5).tolist() == [False, True, True, False]
@@ -239,6 +245,8 @@ def test_masks_of_another_width_are_refused(changes):
     ({"levels": "rows"}, "space.levels='rows'"), ({"combination": "max"}, "space.combination"),
     ({"position": "stem"}, "space.position"), ({"derivation": "best"}, "space.derivation='best'"),
     ({"ratio": 0}, "space.ratio=0"), ({"floor": 1.5}, "space.floor=1.5"),
+    ({"ratio": {"channels": 0.7}}, r"space.ratio=\{'channels': 0.7\} is illegal; .* or one each"),
+    ({"ratio": {"channels": 0.7, "pixels": 0}}, "space.ratio="), ({"floor": {"rows": 0.5}}, "space.floor="),
     ({"image_size": [64]}, r"space.image_size=\[64\]"), ({"image_size": [64, 0]}, r"space.image_size=\[64, 0\]"),
     ({"initial_logit": "open"}, "space.initial_logit='open'"),
 ])
