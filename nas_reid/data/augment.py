@@ -48,10 +48,13 @@ class Augment:
     needs the whole batch at once. A step may have the methods ``draw(images, generator)``, which returns tensors of
     length B and looks at the images' shape alone, and ``apply(images, *drawn)``, which may overwrite them: it then
     draws once for all pieces.
+
+    ``steps`` are those given, ``merged`` those that run.
     """
 
     def __init__(self, steps: Sequence[Callable[[Tensor, Generator], Tensor]]) -> None:
-        self.steps = _merged(steps)
+        self.steps = tuple(steps)
+        self.merged = _merged(steps)
 
     def __call__(self, images: Tensor, generator: Generator) -> Tensor:
         """Augment and normalise.
@@ -67,9 +70,9 @@ class Augment:
         whole = images.is_cuda or any(getattr(step, "mixes_images", False) for step in self.steps)
         size = len(images) if whole else max(1, _PIECE // images[0].numel())
         drawn = [zip(*(values.split(size) for values in step.draw(images, generator)), strict=True)
-                 if hasattr(step, "apply") else None for step in self.steps]
+                 if hasattr(step, "apply") else None for step in self.merged]
         for piece, out in zip(images.split(size), result.split(size), strict=True):
-            for step, values in zip(self.steps, drawn, strict=True):
+            for step, values in zip(self.merged, drawn, strict=True):
                 piece = step(piece, generator) if values is None else step.apply(piece, *next(values))
             normalise(piece, out)
         return result.permute(0, 3, 1, 2)

@@ -87,15 +87,15 @@ def test_flip_and_crop_in_one_go_equal_one_after_the_other(shape, padding, p, se
     replay = generator(seed)
     flipped, windows = flip.draw(images, replay), crop.draw(images, replay)
     expected = crop.apply(flip.apply(images, *flipped), *windows)
-    merged, = Augment([flip, crop]).steps
+    merged, = Augment([flip, crop]).merged
     assert torch.equal(merged.apply(images, *merged.draw(images, generator(seed))), expected)
     assert torch.equal(images, before)
 
 
 def test_only_a_crop_right_after_a_flip_joins_it():
     flip, crop, zoom = HorizontalFlip(), PadCrop(), ZoomCrop()
-    assert Augment([crop, flip, zoom]).steps == (crop, flip, zoom)
-    assert [type(step).__name__ for step in Augment([flip, crop, crop]).steps] == ["FlipCrop", "PadCrop"]
+    assert Augment([crop, flip, zoom]).merged == (crop, flip, zoom)
+    assert [type(step).__name__ for step in Augment([flip, crop, crop]).merged] == ["FlipCrop", "PadCrop"]
 
 
 @few
