@@ -23,7 +23,7 @@ def test_search_retrain_describe(tmp_path: Path) -> None:
     search, child = tmp_path / "search", tmp_path / "child"
     searched = invoke("search", "experiment=nfs_synthetic_ir", *SYSU, *NETWORK, "algorithm.warmup_epochs=0",
                       "weights.warmup_epochs=0", "split.by=official", "validation_by=official",
-                      "space.derivation=top_k", "wandb.mode=disabled", f"hydra.run.dir={search}")
+                      "space.ratio=0.7", "wandb.mode=disabled", f"hydra.run.dir={search}")
     assert searched.code == 0, searched.err
     state = torch.load(search / "checkpoints" / "last.pt", weights_only=True)["bilevel"]["arch"]
     assert state["values.layer4_channels"].shape == (32, 2) and len(state) == 15
