@@ -40,16 +40,17 @@ def derivation_by_level(derivation: str, ratio: Share, floor: Share) -> dict[str
     """
     if derivation not in DERIVATIONS:
         raise ConfigError(f"space.derivation={derivation!r} is unknown; known are: {', '.join(DERIVATIONS)}")
-    ratios, floors = _by_level("ratio", ratio, "above 0"), _by_level("floor", floor, "from 0")
+    ratios, floors = _by_level("ratio", ratio, may_be_0=False), _by_level("floor", floor, may_be_0=True)
     return {level: {"derivation": derivation, "ratio": ratios[level], "floor": floors[level]} for level in ratios}
 
 
-def _by_level(key: str, share: Share, low: str) -> dict[str, float]:
+def _by_level(key: str, share: Share, *, may_be_0: bool) -> dict[str, float]:
     shares = dict(share) if isinstance(share, Mapping) else {"channels": share, "pixels": share}
     sound = set(shares) == {"channels", "pixels"} and all(
         isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
-        and (value > 0 or low == "from 0") for value in shares.values())
+        and (value > 0 or may_be_0) for value in shares.values())
     if not sound:
+        low = "from 0" if may_be_0 else "above 0"
         raise ConfigError(f"space.{key}={share!r} is illegal; expected a share {low} to 1, or one each: "
                           "{channels: 0.7, pixels: 0.9}")
     return shares

@@ -53,7 +53,7 @@ class NFS:
         self.arguments = {"depth": depth, "width": width, "specific": specific, "last_stride": last_stride,
                           "image_size": list(image_size), "position": position, "levels": levels,
                           "combination": combination, "initial_logit": initial_logit, "derivation": derivation,
-                          "ratio": _plain(ratio), "floor": _plain(floor)}
+                          "ratio": ratio, "floor": floor}
         check_arguments(depth, width, specific=specific, last_stride=last_stride)
         self._derivation = derivation_by_level(derivation, ratio, floor)
         for key, value, known in (("position", position, POSITIONS), ("levels", levels, LEVELS),
@@ -177,10 +177,6 @@ class NFS:
             if mask.channels is not None and before != cell.channels:
                 raise GenotypeError(f"cell {name}: its masks were searched for {before} channels, and this network has "
                                     f"{cell.channels}; keep depth={depth} and width={width} of the search")
-
-
-def _plain(share: Share) -> Any:
-    return dict(share) if isinstance(share, Mapping) else share
 
 
 def _check_numbers(image_size: Sequence[int], initial_logit: float) -> None:
