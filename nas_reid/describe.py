@@ -10,14 +10,15 @@ from dataclasses import asdict
 import torch
 from omegaconf import DictConfig
 
-from nas_reid.command import command, output_dir
-from nas_reid.complexity import count_macs, count_parameters, stage_table
-from nas_reid.config import DescribeConfig, load
+from nas_reid.config.loading import load
+from nas_reid.config.schemas import DescribeConfig
 from nas_reid.drawing.masks import mask_table
-from nas_reid.model import ReIDNetwork
 from nas_reid.modules.head import build_head, head_arguments
-from nas_reid.pictures import draw_genotype
+from nas_reid.network.complexity import count_macs, count_parameters, stage_table
+from nas_reid.network.model import ReIDNetwork
+from nas_reid.record.pictures import draw_genotype
 from nas_reid.registry import load_genotype, space_of
+from nas_reid.run.command import command, output_dir
 
 
 @command("describe")

@@ -15,17 +15,18 @@ from pathlib import Path
 import torch
 from omegaconf import DictConfig
 
-from nas_reid.command import command, output_dir, select_device
-from nas_reid.config import EvaluateConfig, load, to_plain
+from nas_reid.config.loading import load, to_plain
+from nas_reid.config.schemas import EvaluateConfig
 from nas_reid.data.source import open_source, retrieval_lists
 from nas_reid.evaluation.findings import findings, findings_lines, verify
 from nas_reid.evaluation.retrieval import describe_protocol, retrieve
 from nas_reid.evaluation.tables import camera_pair_rows, write_tables
-from nas_reid.execution import place
 from nas_reid.files import write_atomically
-from nas_reid.pictures import draw_retrieval
-from nas_reid.provenance import versions
-from nas_reid.trained import load_trained
+from nas_reid.network.execution import place
+from nas_reid.network.trained import load_trained
+from nas_reid.record.pictures import draw_retrieval
+from nas_reid.record.provenance import versions
+from nas_reid.run.command import command, output_dir, select_device
 
 log = logging.getLogger("nas_reid.evaluate")
 

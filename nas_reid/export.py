@@ -15,16 +15,16 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
-from nas_reid.command import command, output_dir
-from nas_reid.config import load, to_plain
-from nas_reid.config_deployment import ExportConfig
+from nas_reid.config.deployment import ExportConfig
+from nas_reid.config.loading import load, to_plain
 from nas_reid.data.normalise import IMAGENET_MEAN, IMAGENET_STD
-from nas_reid.deployment import CHECKED_BATCHES, FORMATS, Deployed, check, export, plain_runner
+from nas_reid.deploy.formats import CHECKED_BATCHES, FORMATS, Deployed, check, export, plain_runner
+from nas_reid.deploy.inference import folded_norms
 from nas_reid.errors import ExportError
 from nas_reid.files import write_atomically
-from nas_reid.inference import folded_norms
-from nas_reid.provenance import package_versions, versions
-from nas_reid.trained import load_trained
+from nas_reid.network.trained import load_trained
+from nas_reid.record.provenance import package_versions, versions
+from nas_reid.run.command import command, output_dir
 
 log = logging.getLogger("nas_reid.export")
 

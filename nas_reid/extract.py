@@ -19,13 +19,13 @@ import torch
 from omegaconf import DictConfig
 from safetensors.numpy import save
 
-from nas_reid.command import command, output_dir, select_device
-from nas_reid.config import load
-from nas_reid.config_deployment import MODALITIES, ExtractConfig
+from nas_reid.config.deployment import MODALITIES, ExtractConfig
+from nas_reid.config.loading import load
 from nas_reid.data.threads import map_in_order
-from nas_reid.feature_extractor import FeatureExtractor, image_files
+from nas_reid.deploy.feature_extractor import FeatureExtractor, image_files
 from nas_reid.files import write_atomically
 from nas_reid.progress import progress
+from nas_reid.run.command import command, output_dir, select_device
 
 log = logging.getLogger("nas_reid.extract")
 

@@ -20,28 +20,28 @@ from dataclasses import asdict
 import torch
 from omegaconf import DictConfig
 
-from nas_reid.command import command
-from nas_reid.config import load
-from nas_reid.config_training import PretrainConfig
+from nas_reid.config.loading import load
+from nas_reid.config.training import PretrainConfig
 from nas_reid.data.augment import Augment, build_augment
 from nas_reid.data.batches import LoadShare
 from nas_reid.data.class_batches import CentreCropBatches, RandomCropBatches
 from nas_reid.data.class_images import open_class_images
-from nas_reid.ema import WeightAverage
-from nas_reid.execution import place
 from nas_reid.genotype import Genotype
-from nas_reid.job import Job, finished_result, start_job
 from nas_reid.losses.objective import build_objective
-from nas_reid.model import ReIDNetwork
 from nas_reid.modules.head import build_head, head_arguments
-from nas_reid.optim import build_training
-from nas_reid.pictures import draw_genotype
+from nas_reid.network.execution import place
+from nas_reid.network.model import ReIDNetwork
+from nas_reid.network.trained import Description, export_safetensors, load_trained
 from nas_reid.progress import progress
+from nas_reid.record.pictures import draw_genotype
 from nas_reid.registry import load_genotype, space_of
-from nas_reid.running_losses import RunningLosses
+from nas_reid.run.command import command
+from nas_reid.run.job import Job, finished_result, start_job
 from nas_reid.seed import derive_seed, seed_everything
-from nas_reid.trained import Description, export_safetensors, load_trained
-from nas_reid.training import Training, require_drop_path, steps_in_epoch
+from nas_reid.training.ema import WeightAverage
+from nas_reid.training.optim import build_training
+from nas_reid.training.running_losses import RunningLosses
+from nas_reid.training.training import Training, require_drop_path, steps_in_epoch
 
 log = logging.getLogger("nas_reid.pretrain")
 

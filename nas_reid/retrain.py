@@ -19,9 +19,9 @@ from typing import NamedTuple
 import torch
 from omegaconf import DictConfig
 
-from nas_reid.command import command, next_command
-from nas_reid.config import RetrainConfig, load
-from nas_reid.config_groups import DataConfig
+from nas_reid.config.groups import DataConfig
+from nas_reid.config.loading import load
+from nas_reid.config.schemas import RetrainConfig
 from nas_reid.data.augment import Augment, build_augment
 from nas_reid.data.batches import LoadShare, TrainBatches
 from nas_reid.data.merging import merge_training
@@ -36,30 +36,31 @@ from nas_reid.data.source import (
 )
 from nas_reid.data.splits import hold_out
 from nas_reid.data.store import ImageStore
-from nas_reid.distillation import Distillation, build_distillation
-from nas_reid.ema import WeightAverage
 from nas_reid.evaluation.findings import findings, findings_lines, verify
 from nas_reid.evaluation.retrieval import Retrieval, describe_protocol, retrieve
 from nas_reid.evaluation.tables import write_tables
 from nas_reid.evaluation.trials import sizes
 from nas_reid.evaluation.variants import Variant, check_variants
-from nas_reid.execution import place
-from nas_reid.further_data import further_data
 from nas_reid.genotype import Genotype
-from nas_reid.job import Job, finished_result, start_job
 from nas_reid.losses.objective import build_objective
-from nas_reid.model import ReIDNetwork
 from nas_reid.modules.head import build_head, head_arguments
-from nas_reid.optim import build_training
-from nas_reid.pictures import draw_genotype, draw_retrieval, draw_trunk
+from nas_reid.network.execution import place
+from nas_reid.network.model import ReIDNetwork
+from nas_reid.network.trained import Description, export_safetensors, load_trained
+from nas_reid.network.weights import load_weights, read_weights
 from nas_reid.progress import progress
+from nas_reid.record.pictures import draw_genotype, draw_retrieval, draw_trunk
 from nas_reid.registry import load_genotype, space_of
-from nas_reid.running_losses import RunningLosses
+from nas_reid.run.command import command, next_command
+from nas_reid.run.further_data import further_data
+from nas_reid.run.job import Job, finished_result, start_job
 from nas_reid.seed import derive_seed, seed_everything
-from nas_reid.teachers import Teacher, check_teachers, load_teachers, require_same_teachers
-from nas_reid.trained import Description, export_safetensors, load_trained
-from nas_reid.training import Training, require_drop_path, steps_in_epoch
-from nas_reid.weights import load_weights, read_weights
+from nas_reid.training.distillation import Distillation, build_distillation
+from nas_reid.training.ema import WeightAverage
+from nas_reid.training.optim import build_training
+from nas_reid.training.running_losses import RunningLosses
+from nas_reid.training.teachers import Teacher, check_teachers, load_teachers, require_same_teachers
+from nas_reid.training.training import Training, require_drop_path, steps_in_epoch
 
 log = logging.getLogger("nas_reid.retrain")
 

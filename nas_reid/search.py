@@ -19,36 +19,37 @@ from omegaconf import DictConfig
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
-from nas_reid.arch_parameters import ArchParameters
-from nas_reid.architect import first_order, second_order
-from nas_reid.bilevel import Bilevel, Level, Moment
-from nas_reid.command import command, next_command
-from nas_reid.config import AlgorithmConfig, SearchConfig, load
+from nas_reid.config.loading import load
+from nas_reid.config.schemas import AlgorithmConfig, SearchConfig
 from nas_reid.data.augment import Augment, build_augment
 from nas_reid.data.batches import Batch, EvalBatches, LoadShare, TrainBatches
 from nas_reid.data.sample import label_map
 from nas_reid.data.source import evaluation_batches, open_source, training_batches
 from nas_reid.data.splits import hold_out, split_search
 from nas_reid.evaluation.retrieval import retrieve
-from nas_reid.execution import place
 from nas_reid.genotype import Genotype
-from nas_reid.job import Job, finished_result, start_job
 from nas_reid.losses.objective import build_objective
-from nas_reid.memory import foresee
-from nas_reid.model import ReIDNetwork
 from nas_reid.modules.head import build_head, head_arguments
-from nas_reid.optim import assert_disjoint, build_training, set_lr
-from nas_reid.pictures import draw_search
+from nas_reid.nas.arch_parameters import ArchParameters
+from nas_reid.nas.architect import first_order, second_order
+from nas_reid.nas.bilevel import Bilevel, Level, Moment
+from nas_reid.nas.memory import foresee
+from nas_reid.nas.regularisers import build_regulariser, none_share, skip_count
+from nas_reid.nas.relaxation import get_relaxation
+from nas_reid.nas.temperature import build_temperature
+from nas_reid.network.execution import place
+from nas_reid.network.model import ReIDNetwork
+from nas_reid.network.weights import load_weights, read_supernet_weights
 from nas_reid.progress import progress
-from nas_reid.provenance import versions
+from nas_reid.record.pictures import draw_search
+from nas_reid.record.provenance import versions
 from nas_reid.registry import create_searchable
-from nas_reid.regularisers import build_regulariser, none_share, skip_count
-from nas_reid.relaxation import get_relaxation
-from nas_reid.running_losses import RunningLosses
+from nas_reid.run.command import command, next_command
+from nas_reid.run.job import Job, finished_result, start_job
 from nas_reid.search_space import SearchSpace
 from nas_reid.seed import derive_seed, seed_everything
-from nas_reid.temperature import build_temperature
-from nas_reid.weights import load_weights, read_supernet_weights
+from nas_reid.training.optim import assert_disjoint, build_training, set_lr
+from nas_reid.training.running_losses import RunningLosses
 
 log = logging.getLogger("nas_reid.search")
 

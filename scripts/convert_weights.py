@@ -21,12 +21,12 @@ import torch
 from omegaconf import OmegaConf
 from torch import Tensor
 
-from nas_reid.checkpoint import save_checkpoint
 from nas_reid.errors import CheckpointError, NasReidError
 from nas_reid.genotype import Genotype
+from nas_reid.network.checkpoint import save_checkpoint
+from nas_reid.network.trained import Description, load_trained
+from nas_reid.network.weights import load_weights, read_state, read_weights
 from nas_reid.registry import load_genotype, space_of
-from nas_reid.trained import Description, load_trained
-from nas_reid.weights import load_weights, read_state, read_weights
 from search_spaces.osnet_ain.space import OSNetAIN
 from search_spaces.osnet_ain.torchreid_keys import FAMILIES, describe_state, from_torchreid, to_torchreid
 

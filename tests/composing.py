@@ -9,8 +9,9 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-import nas_reid.command as command
-from nas_reid.config import SCHEMAS, load
+import nas_reid.run.command as command
+from nas_reid.config.loading import load
+from nas_reid.config.schemas import SCHEMAS
 
 GENOTYPE = ["genotype=auto_reid/baseline"]
 MANDATORY = {"search": [], "retrain": GENOTYPE, "evaluate": ["checkpoint=best.pt"], "describe": GENOTYPE,

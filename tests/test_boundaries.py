@@ -96,15 +96,84 @@ def test_the_engine_names_no_space() -> None:
         assert not strings & spaces, f"{relative(path)} names {strings & spaces}"
 
 
-def test_only_the_door_knows_hydra() -> None:
-    door = COMMANDS | {f"nas_reid/{name}.py" for name in ("command", "config", "further_data", "search_path")}
-    assert users_of("hydra", ENGINE) | users_of("omegaconf", ENGINE) <= door
-    assert "nas_reid/command.py" in users_of("hydra", ENGINE)
+def room(path: Path) -> str:
+    """The folder below ``nas_reid/`` that a file lives in; of the top floor, the commands are one room."""
+    inside = path.relative_to(ROOT / "nas_reid").parts
+    if len(inside) > 1:
+        return inside[0]
+    return "commands" if relative(path) in COMMANDS else "top"
+
+
+def rooms_seen_by(name: str) -> set[str]:
+    """Rooms whose modules the files of a room import."""
+    seen = set()
+    for path in (path for path in ENGINE if room(path) == name):
+        for module in imports(tree(path)):
+            if module.startswith("nas_reid."):
+                file = (ROOT / module.replace(".", "/")).with_suffix(".py")
+                seen.add(room(file if file.exists() else file.with_suffix("") / "__init__.py"))
+    return seen - {name, "top"}
+
+
+BELOW = {
+    "commands": {"run", "config", "nas", "training", "evaluation", "losses", "network", "modules", "data", "deploy",
+                 "record", "drawing"},
+    "run": {"config", "data", "network", "record", "drawing"},
+    "config": {"nas", "training", "evaluation", "losses", "network", "modules", "data"},
+    "nas": {"training", "losses", "network", "data"},
+    "training": {"losses", "network", "modules", "data"},
+    "evaluation": {"data"},
+    "losses": {"network", "modules"},
+    "deploy": {"network", "data"},
+    "record": {"drawing", "evaluation", "data"},
+    "network": {"modules"},
+    "modules": set(),
+    "backbones": set(),
+    "data": {"drawing"},
+    "drawing": {"backbones"},
+    "testing": set(),
+    "top": {"nas"},
+}
+"""Room -> the rooms that it may import, beside the top floor. No cycle: what stands in a line stands below it."""
+
+
+def test_the_rooms_are_those_on_disk() -> None:
+    assert {room(path) for path in ENGINE} == set(BELOW)
+    assert len([path for path in ENGINE if len(path.relative_to(ROOT / "nas_reid").parts) == 1]) <= 16
+
+
+@pytest.mark.parametrize("name", BELOW)
+def test_a_room_imports_only_those_below_it(name: str) -> None:
+    assert rooms_seen_by(name) <= BELOW[name]
+
+
+def test_no_room_is_below_itself() -> None:
+    for name in set(BELOW) - {"top"}:
+        reached, pending = set(), list(BELOW[name])
+        while pending:
+            reached.add(below := pending.pop())
+            pending += BELOW[below] - reached
+        assert name not in reached
+
+
+def test_no_file_imports_itself_in_a_circle() -> None:
+    files = {path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__"): path
+             for path in LIBRARY}
+    above = {name: set(imports(tree(path))) & files.keys() - {name} for name, path in files.items()}
+    while leaves := {name for name, below in above.items() if not below}:
+        above = {name: below - leaves for name, below in above.items() if name not in leaves}
+    assert above == {}
+
+
+def test_only_run_and_config_know_hydra() -> None:
+    hydra, omegaconf = users_of("hydra", ENGINE), users_of("omegaconf", ENGINE)
+    assert {name.split("/")[1] for name in hydra} == {"run"}
+    assert {name.split("/")[1] for name in omegaconf - COMMANDS} <= {"run", "config"}
 
 
 def test_wandb_is_imported_by_the_tracker_alone_and_late() -> None:
-    assert users_of("wandb", ENGINE) == {"nas_reid/tracking.py"}
-    assert "wandb" not in imports_outside_functions(ROOT / "nas_reid/tracking.py")
+    assert users_of("wandb", ENGINE) == {"nas_reid/record/tracking.py"}
+    assert "wandb" not in imports_outside_functions(ROOT / "nas_reid/record/tracking.py")
 
 
 @pytest.mark.parametrize("package", ["matplotlib", "sklearn", "wandb"])

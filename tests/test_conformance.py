@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from nas_reid.conformance import ConformanceError, check_search_space, random_one_hot
 from nas_reid.genotype import Genotype
 from nas_reid.search_space import Choice, Decision
-from nas_reid.testing import ConformanceError, check_search_space, random_one_hot
 from search_spaces.auto_reid import AutoReID
 from tests.toy_space import ToyNetwork, ToySpace, ToySupernet
 

@@ -94,8 +94,8 @@ def test_the_yaml_of_an_installed_space_is_found(installed: Path) -> None:
     from hydra import compose, initialize_config_dir
     from hydra.core.plugins import Plugins
 
-    import nas_reid.command as command
-    from nas_reid.search_path import InstalledSpaces
+    import nas_reid.run.command as command
+    from nas_reid.run.search_path import InstalledSpaces
 
     command.register_schemas()
     Plugins.instance().register(InstalledSpaces)
@@ -108,7 +108,7 @@ def test_a_distribution_without_its_module_is_reported_and_passed_over(
         installed: Path, caplog: pytest.LogCaptureFixture) -> None:
     from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
 
-    from nas_reid.search_path import InstalledSpaces
+    from nas_reid.run.search_path import InstalledSpaces
 
     (installed / "strange_space.py").unlink()
     path = ConfigSearchPathImpl()

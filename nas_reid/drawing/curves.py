@@ -22,7 +22,7 @@ def draw_training(records: Sequence[Mapping[str, Any]], path: Path) -> bool:
     """Draw the logged losses, retrieval metrics and alpha statistics over the epochs into a PNG.
 
     Args:
-        records: as ``nas_reid.tracking.read_metrics`` returns them.
+        records: as ``nas_reid.record.tracking.read_metrics`` returns them.
         path: the PNG file.
 
     Returns:

@@ -20,8 +20,8 @@ from nas_reid.losses.modality_centers import CrossModality, HeteroCenter
 from nas_reid.losses.pairs import CirclePairs, CosFacePairs
 from nas_reid.losses.triplet import Triplet
 from nas_reid.losses.weighted_triplet import WeightedTriplet
-from nas_reid.model import Output
 from nas_reid.modules.head import Head, StripeHead
+from nas_reid.network.model import Output
 
 LOSSES: dict[str, type[Loss]] = {
     "cross_entropy": CrossEntropy,

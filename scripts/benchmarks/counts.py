@@ -8,7 +8,7 @@ import torch
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from nas_reid.memory import SavedTensors
+from nas_reid.nas.memory import SavedTensors
 from nas_reid.registry import create_space
 from nas_reid.search_space import Mix, SearchSpace
 

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.measurement import Comparison, Setting
-from nas_reid.model import ReIDNetwork
 from nas_reid.modules.head import Head, head_arguments
+from nas_reid.network.model import ReIDNetwork
 from nas_reid.registry import load_genotype, space_of
 
-_MODULE, _FUNCTION = "nas_reid.inference", "fold"
+_MODULE, _FUNCTION = "nas_reid.deploy.inference", "fold"
 _NETWORKS = {
     "OSNet x1.0": ("osnet_ain/plain", {"width": 1.0}, (256, 128), "≥ 1.8×"),
     "OSNet x0.25": ("osnet_ain/plain", {"width": 0.25}, (256, 128), "≥ 1.8×"),

@@ -8,10 +8,11 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from benchmarks.measurement import Comparison, Setting, timed
-from nas_reid.command import config_dir, register_schemas
-from nas_reid.config import SearchConfig, load
+from nas_reid.config.loading import load
+from nas_reid.config.schemas import SearchConfig
 from nas_reid.data.batches import Batch
 from nas_reid.registry import create_space
+from nas_reid.run.command import config_dir, register_schemas
 from nas_reid.search import build_bilevel, train_one_epoch
 
 _CLASSES, _INSTANCES = 751, 4

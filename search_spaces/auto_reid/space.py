@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from nas_reid.complexity import count_macs_of
 from nas_reid.drawing.graph import Graph
 from nas_reid.errors import ConfigError, GenotypeError
 from nas_reid.genotype import Genotype
+from nas_reid.network.complexity import count_macs_of
 from nas_reid.registry import register
 from nas_reid.search_space import Choice, Decision
 from search_spaces.auto_reid.cell import cell_edges

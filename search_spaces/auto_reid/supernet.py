@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nas_reid.sampled import sampled_mixture
+from nas_reid.modules.sampled import sampled_mixture
 from nas_reid.search_space import Mix
 from search_spaces.auto_reid.cell import INPUTS, build_preprocess, cell_edges, edge_stride
 from search_spaces.auto_reid.fused import edge_groups, fused_cell, group_weights

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from nas_reid.backbones.modality import Samples, SplitNorm
 from nas_reid.backbones.norms import NormFactory, SiteNorm
 from nas_reid.backbones.two_stream import TwoStreamResNet
-from nas_reid.sampled import mixture, sampled_mixture
+from nas_reid.modules.sampled import mixture, sampled_mixture
 from nas_reid.search_space import Mix
 
 DECISION = "sites"

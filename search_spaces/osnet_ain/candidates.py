@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nas_reid.sampled import mixture, sampled_mixture
+from nas_reid.modules.sampled import mixture, sampled_mixture
 from search_spaces.osnet_ain.block import PLACEMENTS, BlockSettings, OSBlock
 
 

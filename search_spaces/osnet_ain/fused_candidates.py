@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nas_reid.sampled import mixture
+from nas_reid.modules.sampled import mixture
 from search_spaces.osnet_ain.block import OSBlock
 from search_spaces.osnet_ain.candidates import SeparateCandidates
 from search_spaces.osnet_ain.convolutions import ConvNorm, LiteConv

@@ -8,7 +8,7 @@ from nas_reid.backbones.blocks import SqueezeExcitation
 from nas_reid.backbones.non_local import NonLocal
 from nas_reid.backbones.norms import InstanceBatchNorm, batch_norm
 from nas_reid.backbones.split_attention import SplitAttentionConv
-from nas_reid.complexity import count_parameters
+from nas_reid.network.complexity import count_parameters
 
 
 @pytest.mark.parametrize(("channels", "parameters"), [(512, 3_587), (1024, 7_171)])

@@ -13,8 +13,8 @@ from nas_reid.backbones.blocks import BlockSettings
 from nas_reid.backbones.norms import SiteNorm, batch_norm
 from nas_reid.backbones.resnet import ResNet, initialise
 from nas_reid.backbones.stages import StagePlan, Stem, build_stages
-from nas_reid.complexity import count_parameters
 from nas_reid.errors import ConfigError
+from nas_reid.network.complexity import count_parameters
 from tests.backbones.networks import ibn, on_meta, resnest, resnet
 
 NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")

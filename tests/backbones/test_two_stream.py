@@ -6,8 +6,8 @@ from torch import nn
 
 from nas_reid.backbones.modality import SplitNorm, group
 from nas_reid.backbones.two_stream import TwoStreamResNet, block_channels, map_sizes
-from nas_reid.complexity import count_parameters
 from nas_reid.errors import ConfigError, DataError
+from nas_reid.network.complexity import count_parameters
 
 MODALITY = torch.tensor([1, 0, 0, 1, 1, 0])
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-import nas_reid.job
 import nas_reid.retrain
+import nas_reid.run.job
 import nas_reid.search
 from tests.cli.commands import RETRAIN, SEARCH, Outcome, invoke
 
@@ -44,7 +44,7 @@ def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw nothing: pictures take most of the time of a small run."""
     for module, name in ((nas_reid.search, "draw_search"), (nas_reid.retrain, "draw_retrieval"),
                          (nas_reid.retrain, "draw_trunk"), (nas_reid.retrain, "draw_genotype"),
-                         (nas_reid.job, "draw_training")):
+                         (nas_reid.run.job, "draw_training")):
         monkeypatch.setattr(module, name, lambda *_, **__: [])
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 from safetensors import safe_open
 
 import nas_reid.export
-from nas_reid.checkpoint import save_checkpoint
+from nas_reid.network.checkpoint import save_checkpoint
 from tests.cli.commands import invoke
 from tests.cli.refusals import assert_refused
 from tests.cli.trained_checkpoint import save_trained

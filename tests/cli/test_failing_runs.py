@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import nas_reid.search
-from nas_reid.bilevel import Bilevel
+from nas_reid.nas.bilevel import Bilevel
 from tests.cli.commands import RETRAIN, SEARCH, invoke
 from tests.cli.refusals import assert_nothing_half_written, assert_refused
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from nas_reid.job import Job
-from nas_reid.tracking import read_metrics
+from nas_reid.record.tracking import read_metrics
+from nas_reid.run.job import Job
 from tests.cli.commands import RETRAIN, Outcome, invoke
 from tests.cli.refusals import assert_nothing_half_written, assert_refused
 from tests.data.class_folders import write_classes
@@ -74,7 +74,7 @@ def test_a_stopped_run_goes_on_and_a_complete_one_is_left_alone(
     shutil.move(tmp_path / "run", tmp_path / "whole")
     with pytest.MonkeyPatch.context() as patch:
         saves = []
-        patch.setattr("nas_reid.job.Job.finish_epoch", stop_after(saves))
+        patch.setattr("nas_reid.run.job.Job.finish_epoch", stop_after(saves))
         with pytest.raises(KeyboardInterrupt):
             invoke("pretrain", *command)
     assert not (tmp_path / "run" / "result.json").exists() and len(saves) == 2

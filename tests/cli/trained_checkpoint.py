@@ -4,10 +4,10 @@ from pathlib import Path
 
 import torch
 
-from nas_reid.checkpoint import save_checkpoint
-from nas_reid.model import ReIDNetwork
+from nas_reid.network.checkpoint import save_checkpoint
+from nas_reid.network.model import ReIDNetwork
+from nas_reid.network.trained import Description
 from nas_reid.registry import load_genotype
-from nas_reid.trained import Description
 
 
 def save_trained(path: Path, reference: str = "auto_reid/retrieval", **network) -> ReIDNetwork:

@@ -7,7 +7,7 @@ from nas_reid.errors import ConfigError
 from nas_reid.losses.cross_entropy import cross_entropy
 from nas_reid.losses.objective import Objective, build_losses
 from nas_reid.losses.triplet import triplet_batch_hard
-from nas_reid.model import Output
+from nas_reid.network.model import Output
 
 LOGITS = torch.tensor([[2, 0, -1, .5], [0, 1, 0, 3], [2, 0, -1, .5], [0, 1, 0, 3]], dtype=torch.float64)
 POINTS = torch.tensor([[0, 0], [1, 0], [0, 2], [3, 0]], dtype=torch.float64)

@@ -9,7 +9,7 @@ import torch
 from torch import distributed
 
 from nas_reid.losses.objective import Objective
-from nas_reid.model import Output
+from nas_reid.network.model import Output
 
 TERMS = {"triplet": {}, "weighted_triplet": {}, "circle_pairs": {"scale": 4}, "cross_modality": {},
          "cross_entropy": {}, "center": {"weight": 0.1}}

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from nas_reid.complexity import count_parameters
 from nas_reid.errors import ConfigError
-from nas_reid.model import ReIDNetwork
 from nas_reid.modules.head import Head, build_head, head_arguments
+from nas_reid.network.complexity import count_parameters
+from nas_reid.network.model import ReIDNetwork
 
 MAPS = torch.randn(4, 6, 3, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 

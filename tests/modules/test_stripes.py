@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from nas_reid.complexity import count_parameters
 from nas_reid.errors import ConfigError
-from nas_reid.model import ReIDNetwork
 from nas_reid.modules.head import Head, StripeHead, build_head
+from nas_reid.network.complexity import count_parameters
+from nas_reid.network.model import ReIDNetwork
 
 MAPS = torch.randn(4, 6, 7, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 

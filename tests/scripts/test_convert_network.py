@@ -7,10 +7,10 @@ from types import ModuleType
 import pytest
 import torch
 
-from nas_reid.model import ReIDNetwork
 from nas_reid.modules.head import build_head
+from nas_reid.network.model import ReIDNetwork
+from nas_reid.network.trained import load_trained
 from nas_reid.registry import load_genotype, space_of
-from nas_reid.trained import load_trained
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "convert_weights.py"
 SMALL = ("channels=16", "stem_channels=8", "stem_pool=ceil")

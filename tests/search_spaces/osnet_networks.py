@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nas_reid.model import ReIDNetwork
 from nas_reid.modules.head import Head
+from nas_reid.network.model import ReIDNetwork
 from nas_reid.registry import load_genotype, space_of
 from search_spaces.osnet_ain import OSNetAIN
 

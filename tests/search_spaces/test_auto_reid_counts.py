@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from nas_reid.complexity import count_macs, count_parameters
 from nas_reid.genotype import Genotype
+from nas_reid.network.complexity import count_macs, count_parameters
 from nas_reid.registry import load_genotype, space_of
 from tests.search_spaces.auto_reid_spaces import make_space
 

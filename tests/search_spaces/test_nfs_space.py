@@ -9,15 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nas_reid.backbones.two_stream import TwoStreamResNet
-from nas_reid.complexity import count_macs, count_parameters
+from nas_reid.conformance import check_search_space
 from nas_reid.errors import CheckpointError, ConfigError, GenotypeError
 from nas_reid.genotype import Genotype
-from nas_reid.pictures import draw_genotype
+from nas_reid.nas.relaxation import get_relaxation
+from nas_reid.network.complexity import count_macs, count_parameters
+from nas_reid.network.weights import read_weights
+from nas_reid.record.pictures import draw_genotype
 from nas_reid.registry import load_genotype, space_of
-from nas_reid.relaxation import get_relaxation
 from nas_reid.search_space import Mix
-from nas_reid.testing import check_search_space
-from nas_reid.weights import read_weights
 from search_spaces.nfs.derive import kept
 from tests.search_spaces.nfs_spaces import make_space, random_images, random_probs
 

@@ -5,12 +5,12 @@ import torch
 from torch import nn
 
 from nas_reid.backbones.two_stream import TwoStreamResNet
-from nas_reid.complexity import count_parameters
+from nas_reid.conformance import check_search_space, random_one_hot
 from nas_reid.errors import GenotypeError
 from nas_reid.genotype import Genotype
+from nas_reid.network.complexity import count_parameters
 from nas_reid.registry import load_genotype, space_of
 from nas_reid.search_space import Mix
-from nas_reid.testing import check_search_space, random_one_hot
 from search_spaces.norm_sites import NormSites
 from search_spaces.norm_sites.importing import from_integers
 from tests.search_spaces.nfs_spaces import random_images

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from nas_reid.complexity import count_macs, count_parameters
-from nas_reid.model import ReIDNetwork
 from nas_reid.modules.head import Head
+from nas_reid.network.complexity import count_macs, count_parameters
+from nas_reid.network.model import ReIDNetwork
 from nas_reid.registry import load_genotype
 from nas_reid.search_space import Mix
 from search_spaces.osnet_ain import OSNetAIN

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nas_reid.relaxation import get_relaxation
+from nas_reid.nas.relaxation import get_relaxation
 from search_spaces.osnet_ain.block import BlockSettings
 from search_spaces.osnet_ain.candidates import SeparateCandidates
 from search_spaces.osnet_ain.fused_candidates import FusedCandidates

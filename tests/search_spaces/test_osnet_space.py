@@ -8,12 +8,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nas_reid.conformance import check_search_space
 from nas_reid.errors import ConfigError, GenotypeError
 from nas_reid.genotype import Genotype
+from nas_reid.nas.relaxation import get_relaxation
 from nas_reid.registry import load_genotype, space_of
-from nas_reid.relaxation import get_relaxation
 from nas_reid.search_space import Mix
-from nas_reid.testing import check_search_space
 from search_spaces.osnet_ain.block import PLACEMENTS
 from search_spaces.osnet_ain.fusion import FUSIONS, GATED
 from search_spaces.osnet_ain.trunk import BLOCKS

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from nas_reid.errors import CheckpointError
-from nas_reid.model import ReIDNetwork
 from nas_reid.modules.head import Head
+from nas_reid.network.model import ReIDNetwork
+from nas_reid.network.trained import load_trained
+from nas_reid.network.weights import fit_state, load_weights, read_state, read_weights
 from nas_reid.registry import load_genotype
 from nas_reid.search_space import Mix
-from nas_reid.trained import load_trained
-from nas_reid.weights import fit_state, load_weights, read_state, read_weights
 from search_spaces.osnet_ain import OSNetAIN
 from search_spaces.osnet_ain.torchreid_keys import describe_state, from_torchreid, to_torchreid
 from tests.search_spaces.osnet_networks import filled, make_space, published, random_images, uniforms, wave_images

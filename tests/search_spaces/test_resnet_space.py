@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-from nas_reid.complexity import count_parameters
+from nas_reid.conformance import ConformanceError, check_search_space
 from nas_reid.errors import ConfigError, GenotypeError
 from nas_reid.genotype import Genotype
+from nas_reid.network.complexity import count_parameters
 from nas_reid.registry import create_searchable, create_space, load_genotype, published_genotypes, space_of
-from nas_reid.testing import ConformanceError, check_search_space
 from tests.search_spaces.resnet_networks import ARGUMENTS, TINY, trunk
 
 

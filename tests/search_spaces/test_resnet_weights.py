@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from nas_reid.errors import CheckpointError
-from nas_reid.model import ReIDNetwork
 from nas_reid.modules.head import build_head
+from nas_reid.network.model import ReIDNetwork
+from nas_reid.network.weights import Fit, load_weights, read_weights
 from nas_reid.registry import load_genotype, space_of
-from nas_reid.weights import Fit, load_weights, read_weights
 from tests.search_spaces.resnet_networks import TINY
 
 FASTREID_PIXELS = {"pixel_mean": torch.tensor([123.675, 116.28, 103.53]).view(1, 3, 1, 1),
@@ -53,7 +53,7 @@ def test_a_published_trunk_fits_entirely_and_its_classifier_stays_out(
     state = {**bare(source), "fc.weight": torch.zeros(1000, 512), "fc.bias": torch.zeros(1000)}
     if name == "resnet18":  # files older than PyTorch 0.4.1 lack the counters
         state = {key: value for key, value in state.items() if "num_batches" not in key}
-    with caplog.at_level(logging.INFO, logger="nas_reid.weights"):
+    with caplog.at_level(logging.INFO, logger="nas_reid.network.weights"):
         fit = load(tmp_path / "theirs.pth", name, state, target)
     assert_same_trunk(source, target)
     assert set(fit.missing) == {"head.classifier.weight", "head.classifier.bias"} and not fit.unexpected

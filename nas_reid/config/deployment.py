@@ -1,0 +1,50 @@
+"""Types and ranges of the commands that use a trained network outside the experiments: export and extract."""
+
+from dataclasses import dataclass
+
+from nas_reid.config.groups import Rules, is_image_size, is_one_of
+
+MODALITIES = ("visible", "infrared")
+
+
+@dataclass
+class ExportConfig:
+    """``python -m nas_reid.export``."""
+
+    checkpoint: str
+    format: str
+    image_size: list[int] | None   # null: the size the network was trained on
+    l2_normalise: bool
+    tolerance: float
+    threads: int | None
+
+    def rules(self) -> Rules:
+        """See ``nas_reid.config.groups``."""
+        yield "format", *is_one_of(self.format, ("onnx", "torchscript", "exported_program"))
+        if self.image_size is not None:
+            yield "image_size", *is_image_size(self.image_size)
+        yield "tolerance", self.tolerance > 0, "must be positive"
+        yield "threads", self.threads is None or self.threads >= 1, "must be at least 1, or null for all cores"
+
+
+@dataclass
+class ExtractConfig:
+    """``python -m nas_reid.extract``."""
+
+    checkpoint: str
+    images: str
+    format: str
+    batch_size: int
+    flip: bool
+    not_rgb: str
+    modality: str
+    device: str
+    threads: int | None
+
+    def rules(self) -> Rules:
+        """See ``nas_reid.config.groups``."""
+        yield "format", *is_one_of(self.format, ("npz", "safetensors"))
+        yield "batch_size", self.batch_size >= 1, "must be at least 1"
+        yield "not_rgb", *is_one_of(self.not_rgb, ("convert", "refuse"))
+        yield "modality", *is_one_of(self.modality, MODALITIES)
+        yield "threads", self.threads is None or self.threads >= 1, "must be at least 1, or null for all cores"

@@ -1,0 +1,277 @@
+"""Types and ranges of each group of the configuration; ``schemas`` assembles them and ``loading`` applies the rules.
+
+A group's ``rules()`` yields, per rule, the key below the group, whether the rule holds, and the rule in words. They are
+read in order and reading stops at the first that does not hold, so a later rule may rely on an earlier one.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from nas_reid.evaluation.bootstrap import Bootstrap
+from nas_reid.evaluation.distance import DISTANCES
+from nas_reid.evaluation.variants import Variant, build, build_variants, check_variants
+from nas_reid.modules.head import CLASSIFIERS, METRIC_FEATURES, REDUCTIONS
+from nas_reid.modules.pooling import POOLINGS
+from nas_reid.nas.regularisers import REGULARISERS
+from nas_reid.training.optim import OPTIMIZERS, SCHEDULES
+
+SAMPLERS = ("identity", "modality_pairs")
+"""How a batch is drawn; see ``nas_reid.data.sampler`` and ``nas_reid.data.modality_pairs``."""
+Rules = Iterator[tuple[str, bool, str]]
+
+
+@dataclass
+class DataConfig:
+    """Where images come from and how they are stored."""
+
+    name: str
+    reader: str
+    root: str | None
+    synthetic: Any                 # keys of SyntheticSpec, or null for real data
+    image_size: list[int]          # [height, width]
+    cache: str | None
+    workers: int
+    on_corrupt: str
+    options: Any = field(default_factory=dict)  # of the reader: split, version, ...
+
+    def rules(self) -> Rules:
+        """See the module."""
+        yield "options", isinstance(self.options, dict), "must hold options of the reader, such as {split: 3}"
+        yield "image_size", *is_image_size(self.image_size)
+        yield "workers", self.workers >= 1, "must be at least 1"
+        yield "on_corrupt", *is_one_of(self.on_corrupt, ("error", "skip"))
+        if self.synthetic is None:
+            yield "root", bool(self.root), ("must name the folder of the data set; set it or NAS_REID_DATA, "
+                                            "or use data=synthetic")
+        else:
+            yield "root", self.root is None, "does not go with drawn data; choose data=market1501 or data=folder for it"
+            yield "synthetic", isinstance(self.synthetic, dict), "must hold keys of SyntheticSpec, or be null"
+
+
+@dataclass
+class BatchConfig:
+    """P x K batches: ``size`` images of which each identity has ``instances``."""
+
+    size: int
+    instances: int
+    sampler: str = "identity"
+
+    def rules(self) -> Rules:
+        """See the module."""
+        yield "sampler", *is_one_of(self.sampler, SAMPLERS)
+        yield "instances", self.instances >= 1, "must be at least 1"
+        yield ("instances", self.sampler != "modality_pairs" or self.instances % 2 == 0,
+               "must be even with batch.sampler=modality_pairs: half are visible images, half infrared ones")
+        yield ("size", self.size >= 1 and self.size % self.instances == 0,
+               f"must be a positive multiple of batch.instances={self.instances}")
+
+    @property
+    def identities(self) -> int:
+        """P, the identities in a batch."""
+        return self.size // self.instances
+
+
+@dataclass
+class HeadConfig:
+    """Arguments of ``modules.head.build_head``; None leaves one to the search space."""
+
+    pooling: str
+    gem_power: float               # gem: where it starts; gem_fixed: its value
+    reduction: int                 # width; 0 for none
+    reduction_form: str
+    embedding: int | None
+    embedding_norm_relu: bool | None
+    dropout: float
+    neck: bool
+    neck_bias: bool
+    metric_features: str           # what metric losses see
+    classifier: str
+    classifier_bias: bool
+    init_std: float | None
+    stripes: int                   # of PCB; 1 for none
+
+    def rules(self) -> Rules:
+        """See the module."""
+        yield "pooling", *is_one_of(self.pooling, POOLINGS)
+        yield "reduction_form", *is_one_of(self.reduction_form, REDUCTIONS)
+        yield "metric_features", *is_one_of(self.metric_features, METRIC_FEATURES)
+        yield "classifier", *is_one_of(self.classifier, CLASSIFIERS)
+        yield "gem_power", self.gem_power > 0, "must be positive"
+        yield "reduction", self.reduction >= 0, "must be 0 (none) or a width"
+        yield "stripes", self.stripes >= 1, "must be 1 (none) or a number of stripes"
+        yield "embedding", self.embedding is None or self.embedding >= 0, "must be 0 (none) or a width"
+        yield "init_std", self.init_std is None or self.init_std >= 0, "must be >= 0; 0: PyTorch's initial values"
+        yield "dropout", 0 <= self.dropout < 1, "must lie in [0, 1)"
+
+
+@dataclass
+class OptimizerConfig:
+    """An optimiser and its learning-rate schedule."""
+
+    name: str
+    lr: float
+    weight_decay: float
+    momentum: float                # sgd only
+    betas: list[float]             # adam and adamw only
+    amsgrad: bool                  # adam and adamw only
+    schedule: str
+    final_ratio: float             # cosine: lr at the end / lr at the start
+    milestones: list[int]          # multi_step: epochs, counted from the start
+    gamma: float                   # multi_step: factor at each milestone
+    warmup_epochs: float
+    warmup_steps: int | None = None  # instead of warmup_epochs
+    warmup_ratio: float = 0.01     # lr at the start of the warm-up / lr
+    flat_epochs: float = 0.0       # cosine: starts at this epoch
+    decay_vectors: bool = True     # false: no weight decay of biases and norms
+    bias_lr_factor: float = 1.0
+    head_lr_factor: float = 1.0
+    nesterov: bool = False         # sgd only
+
+    def rules(self) -> Rules:
+        """See the module."""
+        yield "name", *is_one_of(self.name, OPTIMIZERS)
+        yield "schedule", *is_one_of(self.schedule, SCHEDULES)
+        yield "lr", 0 < self.lr < float("inf"), "must be positive"
+        yield "weight_decay", self.weight_decay >= 0, "must be >= 0"
+        yield "momentum", 0 <= self.momentum < 1, "must lie in [0, 1)"
+        yield ("nesterov", not self.nesterov or (self.name == "sgd" and self.momentum > 0),
+               "is a form of sgd with momentum; it needs name=sgd and a momentum above 0")
+        yield ("betas", len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas),
+               "must be two numbers in [0, 1)")
+        yield "final_ratio", self.final_ratio >= 0, "must be >= 0"
+        yield "milestones", self.milestones == sorted(set(self.milestones)), "must increase"
+        yield "gamma", self.gamma > 0, "must be positive"
+        yield "warmup_epochs", self.warmup_epochs >= 0, "must be >= 0"
+        yield ("warmup_steps", self.warmup_steps is None or self.warmup_steps >= 0,
+               "must be >= 0, or null for warmup_epochs")
+        yield "warmup_ratio", 0 <= self.warmup_ratio <= 1, "must lie in [0, 1]"
+        yield "flat_epochs", self.flat_epochs >= 0, "must be >= 0"
+        yield "bias_lr_factor", self.bias_lr_factor > 0, "must be positive"
+        yield "head_lr_factor", self.head_lr_factor > 0, "must be positive"
+
+
+@dataclass
+class TemperatureConfig:
+    """Temperature of the stochastic relaxations over the epochs."""
+
+    schedule: str
+    start: float
+    end: float
+    every: int                     # step schedule: epochs between two halvings
+
+    def rules(self) -> Rules:
+        """See the module."""
+        yield "start", self.start > 0, "must be positive"
+        yield "end", self.end > 0, "must be positive"
+        yield "every", self.every >= 1, "must be at least 1"
+
+
+@dataclass
+class AlgorithmConfig:
+    """How alphas are relaxed and updated."""
+
+    name: str
+    relaxation: str
+    temperature: TemperatureConfig
+    samples: int                   # Monte Carlo samples per step, losses averaged
+    scheme: str
+    hessian: str                   # second_order only
+    order: str
+    warmup_epochs: int             # epochs with frozen alphas
+    clip_weights: float            # largest gradient norm of the weights; 0 for none
+    init_mean: float               # mean of the initial alphas
+    init_scale: float              # their standard deviation
+    regularisers: Any              # name -> weight, or [first, last]
+    stop_skips: int | None
+    stop_none: float | None
+
+    def rules(self) -> Rules:
+        """See the module."""
+        yield "scheme", *is_one_of(self.scheme, ("first_order", "second_order", "joint"))
+        yield "hessian", *is_one_of(self.hessian, ("finite_difference", "exact"))
+        yield "order", *is_one_of(self.order, ("alphas_first", "weights_first"))
+        yield "samples", self.samples >= 1, "must be at least 1"
+        yield "warmup_epochs", self.warmup_epochs >= 0, "must be >= 0"
+        yield "clip_weights", self.clip_weights >= 0, "must be >= 0; 0 is off"
+        yield "init_scale", self.init_scale >= 0, "must be >= 0"
+        yield ("regularisers", isinstance(self.regularisers, dict) and set(self.regularisers) <= set(REGULARISERS),
+               f"names an unknown one; known are: {', '.join(REGULARISERS)}")
+
+
+@dataclass
+class SplitConfig:
+    """The search's own split of the training images: one part for weights, one for alphas."""
+
+    by: str
+    weights_fraction: float
+
+    def rules(self) -> Rules:
+        """See the module."""
+        yield "by", *is_one_of(self.by, ("image", "identity", "camera", "official"))
+        yield "weights_fraction", 0 < self.weights_fraction < 1, "must lie strictly between 0 and 1"
+
+
+@dataclass
+class EvaluationConfig:
+    """How embeddings are compared."""
+
+    every: int                     # epochs between two validations; the last epoch always validates
+    distance: str
+    flip: bool
+    batch_size: int
+    single_gallery_shot: bool = False  # CMC of CUHK03's classic protocol
+
+    def rules(self) -> Rules:
+        """See the module."""
+        yield "distance", *is_one_of(self.distance, DISTANCES)
+        yield "every", self.every >= 1, "must be at least 1"
+        yield "batch_size", self.batch_size >= 1, "must be at least 1"
+
+
+@dataclass
+class TestConfig(EvaluationConfig):
+    """How query and gallery are evaluated at the end; the metrics that choose a checkpoint use none of this."""
+
+    rerank: Any = None             # arguments of a variant of nas_reid.evaluation.variants, or null
+    query_expansion: Any = None
+    transductive_expansion: Any = None
+    dsr: Any = None
+    bootstrap: Any = None          # arguments of nas_reid.evaluation.bootstrap, or null
+    roc: bool = False              # also verification: ROC and TPR at fixed FPR
+    camera_pairs: bool = False     # also every pair of cameras by itself; evaluate only
+
+    def intervals(self) -> Bootstrap | None:
+        """How to resample identities, if at all."""
+        return None if self.bootstrap is None else build("bootstrap", Bootstrap, self.bootstrap)
+
+    def variants(self) -> dict[str, Variant]:
+        """The other ways to rank that are switched on."""
+        variants = build_variants(vars(self))
+        check_variants(variants, distance=self.distance)
+        return variants
+
+
+@dataclass
+class WandbConfig:
+    """The wandb mirror of ``metrics.jsonl``; the files in the run folder are the record."""
+
+    mode: str
+    project: str
+    group: str | None
+    tags: list[str]
+
+    def rules(self) -> Rules:
+        """See the module."""
+        ok, rule = is_one_of(self.mode, ("offline", "online", "disabled"))
+        yield "mode", ok, f"{rule} (WANDB_MODE sets it too)"
+
+
+def is_one_of(value: str, known: Collection[str]) -> tuple[bool, str]:
+    """Whether a name is known, and the rule that lists the known ones."""
+    return value in known, f"is unknown; known are: {', '.join(known)}"
+
+
+def is_image_size(size: list[int]) -> tuple[bool, str]:
+    """Whether this is a height and a width."""
+    return len(size) == 2 and all(side > 0 for side in size), "must be two positive integers, [height,width]"

@@ -1,0 +1,73 @@
+"""From a composed configuration to a checked dataclass; nothing else in the package reads a config.
+
+A command's first line is ``settings = load(cfg, SearchConfig)``: from there on there are typed values only.
+"""
+
+from dataclasses import fields, is_dataclass
+from typing import Any, TypeVar, get_type_hints
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+from nas_reid.config.schemas import OPEN_KEYS
+from nas_reid.errors import ConfigError
+
+_Config = TypeVar("_Config")
+
+
+def schema_node(schema: type) -> DictConfig:
+    """A schema as Hydra composes onto it, with its open parts unlocked, so that overrides need no ``+``."""
+    node = OmegaConf.structured(schema)
+    for key in OPEN_KEYS:
+        if _has_open_part(schema, key):
+            node = OmegaConf.merge(node, OmegaConf.from_dotlist([f"{key}={{}}"]))
+            OmegaConf.set_struct(OmegaConf.select(node, key), False)
+    return node
+
+
+def load(cfg: DictConfig, schema: type[_Config]) -> _Config:
+    """The checked dataclass of a composed configuration.
+
+    Raises:
+        ConfigError: a missing mandatory value, an unknown key (which a ``+`` gets past Hydra), a wrong type, or a value
+            out of range; the message names the key.
+    """
+    try:
+        plain = OmegaConf.to_container(cfg, resolve=True)
+        settings = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), plain))
+    except MissingMandatoryValue as error:
+        raise ConfigError(f"{error.full_key} must be given: {error.full_key}=VALUE; --help shows examples") from error
+    except OmegaConfBaseException as error:
+        raise ConfigError(str(error)) from error
+    _check(settings, "")
+    return settings
+
+
+def to_plain(config: Any) -> dict[str, Any]:
+    """The configuration as nested dicts, lists and scalars: what checkpoints and trackers keep."""
+    return OmegaConf.to_container(OmegaConf.structured(config), resolve=True)
+
+
+def _has_open_part(schema: type, key: str) -> bool:
+    """Whether ``key`` is a part of the schema that is not itself a dataclass."""
+    first, _, rest = key.partition(".")
+    part = get_type_hints(schema).get(first)
+    if rest:
+        return is_dataclass(part) and _has_open_part(part, rest)
+    return part is not None and not is_dataclass(part)
+
+
+def _check(config: Any, prefix: str) -> None:
+    """Apply the rules of every part, innermost first, so that a rule across parts meets sound ones."""
+    for field in fields(config):
+        if is_dataclass(part := getattr(config, field.name)):
+            _check(part, f"{prefix}{field.name}.")
+    for key, holds, rule in config.rules() if hasattr(config, "rules") else ():
+        if not holds:
+            raise ConfigError(f"{prefix}{key}={_value(config, key)} {rule}")
+
+
+def _value(config: Any, key: str) -> Any:
+    for name in key.split("."):
+        config = config.get(name) if isinstance(config, dict) else getattr(config, name)
+    return config

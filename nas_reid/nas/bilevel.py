@@ -1,0 +1,153 @@
+"""The two coupled problems of a search: one supernet, two losses, and how alphas become mixing weights."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.func import functional_call
+from torch.optim import Optimizer
+
+from nas_reid.data.batches import Batch
+from nas_reid.losses.objective import Objective
+from nas_reid.nas.arch_parameters import ArchParameters
+from nas_reid.nas.regularisers import Regulariser
+from nas_reid.nas.relaxation import Relaxation
+from nas_reid.network.model import Output, ReIDNetwork, WithMixes
+from nas_reid.search_space import Mix
+from nas_reid.seed import derive_seed
+from nas_reid.training.optim import LearningRate
+
+Tensors = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When a step happens: what schedules and noise depend on.
+
+    Args:
+        epoch, step: counted from 0.
+        epochs: length of the search.
+        temperature: of the relaxation, in this epoch.
+    """
+
+    epoch: int
+    step: int
+    epochs: int
+    temperature: float
+
+
+class Evaluated(NamedTuple):
+    """A loss of one level on a batch.
+
+    Attributes:
+        loss: a scalar, to be differentiated.
+        terms: its parts, detached, for the record.
+        output: the network's, detached; of the first Monte Carlo sample.
+    """
+
+    loss: Tensor
+    terms: dict[str, Tensor]
+    output: Output
+
+
+@dataclass(frozen=True)
+class Level:
+    """How one of the two problems is solved.
+
+    Args:
+        objective: what it minimises.
+        optimizer: of its own variables: the weights below, the alphas above.
+        rate: the optimiser's learning rate over the epochs.
+    """
+
+    objective: Objective
+    optimizer: Optimizer
+    rate: LearningRate
+
+
+@dataclass(frozen=True)
+class Bilevel:
+    """min over alphas of L_upper(w*(alphas), alphas), where w*(alphas) minimises L_lower(w, alphas).
+
+    Args:
+        network: the supernet with its head; its parameters are the weights w.
+        arch: the alphas.
+        lower: the weights' level.
+        upper: the alphas' level.
+        relaxation: how alphas become mixing weights.
+        samples: Monte Carlo samples of the mixing weights per loss; the losses are averaged (OSNet-AIN, Eq. 12).
+        regulariser: a penalty on the alphas, part of L_upper.
+        seed: of the run; the noise of a step is a pure function of (seed, level, epoch, step, sample).
+    """
+
+    network: ReIDNetwork
+    arch: ArchParameters
+    lower: Level
+    upper: Level
+    relaxation: Relaxation
+    samples: int
+    regulariser: Regulariser
+    seed: int
+
+    def lower_loss(self, batch: Batch, moment: Moment, *, weights: Tensors | None,
+                   alphas: Tensors) -> Evaluated:
+        """L_lower on a batch; ``weights=None`` are the live ones."""
+        return self._loss("weights", self.lower.objective, batch, moment, weights, alphas)
+
+    def upper_loss(self, batch: Batch, moment: Moment, *, weights: Tensors | None,
+                   alphas: Tensors) -> Evaluated:
+        """L_upper on a batch, penalties on the alphas included."""
+        loss, terms, output = self._loss("alphas", self.upper.objective, batch, moment, weights, alphas)
+        penalty, penalties = self.regulariser(alphas, self.relaxation.probabilities(alphas), epoch=moment.epoch,
+                                              epochs=moment.epochs)
+        return Evaluated(loss + penalty, terms | penalties, output)
+
+    def remember(self, batch: Batch, output: Output) -> None:
+        """Let the losses of both levels remember a step of the weights; see ``Objective.update``."""
+        for level in (self.lower, self.upper):
+            level.objective.update(output, batch.labels, batch.modalities)
+
+    def probabilities(self) -> dict[str, Tensor]:
+        """What the alphas say now, decision -> [R, K], on the CPU."""
+        live = self.relaxation.probabilities(self.arch.alphas())
+        return {name: value.detach().cpu() for name, value in live.items()}
+
+    def evaluated(self) -> WithMixes:
+        """The supernet with its deterministic mixing weights, for evaluation."""
+        return WithMixes(self.network, self.relaxation.evaluation_mixes(self.arch.alphas()))
+
+    def state_dict(self) -> dict[str, dict]:
+        """Weights, alphas, and both optimisers and objectives."""
+        return {name: part.state_dict() for name, part in self._stateful().items()}
+
+    def load_state_dict(self, state: Mapping[str, dict]) -> None:
+        """Continue from a ``state_dict``."""
+        for name, part in self._stateful().items():
+            part.load_state_dict(state[name])
+
+    def _stateful(self) -> dict[str, ReIDNetwork | ArchParameters | Optimizer | Objective]:
+        return {"network": self.network, "arch": self.arch, "weight_optimizer": self.lower.optimizer,
+                "alpha_optimizer": self.upper.optimizer, "weight_objective": self.lower.objective,
+                "alpha_objective": self.upper.objective}
+
+    def _loss(self, level: str, objective: Objective, batch: Batch, moment: Moment,
+              weights: Tensors | None, alphas: Tensors) -> Evaluated:
+        """Mean over the samples. Equal arguments draw equal noise, so that finite differences see one function."""
+        outcomes = []
+        for sample in range(self.samples):
+            mixes = self._mixes(alphas, moment, level, sample)
+            inputs = (batch.images, mixes, batch.modalities)
+            output = self.network(*inputs) if weights is None else functional_call(self.network, dict(weights), inputs)
+            loss, terms = objective(output, batch.labels, batch.modalities)
+            outcomes.append(Evaluated(loss, terms, Output(*(value.detach() for value in output))))
+        loss = torch.stack([outcome.loss for outcome in outcomes]).mean()
+        terms = {name: torch.stack([outcome.terms[name] for outcome in outcomes]).mean() for name in outcomes[0].terms}
+        return Evaluated(loss, terms, outcomes[0].output)
+
+    def _mixes(self, alphas: Tensors, moment: Moment, level: str, sample: int) -> dict[str, Mix]:
+        device = next(iter(alphas.values())).device
+        seed = derive_seed(self.seed, level, moment.epoch, moment.step, sample)
+        generator = torch.Generator(device).manual_seed(seed)
+        return self.relaxation(alphas, temperature=moment.temperature, generator=generator)

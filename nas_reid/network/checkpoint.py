@@ -1,0 +1,52 @@
+"""Everything needed to continue a run bit for bit, in one file that loading never executes."""
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nas_reid.errors import CheckpointError
+from nas_reid.files import write_atomically
+
+FORMAT_VERSION = 1
+
+
+def save_checkpoint(path: Path, state: Mapping[str, Any], *, config: Mapping[str, Any]) -> None:
+    """Write ``state`` (tensors and plain containers only) atomically; the previous file stays until it is complete.
+
+    Raises:
+        CheckpointError: the folder cannot be written or the disk is full.
+    """
+    buffer = io.BytesIO()
+    torch.save({"format_version": FORMAT_VERSION, "config": dict(config), **state}, buffer)
+    try:
+        write_atomically(path, buffer.getbuffer())
+    except OSError as error:
+        raise CheckpointError(f"cannot write {path}: {error.strerror}; the last complete checkpoint is kept. Free some "
+                              "space or choose another folder with hydra.run.dir=, then repeat the command") from error
+
+
+def load_checkpoint(path: Path, *, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """Read a checkpoint with ``weights_only=True``.
+
+    Raises:
+        CheckpointError: no such file, not one of ours, or of a newer format.
+    """
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+    except FileNotFoundError:
+        raise CheckpointError(f"no checkpoint at {path.resolve()}; expected checkpoints/last.pt or "
+                              "checkpoints/best.pt of a run folder") from None
+    except Exception as error:  # what is no checkpoint can make the unpickler raise anything
+        reason = error.strerror if isinstance(error, OSError) else f"{type(error).__name__} while reading it"
+        raise CheckpointError(f"{path} is not a checkpoint of nas_reid, or is damaged: {reason}. Expected "
+                              "checkpoints/last.pt or checkpoints/best.pt of a run folder; a run whose own checkpoint "
+                              "is damaged starts anew with resume=never") from error
+    if not isinstance(state, dict) or "format_version" not in state:
+        raise CheckpointError(f"{path} is not a checkpoint of nas_reid: it has no format_version")
+    if not isinstance(state["format_version"], int) or state["format_version"] > FORMAT_VERSION:
+        raise CheckpointError(f"{path} has format_version {state['format_version']}, newer than {FORMAT_VERSION}, the "
+                              "newest that this nas_reid reads: update nas_reid")
+    return state

@@ -1,0 +1,59 @@
+"""How a network is run: on which device, in which memory order and number format, compiled or not."""
+
+import logging
+
+import torch
+
+from nas_reid.errors import ConfigError
+from nas_reid.network.model import ReIDNetwork
+
+PRECISIONS = ("auto", "float32", "bfloat16")
+COMPILE_MODES = ("default", "reduce-overhead", "max-autotune")
+
+log = logging.getLogger(__name__)
+
+
+def place(network: ReIDNetwork, device: torch.device, *, channels_last: bool, precision: str = "float32",
+          compile: str | None = None) -> ReIDNetwork:
+    """Move a network to where it runs and say how; parameters keep their names and float32 values.
+
+    Args:
+        network: changed in place, and returned.
+        device: where to.
+        channels_last: order of images and weights in memory.
+        precision: see ``trunk_dtype``.
+        compile: a mode of ``torch.compile`` for the trunk, ``reduce-overhead`` meaning CUDA graphs; None: as it is.
+
+    Raises:
+        ConfigError: see ``trunk_dtype``.
+    """
+    network.trunk_dtype = trunk_dtype(precision, device)
+    network.to(device)
+    if channels_last:
+        network.to(memory_format=torch.channels_last)
+    if compile is not None:
+        network.trunk.compile(mode=compile)
+        log.info("the network is compiled at its first steps, which may take minutes (compile=null: not at all)")
+    return network
+
+
+def trunk_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """The number format of the trunk's convolutions and products, by autocast.
+
+    bfloat16 halves the memory of the maps and uses a GPU's tensor cores; with 8 bits of mantissa it is not exact.
+    Parameters, statistics of norms, alphas, head, losses and metrics are float32 in any case.
+
+    Args:
+        precision: ``float32``, ``bfloat16``, or ``auto``: bfloat16 on a GPU that computes it, else float32.
+        device: of the network.
+
+    Raises:
+        ConfigError: bfloat16 was asked for, and the GPU does not compute it.
+    """
+    is_gpu = device.type == "cuda"
+    supported = not is_gpu or torch.cuda.is_bf16_supported(including_emulation=False)
+    if precision == "bfloat16" and not supported:
+        raise ConfigError(f"precision=bfloat16: {torch.cuda.get_device_name(device)} does not compute it; use float32, "
+                          "or auto, which chooses by the GPU")
+    wanted = precision == "bfloat16" or (precision == "auto" and is_gpu and supported)
+    return torch.bfloat16 if wanted else torch.float32

@@ -1,0 +1,124 @@
+"""What a search and a retraining have around them: a folder, a device, a tracker, and a checkpoint to continue from."""
+
+import json
+import logging
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nas_reid.config.loading import to_plain
+from nas_reid.config.training import TrainingConfig
+from nas_reid.drawing.curves import draw_training
+from nas_reid.network.checkpoint import load_checkpoint, save_checkpoint
+from nas_reid.record.provenance import versions
+from nas_reid.record.report import write_report
+from nas_reid.record.tracking import Tracker, read_metrics
+from nas_reid.run.command import job_identity, output_dir, select_device
+from nas_reid.run.same_config import require_same_config
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run.
+
+    Args:
+        folder: where everything is written.
+        device: where tensors live.
+        tracker: the record of the run.
+        config: the resolved configuration as plain data.
+        resume: whether a checkpoint found in ``folder`` is continued.
+    """
+
+    folder: Path
+    device: torch.device
+    tracker: Tracker
+    config: Mapping[str, Any]
+    resume: bool
+
+    @property
+    def last(self) -> Path:
+        """The checkpoint that a stopped run continues from."""
+        return self.folder / "checkpoints" / "last.pt"
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint of the best epoch."""
+        return self.folder / "checkpoints" / "best.pt"
+
+    def save(self, state: Mapping[str, Any], path: Path | None = None) -> None:
+        """Write a checkpoint (default: ``last``) together with the configuration."""
+        save_checkpoint(path or self.last, state, config=self.config)
+
+    def saved(self) -> dict[str, Any] | None:
+        """The state to continue from, its metrics truncated to match; None for a new run, which forgets an old one.
+
+        Raises:
+            CheckpointError: damaged, or of another configuration.
+        """
+        if not (self.resume and self.last.exists()):
+            for stale in (self.folder / "result.json", self.last, self.best, *self.folder.glob("genotypes/*.json")):
+                stale.unlink(missing_ok=True)  # else this run, stopped and repeated, would be taken for the old one
+            self.tracker.resume_at(1)
+            return None
+        state = load_checkpoint(self.last, device="cpu")
+        require_same_config(self.last, state["config"], self.config)
+        self.tracker.resume_at(state["epoch"] + 1)  # records count epochs from 1
+        log.info("continuing %s after epoch %d", self.folder, state["epoch"])
+        return state
+
+    def finish_epoch(self, epoch: int, record: Mapping[str, float], started: float) -> None:
+        """Record an epoch (counted from 0) that began at ``started`` on the monotonic clock, and log one line."""
+        self.tracker.log({"epoch": epoch + 1, **record, "time/epoch_s": time.monotonic() - started})
+        shown = "  ".join(f"{name.split('/')[-1]} {value:.3f}" for name, value in record.items())
+        log.info("epoch %d  %s  (%.0f s)", epoch + 1, shown, time.monotonic() - started)
+
+    def finish(self, result: Mapping[str, Any], pictures: Sequence[Path]) -> None:
+        """Write ``result.json``, which says that the run is complete, show the pictures and write the report."""
+        records = read_metrics(self.folder)
+        curves = self.folder / "pictures" / "training.png"
+        pictures = [*pictures, curves] if draw_training(records, curves) else list(pictures)
+        for picture in pictures:
+            self.tracker.picture(f"pictures/{picture.stem}", picture)
+        self.tracker.finish({**result, "versions": versions(), "config": self.config})
+        write_report(self.folder)
+
+
+@contextmanager
+def start_job(settings: TrainingConfig, *, kind: str, name: str) -> Iterator[Job]:
+    """Choose the device, open the tracker, and close it whatever happens.
+
+    Args:
+        settings: of the run.
+        kind: ``search``, ``retrain`` or ``pretrain``.
+        name: of the run in trackers.
+    """
+    sweep, number = job_identity()
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    plain, device = to_plain(settings), select_device(settings.device, job=number)
+    with Tracker(output_dir(), mode=settings.wandb.mode, project=settings.wandb.project,
+                 group=settings.wandb.group or sweep, name=name, job_type=kind,
+                 config={**plain, "versions": versions()}, tags=settings.wandb.tags) as tracker:
+        yield Job(output_dir(), device, tracker, plain, settings.resume == "auto")
+
+
+def finished_result(settings: TrainingConfig) -> dict[str, Any] | None:
+    """The result of a run that is already complete in this folder, else None.
+
+    Raises:
+        CheckpointError: the folder holds the result of another configuration.
+    """
+    path = output_dir() / "result.json"
+    if settings.resume != "auto" or not path.exists():
+        return None
+    result = json.loads(path.read_text())
+    require_same_config(path, result["config"], to_plain(settings))
+    log.info("%s is complete already; resume=never starts it anew", path)
+    return result

@@ -1,0 +1,99 @@
+"""How a fixed network is trained: its objective, its optimiser, and what is kept to continue."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
+from torch.optim import Optimizer
+
+from nas_reid.data.batches import Batch
+from nas_reid.errors import ConfigError
+from nas_reid.losses.objective import Objective
+from nas_reid.network.model import Output, ReIDNetwork
+from nas_reid.training.distillation import Distillation
+from nas_reid.training.ema import WeightAverage
+from nas_reid.training.optim import LearningRate, set_lr
+
+
+@dataclass(frozen=True)
+class Training:
+    """A network and how its weights are found.
+
+    Args:
+        network: with its head.
+        objective: what is minimised.
+        optimizer: of the network's parameters.
+        rate: its learning rate over the epochs.
+        distillation: what teachers add to the objective; None: there are none.
+        average: of the weights, to be evaluated instead of them; None: there is none.
+        accumulate: batches whose mean gradient makes one step; an epoch's last step takes what is left. A loss that
+            compares images of a batch, and batch norm, see one batch at a time.
+        clip: largest norm of that gradient; 0: any.
+    """
+
+    network: ReIDNetwork
+    objective: Objective
+    optimizer: Optimizer
+    rate: LearningRate
+    distillation: Distillation | None
+    average: WeightAverage | None
+    accumulate: int
+    clip: float
+
+    @property
+    def evaluated(self) -> ReIDNetwork:
+        """The network to evaluate and to keep: the average, if there is one."""
+        return self.network if self.average is None else self.average.network
+
+    def loss(self, output: Output, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """What is minimised on a batch, teachers included, and its terms, unweighted and detached."""
+        loss, terms = self.objective(output, batch.labels, batch.modalities)
+        if self.distillation is None:
+            return loss, terms
+        taught, further = self.distillation(output, batch)
+        return loss + taught, terms | further
+
+    def backward(self, loss: Tensor, epoch: int, batch: int, *, batches: int) -> None:
+        """Take in the loss of one of the ``batches`` of an epoch, both counted from 0, and step when it is time."""
+        step, position = divmod(batch, self.accumulate)
+        size = min(self.accumulate, batches - step * self.accumulate)
+        (loss / size).backward()
+        if position + 1 < size:
+            return
+        set_lr(self.optimizer, self.rate.at(epoch + step / steps_in_epoch(batches, self.accumulate)))
+        if self.clip:
+            clip_grad_norm_(self.network.parameters(), self.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        if self.average is not None:
+            self.average.update(self.network)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that a step changes."""
+        return {name: part.state_dict() for name, part in self._stateful().items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from a ``state_dict``."""
+        for name, part in self._stateful().items():
+            part.load_state_dict(state[name])
+
+    def _stateful(self) -> dict[str, ReIDNetwork | Optimizer | Objective | WeightAverage]:
+        parts = {"network": self.network, "optimizer": self.optimizer, "objective": self.objective}
+        return parts if self.average is None else parts | {"average": self.average}
+
+
+def require_drop_path(trunk: nn.Module, rate: float) -> None:
+    """Refuse a drop-path that the trunk does not offer, by ``set_drop_path(rate)``.
+
+    Raises:
+        ConfigError: ``rate`` is not 0, and it does not.
+    """
+    if rate and not hasattr(trunk, "set_drop_path"):
+        raise ConfigError(f"drop_path={rate}: the networks of this search space have no paths to drop; use drop_path=0")
+
+
+def steps_in_epoch(batches: int, accumulate: int) -> int:
+    """Optimiser steps in an epoch of ``batches``, ``accumulate`` of which make a step."""
+    return -(-batches // accumulate)

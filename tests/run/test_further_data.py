@@ -1,0 +1,95 @@
+"""Targets and sources: what a name means, what a change changes, and which of the run's settings stay."""
+
+from collections.abc import Iterator
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+
+import nas_reid.run.command as command
+from nas_reid.config.groups import DataConfig
+from nas_reid.config.loading import load
+from nas_reid.config.schemas import RetrainConfig
+from nas_reid.errors import ConfigError
+from nas_reid.run.further_data import further_data
+
+
+@pytest.fixture(autouse=True, scope="module")
+def hydra() -> Iterator[None]:
+    command.register_schemas()
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(command.config_dir(), version_base="1.3"):
+        yield
+
+
+def retrain(*overrides: str) -> RetrainConfig:
+    return load(compose("retrain", ["genotype=osnet_ain/paper", *overrides]), RetrainConfig)
+
+
+def targets(*overrides: str) -> dict[str, DataConfig]:
+    settings = retrain(*overrides)
+    return further_data("targets", settings.targets, settings.data)
+
+
+def test_nothing_is_named_by_default() -> None:
+    settings = retrain()
+    assert (settings.sources, settings.targets, settings.validation_data) == (None, None, None)
+    assert further_data("targets", None, settings.data) == {}
+
+
+def test_a_domain_of_drawn_data_shares_all_their_other_factors() -> None:
+    found = targets("data=synthetic_domains", "data.synthetic.style=0", "data.cache=elsewhere", "targets=[b,c]")
+    assert list(found) == ["b", "c"]
+    for name, data in found.items():
+        assert (data.name, data.synthetic["domain"], data.synthetic["style"]) == (name, name, 0)
+        assert (data.cache, data.image_size) == ("elsewhere", [128, 64])
+
+
+def test_a_file_of_conf_data_is_read_at_the_image_size_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAS_REID_DATA", "/images")
+    (market,) = targets("data=synthetic_domains", "data.workers=3", "targets=market1501").values()
+    assert (market.name, market.reader, market.root, market.synthetic) == ("market1501", "market1501", "/images", None)
+    assert (market.image_size, market.workers) == ([128, 64], 3)
+
+
+@pytest.mark.parametrize("overrides", [
+    ["targets={market1501: {root: /m}, mine: {root: /x, reader: folder}}"],
+    ["+targets.market1501.root=/m", "+targets.mine.root=/x", "+targets.mine.reader=folder"],
+])
+def test_changes_apply_to_a_file_or_to_the_runs_own_data(overrides: list[str]) -> None:
+    found = targets("data=msmt17", "data.root=/s", "data.on_corrupt=skip", *overrides)
+    assert [(data.reader, data.root, data.on_corrupt) for data in found.values()] == [
+        ("market1501", "/m", "skip"), ("folder", "/x", "skip")]
+
+
+@pytest.mark.parametrize(("overrides", "message"), [
+    (["targets=[nowhere]"], r"targets\.nowhere: expected a file of conf/data \(.*market1501.*\) or a domain of the "
+                            r"drawn data \(a, b, c, d\); .* such as \+targets\.nowhere\.root=DIR"),
+    (["data=folder", "data.root=/s", "targets=[b]"], r"targets\.b: expected a file of conf/data \([^)]*\); any other"),
+    (["targets=[folder]"], r"targets\.folder: root=None must name the folder"),
+    (["+targets.b.rot=/x"], r"targets\.b: Key 'rot' not in 'DataConfig'"),
+    (["targets={b: 3}"], r"targets\.b=3: expected keys of data"),
+    (["targets=3"], r"targets=3: expected names of data sets"),
+    (["targets=[{b: {}}]"], r"expected names of data sets"),
+    (["targets=[synthetic]"], r"targets names synthetic, which is what is trained on"),
+])
+def test_what_means_nothing_is_named(overrides: list[str], message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NAS_REID_DATA", raising=False)
+    with pytest.raises(ConfigError, match=message):
+        targets(*overrides)
+
+
+def test_one_data_set_is_enough_to_validate_on() -> None:
+    with pytest.raises(ConfigError, match="validation_data names c, d; expected one data set"):
+        further_data("validation_data", ["c", "d"], retrain().data)
+
+
+@pytest.mark.parametrize(("override", "message"), [
+    ("validation_by=domain", "validation_by=domain is unknown; known are: identity, camera"),
+    ("freeze_trunk_epochs=20", "freeze_trunk_epochs=20 must be >= 0 and smaller than epochs=20"),
+    ("validation_data=c", "validation_data=c does not go with full_training_set=true"),
+])
+def test_illegal_values_are_refused_by_name(override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        retrain("epochs=20", f"full_training_set={override.startswith('validation_data')}", override)
+
