@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from nas_reid.data.cache import cache_root
+from nas_reid.data.formats import is_image, left_out
 from nas_reid.data.readers import read_dataset
-from nas_reid.data.readers.listing import IMAGE_SUFFIXES, found, some
+from nas_reid.data.readers.listing import entries, found, some, warn_left_out
 from nas_reid.data.source import synthetic_spec
 from nas_reid.data.synthetic import generate
 from nas_reid.errors import ConfigError, DataError
@@ -105,16 +106,18 @@ def read_class_folders(root: Path) -> ClassImages:
 
 
 def _images_below(root: Path, part: str, classes: list[str]) -> LabelledImages:
-    paths, labels, empty = [], [], []
+    paths, labels, empty, listed = [], [], [], []
     for label, name in enumerate(classes):
-        files = sorted(file.name for file in (root / part / name).iterdir()
-                       if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith("."))
+        names = entries(root / part / name)
+        files = [file for file in names if is_image(file)]
+        listed += [f"{part}/{name}/{file}" for file in names]
         paths += [f"{part}/{name}/{file}" for file in files]
         labels += [label] * len(files)
         empty += [] if files else [f"{part}/{name}"]
     if empty:
         raise DataError(f"{root}: {len(empty):,} classes have no image: {some(empty)}; put some there or remove the "
-                        f"folders. Images end with {', '.join(sorted(IMAGE_SUFFIXES))}")
+                        f"folders. {left_out(root, listed) or 'They hold nothing at all'}")
+    warn_left_out(root, listed)
     return LabelledImages(root, tuple(paths), torch.tensor(labels))
 
 

@@ -6,6 +6,7 @@
 """
 
 import json
+import logging
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
@@ -16,11 +17,14 @@ from PIL import Image
 from torch import Tensor
 
 from nas_reid.data.decoding import resized
+from nas_reid.data.formats import is_image, left_out
 from nas_reid.data.normalise import normalise
 from nas_reid.deploy.formats import Runner, onnx_runner
 from nas_reid.deploy.inference import fold
 from nas_reid.errors import CheckpointError, ConfigError, DataError
 from nas_reid.network.trained import load_trained
+
+log = logging.getLogger(__name__)
 
 COLOURS = ("RGB", "BGR")
 ImageLike = str | Path | np.ndarray | Tensor | Image.Image
@@ -156,8 +160,11 @@ def image_files(folder: Path) -> Sequence[Path]:
     """
     if not folder.is_dir():
         raise DataError(f"images={folder} is no folder")
-    known = Image.registered_extensions()
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in known and path.is_file())
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    others = left_out(folder, [path.relative_to(folder).as_posix() for path in files])
+    found = [path for path in files if is_image(path)]
     if not found:
-        raise DataError(f"images={folder} holds no image file")
+        raise DataError(f"images={folder} holds no image file; {others or 'it is empty'}")
+    if others:
+        log.warning("%s: %s", folder, others)
     return found

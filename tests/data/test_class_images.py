@@ -39,7 +39,9 @@ def test_only_images_count(tmp_path: Path) -> None:
     (lambda root: shutil.rmtree(root / "val" / "n01"), r"train has 3 classes and val 2, .*in train alone: n01"),
     (lambda root: (root / "val" / "n09").mkdir(), r"train has 3 classes and val 4, .*in val alone: n09"),
     (lambda root: [file.unlink() for file in (root / "train" / "n02").iterdir()],
-     r"1 classes have no image: train/n02; .*\.bmp, \.jpeg"),
+     r"1 classes have no image: train/n02; put some there or remove the folders"),
+    (lambda root: [file.rename(file.with_suffix(".heic")) for file in (root / "val" / "n02").iterdir()],
+     r"1 classes have no image: val/n02; .* left out 2 entries that are no images \(2 \.heic\), such as val/n02/0"),
 ])
 def test_a_folder_of_another_form_is_refused(damage, message: str, tmp_path: Path) -> None:
     root = write_classes(tmp_path / "images")

@@ -1,13 +1,15 @@
 """Looking into the folders of a data set: finding them, reading names, and saying what is there instead."""
 
+import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from nas_reid.data.formats import is_image, left_out
 from nas_reid.data.sample import Sample
 from nas_reid.errors import DataError
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"})
+log = logging.getLogger(__name__)
 
 
 def find(root: Path, wanted: Sequence[str], *, inside: str) -> Path | None:
@@ -40,11 +42,13 @@ def named_images(base: Path, folder: str, pattern: re.Pattern[str], *,
                  example: str) -> list[tuple[str, re.Match[str]]]:
     """The images of ``base/folder`` as (path relative to ``base``, match of the name's beginning), sorted.
 
+    What else the folder holds is logged.
+
     Raises:
         DataError: there is no image, or one whose name does not begin like ``example``.
     """
-    names = [name for name in entries(base / folder)
-             if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES and not name.startswith(".")]
+    listed = entries(base / folder)
+    names = [name for name in listed if is_image(name)]
     matches = [(f"{folder}/{name}", pattern.match(name)) for name in names]
     if not names:
         raise DataError(f"{base / folder} holds no image; expected images named like {example}\n"
@@ -52,7 +56,14 @@ def named_images(base: Path, folder: str, pattern: re.Pattern[str], *,
     if unnamed := [path for path, match in matches if match is None]:
         raise DataError(f"{base}: {len(unnamed):,} images are not named like {example}: {some(unnamed)}; "
                         "move them away, or choose the reader of this layout (data.reader)")
+    warn_left_out(base / folder, listed)
     return matches
+
+
+def warn_left_out(folder: Path, paths: Sequence[str]) -> None:
+    """Log what is no image among the entries found below a folder; see ``left_out``."""
+    if others := left_out(folder, paths):
+        log.warning("%s: %s", folder, others)
 
 
 def require_images(base: Path, samples: Sequence[Sample], *, listed_in: str) -> None:

@@ -5,8 +5,9 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
+from nas_reid.data.formats import is_image
 from nas_reid.data.readers.id_list import read_ids, read_labelled
-from nas_reid.data.readers.listing import IMAGE_SUFFIXES, entries, locate, require_images, some
+from nas_reid.data.readers.listing import entries, locate, require_images, some, warn_left_out
 from nas_reid.data.readers.official import compared
 from nas_reid.data.readers.random_galleries import draw_gallery
 from nas_reid.data.sample import Dataset, Sample
@@ -60,6 +61,7 @@ def _training_sample(path: str, modality: int, listed_in: str) -> Sample:
 
 def _test_samples(base: Path, ids: set[int]) -> Iterator[Sample]:
     """The images of ``test_{vis,nir}/cam{1..9}/{pid}``; nobody is in all of them."""
+    listed = []
     for modality, kind in enumerate(FOLDERS):
         cameras = [match for match in map(_CAMERA.fullmatch, entries(base / f"test_{kind}")) if match]
         if not cameras:
@@ -68,9 +70,11 @@ def _test_samples(base: Path, ids: set[int]) -> Iterator[Sample]:
             for person in entries(base / f"test_{kind}/{camera[0]}"):
                 folder = f"test_{kind}/{camera[0]}/{person}"
                 if person.isdigit() and int(person) in ids:
-                    yield from (Sample(f"{folder}/{name}", int(person) + 1, int(camera[1]) - 1, modality)
-                                for name in entries(base / folder)
-                                if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES)
+                    paths = [f"{folder}/{name}" for name in entries(base / folder)]
+                    listed += paths
+                    yield from (Sample(path, int(person) + 1, int(camera[1]) - 1, modality)
+                                for path in paths if is_image(path))
+    warn_left_out(base, listed)
 
 
 def _trials(test: Sequence[Sample]) -> Iterator[Trial]:

@@ -5,8 +5,9 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from nas_reid.data.formats import is_image, left_out
 from nas_reid.data.layout import LAYOUTS, SplitFolders
-from nas_reid.data.readers.listing import IMAGE_SUFFIXES, entries, found, some
+from nas_reid.data.readers.listing import entries, found, some
 from nas_reid.data.sample import Dataset, Sample
 from nas_reid.errors import DataError
 
@@ -25,15 +26,17 @@ def read_split_folders(root: Path, layout: SplitFolders) -> Dataset:
     """
     base = _locate(root, layout)
     images = {part: _images(base / folder, layout) for part, folder in zip(_PARTS, layout.folders, strict=True)}
-    first_camera = min(1, *(cam for named, _ in images.values() for _, _, cam in named))
+    first_camera = min(1, *(cam for named, *_ in images.values() for _, _, cam in named))
     parts, warnings = {}, []
-    for part, (named, unnamed) in images.items():
+    for part, (named, unnamed, others) in images.items():
         folder = getattr(layout, part)
         lowest = 0 if part == "gallery" else 1
         parts[part] = tuple(Sample(f"{folder}/{name}", pid, cam - first_camera)
                             for name, pid, cam in named if pid >= lowest)
         if not parts[part]:
             raise DataError(f"{base / folder} holds only junk and distractors (pid below 1); check data.root={root}")
+        if others:
+            warnings.append(f"{folder}: {others}")
         if unnamed:
             warnings.append(f"{folder}: left out {len(unnamed):,} images that are not named like {layout.example}: "
                             f"{some(unnamed)}")
@@ -56,17 +59,18 @@ def _without_match(query: Sequence[Sample], gallery: Sequence[Sample]) -> int:
     return sum(cameras[sample.pid] <= ((sample.pid, sample.camid) in seen) for sample in query)
 
 
-def _images(folder: Path, layout: SplitFolders) -> tuple[list[tuple[str, int, int]], list[str]]:
-    """(name, pid, cam) of the images whose names say so, and the names of the other images; both sorted."""
-    names = [name for name in entries(folder) if Path(name).suffix.lower() in IMAGE_SUFFIXES]
+def _images(folder: Path, layout: SplitFolders) -> tuple[list[tuple[str, int, int]], list[str], str]:
+    """(name, pid, cam) of images whose names say so, names of other images, both sorted; and what is no image."""
+    listed = entries(folder)
+    names = [name for name in listed if is_image(name)]
     matches = [_NAME.match(name) for name in names]
     if not any(matches):
         what = f"none of its {len(names):,} images has" if names else "it holds no image with"
         raise DataError(f"{folder}: {what} a name like {layout.example} (pid, then _c and the camera, "
-                        f"then {' '.join(sorted(IMAGE_SUFFIXES))})\n  found: {found(folder)}\n"
+                        f"and the suffix of a picture)\n  found: {found(folder)}\n"
                         f"  set data.root= to a folder of reader {layout.reader!r}")
     named = [(name, int(match[1]), int(match[2])) for name, match in zip(names, matches, strict=True) if match]
-    return named, [name for name, match in zip(names, matches, strict=True) if not match]
+    return named, [name for name, match in zip(names, matches, strict=True) if not match], left_out(folder, listed)
 
 
 def _locate(root: Path, layout: SplitFolders) -> Path:

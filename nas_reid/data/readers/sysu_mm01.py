@@ -6,9 +6,10 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from nas_reid.data.formats import is_image
 from nas_reid.data.layout import SYNTHETIC_CARD
 from nas_reid.data.readers.id_list import read_ids
-from nas_reid.data.readers.listing import IMAGE_SUFFIXES, entries, locate, some
+from nas_reid.data.readers.listing import entries, locate, some, warn_left_out
 from nas_reid.data.readers.mat_file import load_mat
 from nas_reid.data.readers.official import Counts, compared
 from nas_reid.data.readers.options import check_option
@@ -84,14 +85,16 @@ def sysu_trials(query: Sequence[Sample], gallery: Sequence[Sample],
 
 def _images(base: Path, ids: dict[str, list[int]]) -> dict[int, list[Sample]]:
     """The images of all cameras by identity."""
-    images = defaultdict(list)
+    images, listed = defaultdict(list), []
     for camid, camera in enumerate(CAMERAS):
         for folder in entries(base / camera):
             if not folder.isdigit() or not (base / camera / folder).is_dir():
                 continue
-            images[int(folder)] += [Sample(f"{camera}/{folder}/{name}", int(folder), camid, int(camid in INFRARED))
-                                    for name in entries(base / camera / folder)
-                                    if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES]
+            paths = [f"{camera}/{folder}/{name}" for name in entries(base / camera / folder)]
+            images[int(folder)] += [Sample(path, int(folder), camid, int(camid in INFRARED))
+                                    for path in paths if is_image(path)]
+            listed += paths
+    warn_left_out(base, listed)
     for part, pids in ids.items():
         if absent := [pid for pid in pids if not images[pid]]:
             raise DataError(f"{base}/exp/{part}_id.txt names {len(pids)} identities, of which {len(absent)} have no "
