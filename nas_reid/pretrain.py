@@ -37,7 +37,7 @@ from nas_reid.record.pictures import draw_genotype
 from nas_reid.registry import load_genotype, space_of
 from nas_reid.run.command import command
 from nas_reid.run.job import Job, finished_result, start_job
-from nas_reid.seed import derive_seed, seed_everything
+from nas_reid.seed import derive_seed, seed_draws, seed_everything
 from nas_reid.training.ema import WeightAverage
 from nas_reid.training.optim import build_training
 from nas_reid.training.running_losses import RunningLosses
@@ -128,11 +128,11 @@ def build(settings: PretrainConfig, network: ReIDNetwork, *, batches: int) -> Tr
 def train_one_epoch(training: Training, batches: RandomCropBatches, epoch: int, *, epochs: int,
                     seed: int) -> dict[str, float]:
     """One pass over the training images."""
-    torch.manual_seed(derive_seed(seed, "epoch", epoch))  # for dropout and drop-path, the global generator's only users
     network = training.network.train()
     losses, load, total = RunningLosses(epoch + 1), LoadShare([batches]), len(batches)
     bar = progress(batches.epoch(epoch), description=f"epoch {epoch + 1}/{epochs}", total=total, unit="step")
     for step, batch in enumerate(bar):
+        seed_draws(seed, epoch, step, device=batch.images.device)
         output = network(batch.images, modality=batch.modalities)
         loss, terms = training.loss(output, batch)
         training.backward(loss, epoch, step, batches=total)

@@ -54,7 +54,7 @@ from nas_reid.registry import load_genotype, space_of
 from nas_reid.run.command import command, next_command
 from nas_reid.run.further_data import further_data
 from nas_reid.run.job import Job, finished_result, start_job
-from nas_reid.seed import derive_seed, seed_everything
+from nas_reid.seed import derive_seed, seed_draws, seed_everything
 from nas_reid.training.distillation import Distillation, build_distillation
 from nas_reid.training.ema import WeightAverage
 from nas_reid.training.optim import build_training
@@ -225,11 +225,11 @@ def build(settings: RetrainConfig, network: ReIDNetwork, distillation: Distillat
 def train_one_epoch(training: Training, batches: TrainBatches, epoch: int, *, epochs: int,
                     seed: int) -> dict[str, float]:
     """One pass over the training images."""
-    torch.manual_seed(derive_seed(seed, "epoch", epoch))  # for dropout and drop-path, the global generator's only users
     network = training.network.train()
     losses, load, total = RunningLosses(epoch + 1), LoadShare([batches]), len(batches)
     bar = progress(batches.epoch(epoch), description=f"epoch {epoch + 1}/{epochs}", total=total, unit="step")
     for step, batch in enumerate(bar):
+        seed_draws(seed, epoch, step, device=batch.images.device)
         output = network(batch.images, modality=batch.modalities)
         loss, terms = training.loss(output, batch)
         training.backward(loss, epoch, step, batches=total)

@@ -184,7 +184,6 @@ def build_bilevel(settings: SearchConfig, space: SearchSpace, num_classes: int, 
 def train_one_epoch(bilevel: Bilevel, batches: Sequence[TrainBatches], epoch: int, *, algorithm: AlgorithmConfig,
                     epochs: int, temperature: float) -> dict[str, float]:
     """One pass over the weights' images; after the warm-up the alphas step once beside every step of the weights."""
-    torch.manual_seed(derive_seed(bilevel.seed, "epoch", epoch))  # for dropout, the global generator's only user
     bilevel.network.train()
     losses, load, steps = RunningLosses(epoch + 1), LoadShare(batches), len(batches[0])
     alphas_move = epoch >= algorithm.warmup_epochs

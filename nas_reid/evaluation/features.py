@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from nas_reid.errors import ConfigError, DataError
 from nas_reid.progress import progress
+from nas_reid.seed import seed_draws
 
 _MAPS_MEMORY = 8 * 2**30  # bytes that the feature maps of one list may take
 
@@ -64,6 +65,7 @@ def extract(network: nn.Module, batches: Iterable[ImageBatch], *, flip: bool,
         DataError: there is no batch.
     """
     features = []
+    seed_draws("evaluation", device=torch.device(device))  # for modules that draw in evaluation mode too
     with _evaluating(network), torch.inference_mode():
         for batch in progress(batches, description="extract", unit="batch"):
             images = batch.images.to(device, non_blocking=True)

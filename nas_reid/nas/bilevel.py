@@ -16,7 +16,7 @@ from nas_reid.nas.regularisers import Regulariser
 from nas_reid.nas.relaxation import Relaxation
 from nas_reid.network.model import Output, ReIDNetwork, WithMixes
 from nas_reid.search_space import Mix
-from nas_reid.seed import derive_seed
+from nas_reid.seed import derive_seed, seed_draws
 from nas_reid.training.optim import LearningRate
 
 Tensors = Mapping[str, Tensor]
@@ -79,7 +79,8 @@ class Bilevel:
         relaxation: how alphas become mixing weights.
         samples: Monte Carlo samples of the mixing weights per loss; the losses are averaged (OSNet-AIN, Eq. 12).
         regulariser: a penalty on the alphas, part of L_upper.
-        seed: of the run; the noise of a step is a pure function of (seed, level, epoch, step, sample).
+        seed: of the run; the noise of a step, that of the network's modules included, is a pure function of (seed,
+            level, epoch, step, sample).
     """
 
     network: ReIDNetwork
@@ -139,6 +140,7 @@ class Bilevel:
         for sample in range(self.samples):
             mixes = self._mixes(alphas, moment, level, sample)
             inputs = (batch.images, mixes, batch.modalities)
+            seed_draws(self.seed, level, moment.epoch, moment.step, sample, device=batch.images.device)
             output = self.network(*inputs) if weights is None else functional_call(self.network, dict(weights), inputs)
             loss, terms = objective(output, batch.labels, batch.modalities)
             outcomes.append(Evaluated(loss, terms, Output(*(value.detach() for value in output))))

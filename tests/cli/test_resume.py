@@ -143,9 +143,9 @@ def test_noise_matters_in_the_noisy_configurations(whole_noisy: Callable, tmp_pa
     with monkeypatch.context() as patch, pytest.raises(Stopped):
         stop_at(patch, nas_reid.training.training, "set_lr", call=8)
         invoke("retrain", *NOISY_RETRAIN, f"hydra.run.dir={tmp_path}")
-    original = nas_reid.retrain.derive_seed
-    monkeypatch.setattr(nas_reid.retrain, "derive_seed",
-                        lambda *parts: original(*parts) + (parts[1] == "epoch"))
+    original = nas_reid.retrain.seed_draws
+    monkeypatch.setattr(nas_reid.retrain, "seed_draws", lambda seed, *parts, device: original(
+        seed + 1, *parts, device=device))
     finished("retrain", tmp_path, *NOISY_RETRAIN)
     assert metrics(whole)[:2] == metrics(tmp_path)[:2] and metrics(whole)[2] != metrics(tmp_path)[2]
 

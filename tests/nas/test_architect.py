@@ -1,6 +1,6 @@
 """The architecture gradients on a small smooth problem, against double backward and against known mistakes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -255,6 +255,38 @@ def test_differences_run_outside_autocast() -> None:
         second_order(train, train, weights, alphas, momentum_buffers={}, hessian="finite_difference", **STEP)
         assert torch.is_autocast_enabled("cpu")
     assert seen == [False] * 4
+
+
+@pytest.fixture
+def tf32() -> Iterator[list]:
+    """The two switches, both on."""
+    backends = [torch.backends.cudnn, torch.backends.cuda.matmul]
+    before = [backend.allow_tf32 for backend in backends]
+    for backend in backends:
+        backend.allow_tf32 = True
+    yield backends
+    for backend, value in zip(backends, before, strict=True):
+        backend.allow_tf32 = value
+
+
+@pytest.mark.parametrize("hessian", ["exact", "finite_difference"])
+def test_second_order_is_without_tf32_and_restores_it(hessian: str, tf32: list) -> None:
+    weights, _, alphas = problem()
+    seen: list[bool] = []
+
+    def val(w: Tensors, a: Tensors) -> Tensor:
+        seen.extend(backend.allow_tf32 for backend in tf32)
+        if len(seen) > 4:
+            raise KeyboardInterrupt
+        return VAL(w, a)
+
+    second_order(TRAIN, val, weights, alphas, momentum_buffers={}, hessian=hessian, **STEP)
+    assert [backend.allow_tf32 for backend in tf32] == [True, True]
+    torch.backends.cuda.matmul.allow_tf32 = False
+    second_order(TRAIN, val, weights, alphas, momentum_buffers={}, hessian=hessian, **STEP)
+    with pytest.raises(KeyboardInterrupt):
+        second_order(TRAIN, val, weights, alphas, momentum_buffers={}, hessian=hessian, **STEP)
+    assert [backend.allow_tf32 for backend in tf32] == [True, False] and not any(seen)
 
 
 def test_illegal_second_order() -> None:

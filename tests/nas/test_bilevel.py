@@ -1,10 +1,15 @@
 """Who moves in which step, which noise a loss sees, and that a saved state continues bit for bit."""
 
+import random
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
+from torch import nn
+from torch.nn import functional
 
 from nas_reid.data.batches import Batch
 from nas_reid.losses.objective import LOSSES, Objective
@@ -15,6 +20,7 @@ from nas_reid.nas.regularisers import build_regulariser
 from nas_reid.nas.relaxation import get_relaxation
 from nas_reid.network.model import Output, ReIDNetwork
 from nas_reid.search import step_alphas, step_weights
+from nas_reid.seed import seed_everything
 from nas_reid.training.optim import LearningRate
 from tests.toy_space import ToySpace
 
@@ -219,6 +225,45 @@ def test_recorded_terms_name_the_level() -> None:
     bilevel = make_bilevel()
     terms = step_weights(bilevel, make_batch(0), MOMENT, clip=0.0, joint=False)
     assert set(terms) == {"search/loss_weights", "search/loss_weights_cross_entropy", "search/loss_weights_triplet"}
+
+
+class Noisy(nn.Module):
+    """A plugin's module that draws from every global generator."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        scale = x.new_empty(len(x), 1).bernoulli_(0.5) + random.random() + float(np.random.rand())
+        return functional.dropout(x, 0.5, self.training) * scale
+
+
+def make_noisy(**arguments: object) -> Bilevel:
+    bilevel = make_bilevel(relaxation="softmax", head={"embedding": 4, "dropout": 0.3}, **arguments)
+    bilevel.network.head.embedding = nn.Sequential(bilevel.network.head.embedding, Noisy())
+    return bilevel
+
+
+def test_what_modules_draw_is_a_function_of_seed_level_epoch_step_and_sample() -> None:
+    bilevel = make_noisy()
+    loss = lower_loss(bilevel)
+    seed_everything(123)  # wherever the global generators are
+    assert torch.equal(lower_loss(bilevel), loss) and torch.equal(upper_loss(bilevel), upper_loss(bilevel))
+    others = [lower_loss(bilevel, replace(MOMENT, epoch=2)), lower_loss(bilevel, replace(MOMENT, step=3)),
+              lower_loss(replace(bilevel, seed=4)), lower_loss(replace(bilevel, samples=2)),
+              lower_loss(replace(bilevel, upper=bilevel.lower)),
+              bilevel._loss("alphas", bilevel.lower.objective, make_batch(0), MOMENT, None, bilevel.arch.alphas()).loss]
+    assert [torch.equal(other, loss) for other in others] == [False, False, False, False, True, False]
+
+
+def test_second_order_sees_one_function_where_modules_draw() -> None:
+    """Masks that differ between the two losses of a difference made the alphas' gradient several times too large."""
+    moved = []
+    for hessian in ("exact", "finite_difference"):
+        bilevel = make_noisy(terms={"cross_entropy": {}})
+        bilevel.lower.optimizer.param_groups[0]["lr"] = 10.0  # the curvature's factor
+        before = bilevel.arch.alphas()["path"].detach().clone()
+        step_alphas(bilevel, make_batch(0), make_batch(1), MOMENT, algorithm("second_order", hessian))
+        moved.append(bilevel.arch.alphas()["path"].detach() - before)
+    largest = moved[0].abs().max().item()
+    assert largest > 1e-3 and torch.allclose(*moved, atol=0.01 * largest, rtol=0)
 
 
 def test_evaluation_is_without_noise_and_without_gradient() -> None:
