@@ -4,11 +4,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from nas_reid.errors import ConfigError
 from nas_reid.losses.loss import Loss, LossInput, at_least_float32
 from nas_reid.losses.triplet import checked_margin
 
+FORMS = ("softmax", "agw")
+_AGW_FLOOR = 1e-6  # added to the sums of its softmax
 
-def weighted_triplet(features: Tensor, labels: Tensor, *, margin: float | None) -> Tensor:
+
+def weighted_triplet(features: Tensor, labels: Tensor, *, margin: float | None, form: str = "softmax") -> Tensor:
     """Weighted-regularised triplet loss on Euclidean distances (AGW; Ye et al. 2021), the mean over the batch.
 
     log(1 + exp(Σ_p w_p·d_p - Σ_n w_n·d_n)) with w_p = softmax(d_p) over the images of the anchor's identity and
@@ -16,10 +20,15 @@ def weighted_triplet(features: Tensor, labels: Tensor, *, margin: float | None) 
     anchor is one of its own positives, at distance zero. An anchor whose identity has no other image, or that has no
     negative, is left out of the mean.
 
+    The formula is the paper's. The authors' code, and FastReID's after it, divides by the sums of exp(d_p - max_p d_p)
+    and of exp(-d_n) plus 1e-6 each: beyond distances of about 14 the negatives' weights vanish instead of adding up to
+    1, so their term goes to zero, and pairs that are far apart are pushed further apart for ever.
+
     Args:
         features: [B, D], not normalised; half precision is computed in float32. Can be differentiated twice.
         labels: [B].
         margin: hinge margin >= 0; None for the soft margin.
+        form: ``softmax``, the formula, or ``agw``, the code.
 
     Returns:
         A scalar.
@@ -29,11 +38,18 @@ def weighted_triplet(features: Tensor, labels: Tensor, *, margin: float | None) 
     distances = pairwise_distances(at_least_float32(features))
     gaps = []
     for scores, mask in ((distances, same), (-distances, ~same)):
-        weights = scores.masked_fill(~mask, -torch.inf).masked_fill(~counts[:, None], 0).softmax(1)
+        masked = scores.masked_fill(~mask, -torch.inf).masked_fill(~counts[:, None], 0)
+        weights = masked.softmax(1) if form == "softmax" else _agw_softmax(masked)
         gaps.append((weights * distances).sum(1))
     gap = gaps[0] - gaps[1]
     losses = functional.softplus(gap) if margin is None else (gap + margin).clamp_min(0)
     return losses.masked_fill(~counts, 0).sum() / counts.sum()
+
+
+def _agw_softmax(scores: Tensor) -> Tensor:
+    """Weights [B, B] of scores that are -inf where they do not count; the largest is taken off, but not below zero."""
+    powers = (scores - scores.amax(1, keepdim=True).clamp_min(0)).exp()
+    return powers / (powers.sum(1, keepdim=True) + _AGW_FLOOR)
 
 
 def pairwise_distances(x: Tensor) -> Tensor:
@@ -54,14 +70,17 @@ class WeightedTriplet(Loss):
 
     Args:
         margin: >= 0, or None for the soft margin, which is AGW's.
+        form: ``softmax``, the formula, or ``agw``, the published code; see ``weighted_triplet``.
     """
 
     compares_samples = needs_pairs = True
 
-    def __init__(self, *, margin: float | None = None) -> None:
+    def __init__(self, *, margin: float | None = None, form: str = "softmax") -> None:
         super().__init__()
-        self.margin = checked_margin(margin)
+        if form not in FORMS:
+            raise ConfigError(f"form={form} is unknown; known are: {', '.join(FORMS)}")
+        self.margin, self.form = checked_margin(margin), form
 
     def forward(self, batch: LossInput) -> Tensor:
         """See ``weighted_triplet``."""
-        return weighted_triplet(batch.features, batch.labels, margin=self.margin)
+        return weighted_triplet(batch.features, batch.labels, margin=self.margin, form=self.form)

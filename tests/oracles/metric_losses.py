@@ -14,19 +14,20 @@ def _dot(x: list[float], y: list[float]) -> float:
     return sum(a * b for a, b in zip(x, y, strict=True))
 
 
-def _softmax_mean(distances: list[float], sign: float) -> float:
-    weights = [math.exp(sign * d) for d in distances]
-    return sum(w * d for w, d in zip(weights, distances, strict=True)) / sum(weights)
+def _softmax_mean(distances: list[float], sign: float, added: float) -> float:
+    shift = max(distances) if sign > 0 else 0.0
+    weights = [math.exp(sign * d - shift) for d in distances]
+    return sum(w * d for w, d in zip(weights, distances, strict=True)) / (sum(weights) + added)
 
 
-def weighted(features: Rows, labels: list[int], margin: float | None) -> float:
-    """Weighted-regularised triplet; the anchor is among its positives."""
+def weighted(features: Rows, labels: list[int], margin: float | None, added: float = 0.0) -> float:
+    """Weighted-regularised triplet; the anchor is among its positives. AGW's code has ``added`` = 1e-6."""
     losses = []
     for i, x in enumerate(features):
         positives = [math.dist(x, y) for j, y in enumerate(features) if labels[j] == labels[i]]
         negatives = [math.dist(x, y) for j, y in enumerate(features) if labels[j] != labels[i]]
         if len(positives) > 1 and negatives:
-            gap = _softmax_mean(positives, 1) - _softmax_mean(negatives, -1)
+            gap = _softmax_mean(positives, 1, added) - _softmax_mean(negatives, -1, added)
             losses.append(math.log1p(math.exp(gap)) if margin is None else max(0.0, margin + gap))
     return sum(losses) / len(losses)
 
