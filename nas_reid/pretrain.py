@@ -10,9 +10,7 @@ metrics.jsonl, result.json, pictures/ and report.html. Repeating the command wit
 continues a stopped run.
 """
 
-import json
 import logging
-import shlex
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -36,6 +34,7 @@ from nas_reid.progress import progress
 from nas_reid.record.pictures import draw_genotype
 from nas_reid.registry import load_genotype, space_of
 from nas_reid.run.command import command
+from nas_reid.run.command_line import next_command
 from nas_reid.run.job import Job, finished_result, start_job
 from nas_reid.seed import derive_seed, seed_draws, seed_everything
 from nas_reid.training.ema import WeightAverage
@@ -168,10 +167,8 @@ def finish(settings: PretrainConfig, job: Job, validation: Mapping[str, float]) 
                 "selection": {"split": "val", **validation},
                 "protocol": f"top-1 and top-5 accuracy on centre crops of {settings.crop.centre:.1%}; the best epoch "
                             "is chosen on the same images"}, [cells] if cells else [])
-    changes = [f"network.{key}={value if isinstance(value, str) else json.dumps(value, separators=(',', ':'))}"
-               for key, value in settings.network.items()]
-    log.info("next: python -m nas_reid.retrain %s",
-             shlex.join([f"genotype={settings.genotype}", *changes, f"weights={job.best}"]))
+    changes = {f"network.{key}": value for key, value in settings.network.items()}
+    log.info("next: %s", next_command("retrain", {"genotype": settings.genotype, **changes, "weights": job.best}))
     return validation["top1_accuracy"]
 
 

@@ -51,7 +51,8 @@ from nas_reid.network.weights import load_weights, read_weights
 from nas_reid.progress import progress
 from nas_reid.record.pictures import draw_genotype, draw_retrieval, draw_trunk
 from nas_reid.registry import load_genotype, space_of
-from nas_reid.run.command import command, next_command
+from nas_reid.run.command import command
+from nas_reid.run.command_line import next_command
 from nas_reid.run.further_data import further_data
 from nas_reid.run.job import Job, finished_result, start_job
 from nas_reid.seed import derive_seed, seed_draws, seed_everything
@@ -279,7 +280,7 @@ def finish(settings: RetrainConfig, test: Mapping[str, RetrievalStores], job: Jo
                                             settings.evaluation.single_gallery_shot, variants,
                                             {name: stores.trials for name, stores in test.items()})}
     job.finish(result, [*pictures, *([cells] if cells else [])])
-    log.info("next: %s", next_command("evaluate", checkpoint=job.best))
+    log.info("next: %s", next_command("evaluate", {"checkpoint": job.best}, data=job.config["data"]))
     return validation.get("mAP", float("nan"))
 
 

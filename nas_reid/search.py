@@ -44,7 +44,8 @@ from nas_reid.progress import progress
 from nas_reid.record.pictures import draw_search
 from nas_reid.record.provenance import versions
 from nas_reid.registry import create_searchable
-from nas_reid.run.command import command, next_command
+from nas_reid.run.command import command
+from nas_reid.run.command_line import next_command
 from nas_reid.run.job import Job, finished_result, start_job
 from nas_reid.search_space import SearchSpace
 from nas_reid.seed import derive_seed, seed_everything
@@ -118,7 +119,7 @@ def run(settings: SearchConfig, job: Job) -> float:
                 "genotype": str(job.folder / "genotype.json")}, pictures)
     job.tracker.artifact(job.folder / "genotype.json", "genotype", {"space": space.name, **validation})
     log.info("genotype: %s", job.folder / "genotype.json")
-    log.info("next: %s", next_command("retrain", genotype=job.folder / "genotype.json"))
+    log.info("next: %s", next_command("retrain", {"genotype": job.folder / "genotype.json"}, data=job.config["data"]))
     return validation["mAP"]
 
 

@@ -2,7 +2,6 @@
 
 import functools
 import logging
-import shlex
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -107,21 +106,6 @@ def _readable_errors() -> Iterator[None]:
 def output_dir() -> Path:
     """The job's own folder, chosen by Hydra."""
     return Path(HydraConfig.get().runtime.output_dir)
-
-
-def next_command(name: str, **arguments: object) -> str:
-    """The line that runs another command on the data of this job, as a shell reads it.
-
-    Args:
-        name: of the command, which has a group ``data``.
-        arguments: its further overrides.
-    """
-    config = HydraConfig.get()
-    data = config.runtime.choices["data"]
-    chosen = [] if data == "synthetic" else [f"data={data}"]
-    details = [override for override in config.overrides.task if override.startswith("data.")]
-    return shlex.join(["python", "-m", f"nas_reid.{name}", *(f"{key}={value}" for key, value in arguments.items()),
-                       *chosen, *details])
 
 
 def job_identity() -> tuple[str, int]:

@@ -1,7 +1,6 @@
 """The device of a job, and what an error becomes at the door."""
 
 import logging
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -46,16 +45,3 @@ def test_any_other_error_keeps_its_traceback(caplog: pytest.LogCaptureFixture) -
     with pytest.raises(ZeroDivisionError), command._readable_errors():
         _ = 1 / 0
     assert caplog.records[0].levelno == logging.ERROR and caplog.records[0].exc_info[0] is ZeroDivisionError
-
-
-def test_the_next_command_names_the_data_of_this_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    def chosen(data: str, *overrides: str) -> None:
-        hydra = SimpleNamespace(runtime=SimpleNamespace(choices={"data": data}),
-                                overrides=SimpleNamespace(task=list(overrides)))
-        monkeypatch.setattr(command.HydraConfig, "get", lambda: hydra)
-
-    chosen("synthetic", "seed=1", "data=synthetic")
-    assert command.next_command("evaluate", checkpoint="a.pt") == "python -m nas_reid.evaluate checkpoint=a.pt"
-    chosen("synthetic_ir", "experiment=nfs_synthetic_ir", "data.image_size=[64,32]", "epochs=1")
-    assert command.next_command("retrain", genotype="my runs/g.json") == (
-        "python -m nas_reid.retrain 'genotype=my runs/g.json' data=synthetic_ir 'data.image_size=[64,32]'")

@@ -1,0 +1,130 @@
+"""Lines that a person can paste: commands that come next, or that continue a run, as a shell and Hydra read them."""
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from hydra import compose
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+_INTERPOLATION = re.compile(r"(\\*)\$\{")
+
+def override(key: str, value: object) -> str:
+    """``key=value`` in Hydra's grammar, with quotes where the value would otherwise be read as something else.
+
+    Args:
+        key: dotted.
+        value: plain data; a path or any other object stands for its ``str``. ``${`` is kept from being interpolated.
+    """
+    return f"{key}={_value(value)}"
+
+
+def command_line(name: str, overrides: list[str]) -> str:
+    """The line that runs the command ``name`` with overrides in Hydra's grammar, quoted for a shell."""
+    own = [flag for source in HydraConfig.get().runtime.config_sources if source.provider == "command-line"
+           for flag in ("--config-dir", source.path)]
+    return shlex.join(["python", "-m", f"nas_reid.{name}", *own, *overrides])
+
+
+def next_command(name: str, arguments: Mapping[str, object], *, data: Mapping[str, Any] | None = None) -> str:
+    """The line that runs another command, on the data of this job if it is told them.
+
+    The data are named as this job's command line named them; what came from elsewhere (an experiment, a file of the
+    user's own defaults) is added where the other command would not come to it by itself.
+
+    Args:
+        name: of the command.
+        arguments: its overrides.
+        data: this job's configuration of data, resolved; the command has a group ``data``. None: it takes none.
+    """
+    given = [override(key, value) for key, value in arguments.items()]
+    return command_line(name, [*given, *([] if data is None else _data_overrides(name, given, data))])
+
+
+def continuing_command(name: str, folder: object, *, anew: bool) -> str:
+    """The line that repeats this job's command in ``folder``, where it goes on.
+
+    Args:
+        name: of the command.
+        folder: of the run.
+        anew: whether a ``resume=never`` still has to be obeyed: the run has not taken up its folder yet.
+    """
+    given = HydraConfig.get().overrides
+    kept = [text for text in given.task if anew or _key(text) != "resume" or _value_of(text) != "never"]
+    kept += [text for text in given.hydra if not _key(text).startswith(("hydra.run.dir", "hydra.sweep", "hydra.mode",
+                                                                       "hydra/launcher", "hydra.launcher"))]
+    return command_line(name, [*kept, override("hydra.run.dir", folder)])
+
+
+def _data_overrides(name: str, given: list[str], data: Mapping[str, Any]) -> Iterator[str]:
+    config = HydraConfig.get()
+    chosen = config.runtime.choices["data"]
+    details = [text for text in config.overrides.task if _key(text).startswith("data.")]
+    found, by_itself = _composed_data(name, [*given, *details])
+    if by_itself != chosen:
+        yield f"data={chosen}"
+        found, _ = _composed_data(name, [*given, f"data={chosen}", *details])
+    yield from details
+    if found is not None:
+        yield from _differences("data", found, data)
+
+
+def _composed_data(name: str, overrides: list[str]) -> tuple[Any, str | None]:
+    """What a command would take as its data, and their name; None where that cannot be told."""
+    try:
+        cfg = compose(name, overrides, return_hydra_config=True)
+        chosen = cfg.hydra.runtime.choices.get("data")
+        return OmegaConf.to_container(cfg.data, resolve=True), chosen
+    except (HydraException, OmegaConfBaseException):
+        return None, None
+
+
+def _differences(key: str, found: Any, wanted: Any) -> Iterator[str]:
+    """Overrides that turn the value of a key into another."""
+    if isinstance(found, Mapping) and isinstance(wanted, Mapping) and found:
+        for name in found.keys() - wanted.keys():
+            yield f"~{key}.{name}"
+        for name, value in wanted.items():
+            if name not in found:
+                yield override(f"+{key}.{name}", value)
+            else:
+                yield from _differences(f"{key}.{name}", found[name], value)
+    elif found != wanted:
+        yield override(key, wanted)
+
+
+def _key(text: str) -> str:
+    return text.partition("=")[0].lstrip("+~")
+
+
+def _value_of(text: str) -> str:
+    return text.partition("=")[2]
+
+
+def _value(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{key}:{_value(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(_value, value)) + "]"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return repr(value) if isinstance(value, int | float) else _text(str(value))
+
+
+def _text(text: str) -> str:
+    """A string in Hydra's grammar: as it is where the parser gives it back alone and in a list, else in quotes."""
+    text = _INTERPOLATION.sub(lambda found: 2 * found[1] + "\\${", text)
+    try:
+        parsed = OverridesParser.create().parse_override(f"key=[{text}]").value()
+    except HydraException:
+        parsed = None
+    if parsed == [text] and "\\" not in text:
+        return text
+    quote = Quote.double if "'" in text and '"' not in text else Quote.single
+    return QuotedString(text, quote).with_quotes()
