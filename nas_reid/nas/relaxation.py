@@ -150,6 +150,21 @@ def _draw_gumbel_hard(alphas: Tensor, temperature: float | Tensor, generator: to
     return Mix(_one_hot(index, soft.detach()) + (soft - soft.detach()), index)
 
 
+def _draw_reinmax(alphas: Tensor, temperature: float | Tensor, generator: torch.Generator | None) -> Mix:
+    """One-hot sample, whose gradient is Heun's step instead of Euler's: ReinMax (Liu et al., 2023), Algorithm 2.
+
+    With π₀ = softmax(α), the sample D ~ π₀ and π₁ = (D + softmax(α/τ)) / 2, the gradient is that of 2 π₁ - π₀ / 2 with
+    π₁ moved by α as a softmax. At τ = 1 its mean over D is exact for a loss that is quadratic in D (Theorem 3.2), while
+    straight-through is so for a linear one. A larger τ lowers the variance; the paper advises against τ < 1.
+    """
+    index = (alphas.detach().log_softmax(-1) + gumbel_noise(alphas, generator)).argmax(-1)
+    sample = _one_hot(index, alphas.detach())
+    middle = (sample + (alphas.detach() / temperature).softmax(-1)) / 2
+    moved = (middle.log() - alphas.detach() + alphas).softmax(-1)
+    slope = 2 * moved - alphas.softmax(-1) / 2
+    return Mix(sample + (slope - slope.detach()), index)
+
+
 def _draw_gumbel_log_relu(alphas: Tensor, temperature: float | Tensor, generator: torch.Generator | None) -> Mix:
     """softmax((log(ReLU(α) + 1e-12) + g) / τ): OSNet-AIN's Eq. 8 as published, where the alphas π start from 1.
 
@@ -247,6 +262,7 @@ RELAXATIONS: dict[str, Relaxation] = {
     "gumbel_sampled_exact": Relaxation(_draw_gumbel_hard, _softmax, is_hard=True, sampled_only=True,
                                        all_gradients=True),
     "gumbel_log_relu": Relaxation(_draw_gumbel_log_relu, _relu_share),
+    "reinmax": Relaxation(_draw_reinmax, _softmax, is_hard=True),
     "sigmoid": Relaxation(_draw_sigmoid, torch.sigmoid),
     "dirichlet": Relaxation(_draw_dirichlet, _dirichlet_mean),
     "binary_concrete": Relaxation(_draw_binary_concrete, _softmax, is_binary=True),

@@ -9,9 +9,9 @@ from nas_reid.nas.relaxation import RELAXATIONS, get_relaxation, gumbel_noise
 from nas_reid.search_space import Choice, Decision, Mix
 
 RANDOM = ["gumbel", "gumbel_log_relu", "gumbel_hard", "gumbel_sampled", "gumbel_sampled_exact",
-          "dirichlet", "binary_concrete", "hard_concrete"]
+          "reinmax", "dirichlet", "binary_concrete", "hard_concrete"]
 GATES = ["binary_concrete", "hard_concrete"]
-HARD = ["gumbel_hard", "gumbel_sampled", "gumbel_sampled_exact"]
+HARD = ["gumbel_hard", "gumbel_sampled", "gumbel_sampled_exact", "reinmax"]
 
 
 def generator(seed: int = 0) -> torch.Generator:
