@@ -117,22 +117,23 @@ def rooms_seen_by(name: str) -> set[str]:
 
 BELOW = {
     "commands": {"run", "config", "nas", "training", "evaluation", "losses", "network", "modules", "data", "deploy",
-                 "record", "drawing"},
-    "run": {"config", "data", "network", "record", "drawing"},
+                 "record", "drawing", "files"},
+    "run": {"config", "data", "network", "record", "drawing", "files"},
     "config": {"nas", "training", "evaluation", "losses", "network", "modules", "data"},
     "nas": {"training", "losses", "network", "data"},
-    "training": {"losses", "network", "modules", "data"},
-    "evaluation": {"data"},
+    "training": {"losses", "network", "modules", "data", "files"},
+    "evaluation": {"data", "files"},
     "losses": {"network", "modules"},
-    "deploy": {"network", "data"},
-    "record": {"drawing", "evaluation", "data"},
-    "network": {"modules"},
+    "deploy": {"network", "data", "files"},
+    "record": {"drawing", "evaluation", "data", "files"},
+    "network": {"modules", "files"},
     "modules": set(),
     "backbones": set(),
-    "data": {"drawing"},
-    "drawing": {"backbones"},
+    "data": {"drawing", "files"},
+    "drawing": {"backbones", "files"},
+    "files": set(),
     "testing": set(),
-    "top": {"nas"},
+    "top": {"nas", "files"},
 }
 """Room -> the rooms that it may import, beside the top floor. No cycle: what stands in a line stands below it."""
 

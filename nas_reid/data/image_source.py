@@ -24,8 +24,8 @@ class ImageSource:
             size = len(indices) * store.images[0].numel()
             resident = device.type == "cuda" and size < _LARGEST_RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]
         self.device = device
-        self._resident = store.images.index_select(0, indices).to(device) if resident else None
-        self._images, self._indices = store.images, indices
+        self._resident = store.take(indices).to(device) if resident else None
+        self._store, self._indices = store, indices
 
     def gather(self, on_host: Tensor, on_device: Tensor) -> Tensor:
         """Images [B, H, W, 3], uint8, at positions [B], given twice so that neither host nor device must wait."""
@@ -33,6 +33,6 @@ class ImageSource:
             return self._resident.index_select(0, on_device)
         rows = self._indices[on_host]
         if self.device.type != "cuda":
-            return self._images.index_select(0, rows).to(self.device)
-        pinned = torch.empty(len(rows), *self._images.shape[1:], dtype=torch.uint8, pin_memory=True)
-        return torch.index_select(self._images, 0, rows, out=pinned).to(self.device, non_blocking=True)
+            return self._store.take(rows).to(self.device)
+        pinned = torch.empty(len(rows), *self._store.images.shape[1:], dtype=torch.uint8, pin_memory=True)
+        return self._store.take(rows, pinned).to(self.device, non_blocking=True)

@@ -4,9 +4,8 @@ import hashlib
 import logging
 import os
 import shutil
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,15 +17,17 @@ from torch import Tensor
 
 from nas_reid.data.decoding import decode
 from nas_reid.data.sample import Sample
+from nas_reid.data.store_file import StoredImages, checksums, open_images, write_end
 from nas_reid.data.threads import map_in_order
 from nas_reid.errors import ConfigError, DataError
 from nas_reid.files import replacing
+from nas_reid.files.leftovers import sweep
+from nas_reid.files.making import sole_maker
 from nas_reid.progress import progress
 
-STORE_VERSION = 1
+STORE_VERSION = 3
 """Enters the key; raise it whenever ``decode`` or the file's layout changes."""
 _LISTED = 20
-_ABANDONED_AFTER_S = 3600.0
 
 log = logging.getLogger(__name__)
 
@@ -36,14 +37,17 @@ class ImageStore:
     """Decoded images and what is known about them.
 
     Args:
-        images: uint8 [N, H, W, 3], RGB, backed by the file: pages are read when touched. Writes stay private.
+        images: uint8 [N, H, W, 3], RGB, backed by the file: pages are read when touched. Writes stay private. What is
+            computed from comes from ``take``.
         samples: the N samples, in the order of ``images``.
         skipped: paths of the samples left out because they could not be read.
+        stored: the open file, which checks what is taken; None for images that are in memory alone.
     """
 
     images: Tensor
     samples: tuple[Sample, ...]
     skipped: frozenset[str] = frozenset()
+    stored: StoredImages | None = None
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -78,6 +82,16 @@ class ImageStore:
         kept = (sample.path for sample in samples if sample.path not in self.skipped)
         return torch.tensor([self._row_of[path] for path in kept], dtype=torch.int64)
 
+    def take(self, rows: Tensor, out: Tensor | None = None) -> Tensor:
+        """Images [B, H, W, 3] at ``rows``, int64 [B], in ``out`` if given; as they were decoded, or not at all.
+
+        Raises:
+            DataError: see ``StoredImages.take``.
+        """
+        if self.stored is not None:
+            return self.stored.take(rows, out)
+        return torch.index_select(self.images, 0, rows, out=out)
+
 
 def build_store(
     dataset_root: Path,
@@ -91,7 +105,8 @@ def build_store(
     """Open the store of ``samples``, decoding them first when the cache does not hold it.
 
     The file is keyed by every image's path, size and time of change, by ``image_size`` and by ``STORE_VERSION``. It
-    appears under its name only when complete, so several processes may build it at once; memory stays bounded.
+    appears under its name only when complete; of several processes that want it one decodes, the others wait. Memory
+    stays bounded.
 
     Args:
         dataset_root: folder that the sample paths are relative to.
@@ -112,10 +127,10 @@ def build_store(
     if not samples:
         raise DataError(f"no images to store from {dataset_root}; the lists of samples are empty")
     file = cache_dir / f"{_key(dataset_root, samples, image_size)}.images"
+    sweep(cache_dir)
     store = _open(file, samples, image_size)
     if store is None or (store.skipped and on_corrupt == "error"):
-        _build(file, dataset_root, samples, image_size=image_size, workers=workers, on_corrupt=on_corrupt)
-        store = _open(file, samples, image_size)
+        store = _make(file, dataset_root, samples, image_size=image_size, workers=workers, on_corrupt=on_corrupt)
     if store is None:
         raise DataError(f"the image store {file} vanished or was damaged while it was opened; run again")
     if store.skipped:
@@ -137,49 +152,53 @@ def _key(root: Path, samples: Sequence[Sample], image_size: tuple[int, int]) -> 
 
 
 def _open(file: Path, samples: Sequence[Sample], image_size: tuple[int, int]) -> ImageStore | None:
-    """The store in ``file``, or None when it is absent or not of the expected size.
-
-    Layout: the readable images, then one byte per sample that tells whether it was readable.
-    """
-    try:
-        content = np.memmap(file, np.uint8, mode="c")  # copy-on-write: torch wants writable memory, the file stays
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+    """The store in ``file``, or None when it is absent or damaged."""
+    stored = open_images(file, len(samples), image_size)
+    if stored is None or not stored.is_sound():
         return None
-    except OSError as error:
-        raise DataError(f"cannot read the image store {file}: {error.strerror}") from None
-    readable = content[-len(samples):].astype(bool)
-    shape = (int(readable.sum()), *image_size, 3)
-    if content.size != np.prod(shape) + len(samples):
-        return None
-    images = torch.from_numpy(content[:-len(samples)]).view(shape)
-    kept = tuple(sample for sample, ok in zip(samples, readable, strict=True) if ok)
-    skipped = frozenset(sample.path for sample, ok in zip(samples, readable, strict=True) if not ok)
-    return ImageStore(images, kept, skipped)
+    kept = tuple(sample for sample, ok in zip(samples, stored.readable, strict=True) if ok)
+    skipped = frozenset(sample.path for sample, ok in zip(samples, stored.readable, strict=True) if not ok)
+    return ImageStore(stored.images, kept, skipped, stored)
 
 
-def _build(
-    file: Path, root: Path, samples: Sequence[Sample], *, image_size: tuple[int, int], workers: int, on_corrupt: str
-) -> None:
-    """Decode ``samples`` into ``file``. Written in sequence: a full disk is then an error, not a killed process."""
+def _make(file: Path, root: Path, samples: Sequence[Sample], *, image_size: tuple[int, int], workers: int,
+          on_corrupt: str) -> ImageStore | None:
+    """Decode ``samples`` into ``file`` and open it, unless another process does: then wait for that."""
+    size = image_size[0] * image_size[1] * 3
+    with _writing_to(file.parent), sole_maker(file, what=f"the decoded images of {root}", total=len(samples),
+                                              unit="img", done=lambda path: path.stat().st_size // size):
+        store = _open(file, samples, image_size)
+        if store is None and file.exists():
+            log.warning("the image store %s is damaged; its images are decoded again", file)
+        if store is None or (store.skipped and on_corrupt == "error"):
+            _require_space(file.parent, len(samples) * size)
+            with replacing(file) as output:
+                _decode_all(output, root, samples, image_size=image_size, workers=workers, on_corrupt=on_corrupt)
+            store = _open(file, samples, image_size)
+    return store
+
+
+def _decode_all(output: BinaryIO, root: Path, samples: Sequence[Sample], *, image_size: tuple[int, int], workers: int,
+                on_corrupt: str) -> None:
+    """Write the content of a store. In sequence: a full disk is then an error, not a killed process."""
     def attempt(sample: Sample) -> np.ndarray | str:
         try:
             return decode(root / sample.path, image_size)
         except Exception as error:  # decoders raise anything on broken bytes
             return f"{sample.path}: {error or type(error).__name__}"
 
-    failures = []
-    readable = np.ones(len(samples), np.uint8)
-    with _cache_file(file, len(samples) * image_size[0] * image_size[1] * 3) as output:
-        results = map_in_order(attempt, samples, workers=workers, window=8 * workers)
-        for row, result in enumerate(progress(results, description="decoding", total=len(samples), unit="img")):
-            if isinstance(result, str):
-                failures.append(result)
-                readable[row] = 0
-            else:
-                output.write(result)
-        if failures and (on_corrupt == "error" or len(failures) == len(samples)):
-            raise DataError(_unreadable(failures, len(samples), root))
-        output.write(readable)
+    failures, sums, readable = [], [], np.ones(len(samples), bool)
+    results = map_in_order(attempt, samples, workers=workers, window=8 * workers)
+    for row, result in enumerate(progress(results, description="decoding", total=len(samples), unit="img")):
+        if isinstance(result, str):
+            failures.append(result)
+            readable[row] = False
+        else:
+            output.write(result)
+            sums.append(checksums(result[None]))
+    if failures and (on_corrupt == "error" or len(failures) == len(samples)):
+        raise DataError(_unreadable(failures, len(samples), root))
+    write_end(output, readable, sums)
 
 
 def _unreadable(failures: Sequence[str], total: int, root: Path) -> str:
@@ -191,28 +210,24 @@ def _unreadable(failures: Sequence[str], total: int, root: Path) -> str:
 
 
 @contextmanager
-def _cache_file(file: Path, size: int) -> Iterator[BinaryIO]:
-    """``replacing(file)`` for about ``size`` bytes, with errors that tell a user what to do."""
+def _writing_to(folder: Path) -> Iterator[None]:
+    """Turns errors of the cache's disk into one that tells a user what to do."""
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(file.parent)
-        free = shutil.disk_usage(file.parent).free
-        if free < size:
-            raise DataError(f"{file.parent} has {free / 1e9:.1f} GB free and the decoded images need {size / 1e9:.1f} "
-                            "GB; make room, or set data.cache (or NAS_REID_CACHE) to another disk")
-        with replacing(file) as output:
-            yield output
+        yield
     except OSError as error:
-        raise DataError(f"cannot write decoded images to {file.parent}: {error.strerror}; "
+        raise DataError(f"cannot write decoded images to {folder}: {error.strerror}; "
                         "set data.cache (or NAS_REID_CACHE) to a writable folder with room") from None
 
 
-def _remove_abandoned(folder: Path) -> None:
-    """Remove what killed processes left of any store; a living one writes to its file all the time."""
-    for leftover in folder.glob(".*.images.*"):
-        with suppress(FileNotFoundError):  # another process may be faster
-            if time.time() - leftover.stat().st_mtime > _ABANDONED_AFTER_S:
-                leftover.unlink()
+def _require_space(folder: Path, size: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < size:
+        raise DataError(f"{folder} has {_megabytes(free)} free and the decoded images need {_megabytes(size)}; make "
+                        "room, or set data.cache (or NAS_REID_CACHE) to another disk")
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.3f} MB" if size < 1e7 else f"{size / 1e6:,.0f} MB"
 
 
 def _some(names: Sequence[str]) -> str:

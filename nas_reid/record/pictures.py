@@ -90,7 +90,7 @@ def draw_trunk(trunk: nn.Module, query: ImageStore, folder: Path, *, device: tor
         return torch.linspace(0, len(query.paths) - 1, min(count, len(query.paths))).round().long()
 
     def load(rows: Tensor) -> Tensor:
-        return normalise(query.images[rows]).to(device)
+        return normalise(query.take(rows)).to(device)
 
     shown, clustered = spread(12), spread(300)
     with torch.inference_mode():
@@ -98,10 +98,10 @@ def draw_trunk(trunk: nn.Module, query: ImageStore, folder: Path, *, device: tor
         vectors = getattr(trunk, "gating_vectors", lambda images: None)
         gates = [vectors(load(rows)) for rows in clustered.split(64)]
     pictures = [folder / "activations.png"]
-    draw_activations(pictures[0], images=query.images[shown].numpy(), maps=maps.numpy())
+    draw_activations(pictures[0], images=query.take(shown).numpy(), maps=maps.numpy())
     if gates[0] is not None:
         pictures.append(folder / "gates.png")
-        draw_gate_clusters(pictures[1], images=query.images[clustered].numpy(), gates=torch.cat(gates).cpu().numpy())
+        draw_gate_clusters(pictures[1], images=query.take(clustered).numpy(), gates=torch.cat(gates).cpu().numpy())
     return pictures
 
 

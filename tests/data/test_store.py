@@ -4,6 +4,7 @@ import logging
 import os
 import resource
 import shutil
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -16,6 +17,9 @@ from nas_reid.data import store as store_module
 from nas_reid.data.sample import Sample
 from nas_reid.data.store import build_store
 from nas_reid.errors import ConfigError, DataError
+from nas_reid.files import unfinished
+from nas_reid.files.leftovers import lock_of
+from nas_reid.files.lock import holding
 
 SIZE = (16, 8)
 
@@ -151,7 +155,7 @@ def test_rows_follow_the_samples_asked_for(folder):
 def test_full_disk_before_and_during_writing(folder, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 10, 0))
-        with pytest.raises(DataError, match=r"0\.0 GB free.*NAS_REID_CACHE"):
+        with pytest.raises(DataError, match=r"0\.000 MB free .* need 0\.002 MB; .*NAS_REID_CACHE"):
             build(folder)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (500, hard))
@@ -169,12 +173,18 @@ def test_unusable_cache_folder(folder):
         build(folder)
 
 
-def test_damaged_store_is_built_again(folder):
+def test_damaged_store_is_built_again_and_says_so(folder, caplog):
     expected = build(folder).images.clone()
     file, = (folder / "cache").iterdir()
-    for content in (b"", file.read_bytes()[:100]):
+    whole = file.read_bytes()
+    overwritten = [whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1:]
+                   for position in (0, 5 * 16 * 8 * 3 - 1, 5 * 16 * 8 * 3, len(whole) - 20, len(whole) - 1)]
+    for content in (b"", whole[:100], whole[:-1], whole + b"0", bytes(len(whole)), *overwritten):
         file.write_bytes(content)
+        caplog.clear()
         assert torch.equal(build(folder).images, expected)
+        assert f"the image store {file} is damaged; its images are decoded again" in caplog.text
+        assert file.read_bytes() == whole
 
 
 def test_concurrent_builders_agree_and_leave_one_file(folder):
@@ -187,12 +197,41 @@ def test_concurrent_builders_agree_and_leave_one_file(folder):
 def test_leftovers_of_killed_builders_are_removed_but_not_those_of_living_ones(folder):
     build(folder)
     file, = (folder / "cache").iterdir()
-    living, dead = (file.with_name(f".{file.name}.{name}") for name in ("living", "dead"))
+    living, dead = (unfinished(file.with_name(f"{name}.images")) for name in ("living", "dead"))
     living.touch()
     dead.touch()
-    os.utime(dead, (0, time.time() - 7200))
-    build(folder, image_size=(8, 8))
-    assert living.exists() and not dead.exists()
+    lock_of(file.with_name("dead.images")).touch()
+    with holding(lock_of(file.with_name("living.images"))):
+        build(folder)  # which is there already: every start removes what it finds
+        assert {path.name for path in (folder / "cache").iterdir()} == {file.name, living.name, ".living.images.lock"}
+
+
+def test_one_decodes_and_the_others_wait_and_say_so(folder, monkeypatch, caplog):
+    calls, begun = count_decodes(monkeypatch), threading.Event()
+    counted = store_module.decode
+
+    def slowly(*arguments):
+        begun.set()
+        time.sleep(0.02)
+        return counted(*arguments)
+
+    monkeypatch.setattr(store_module, "decode", slowly)
+    with ThreadPoolExecutor(2) as pool, caplog.at_level(logging.INFO):
+        first = pool.submit(build, folder)
+        begun.wait(10)
+        second = pool.submit(build, folder)
+        assert torch.equal(first.result().images, second.result().images)
+    assert len(calls) == 5
+    assert f"process {os.getpid()} on " in caplog.text and "is making the decoded images of" in caplog.text
+    assert len(list((folder / "cache").iterdir())) == 1
+
+
+def test_without_locks_both_decode(folder, monkeypatch):
+    monkeypatch.setattr("nas_reid.files.lock.fcntl", None)
+    calls = count_decodes(monkeypatch)
+    with ThreadPoolExecutor(2) as pool:
+        stores = list(pool.map(lambda _: build(folder), range(2)))
+    assert torch.equal(stores[0].images, stores[1].images) and len(calls) in (5, 10)
 
 
 def test_bad_arguments(folder):

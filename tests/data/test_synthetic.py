@@ -1,7 +1,10 @@
 """The generator as a data set: files, determinism, interruption."""
 
 import json
+import os
 import re
+import shutil
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +14,10 @@ from PIL import Image
 from nas_reid.data.layout import SYNTHETIC_CARD
 from nas_reid.data.readers import read_dataset
 from nas_reid.data.synthetic import SyntheticSpec, generate
+from nas_reid.data.synthetic.completeness import damage
 from nas_reid.data.synthetic.plan import GALLERY, QUERY, TRAIN, cameras_of, plan
 from nas_reid.errors import ConfigError, DataError
+from nas_reid.files import unfinished
 
 FEW = {"size": "tiny", "train_ids": 4, "test_ids": 4, "distractor_ids": 2, "cameras": 3, "min_cameras": 2,
        "masks": True, "junk": 0.2}
@@ -121,13 +126,12 @@ def test_the_slower_of_two_processes_takes_the_faster_one_s_folder(
     spec = SyntheticSpec(**FEW)
 
     def overtaken(folder: Path, *arguments: object) -> None:
-        few_copy = tmp_path / spec.key
-        few_copy.mkdir()
-        (few_copy / SYNTHETIC_CARD).write_text("the faster one's")
+        shutil.copytree(few, tmp_path / spec.key)
 
     monkeypatch.setattr("nas_reid.data.synthetic.generation._write", overtaken)
+    monkeypatch.setattr("nas_reid.files.lock.fcntl", None)  # only where there are no locks
     folder = generate(tmp_path, spec, workers=1)
-    assert (folder / SYNTHETIC_CARD).read_text() == "the faster one's"
+    assert files(folder) == files(few)
     assert list(tmp_path.iterdir()) == [folder]
 
 
@@ -162,3 +166,61 @@ def test_levels_fill_only_what_is_not_given() -> None:
     hard = SyntheticSpec(factors="hard", own=0.1)
     assert (hard.own, hard.style, hard.truncation) == (0.1, 1.0, 0.1)
     assert SyntheticSpec().key == SyntheticSpec(jpeg_quality=[40, 90]).key != hard.key
+
+
+def test_a_damaged_folder_is_drawn_again_and_says_how_it_was_damaged(
+        few: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec, whole = SyntheticSpec(**FEW), files(few)
+    image = next(name for name in whole if name.startswith(TRAIN))
+    damages = {
+        f"2 of {len(whole) - 2} files are missing": lambda root: [
+            (root / name).unlink() for name in (image, f"masks/{image.replace('.jpg', '.png')}")],
+        f"1 files were added, such as {TRAIN}/0001_c1s1_999999_01.jpg": lambda root: (
+            root / TRAIN / "0001_c1s1_999999_01.jpg").write_bytes(whole[image]),
+        f"{image} was changed": lambda root: (root / image).write_bytes(whole[image][:-9] + bytes(9)),
+        "files.txt was changed": lambda root: (root / "files.txt").write_bytes(whole["files.txt"][:-100]),
+        "missing or unreadable: FileNotFoundError": lambda root: (root / SYNTHETIC_CARD).unlink(),
+        "missing or unreadable: JSONDecodeError": lambda root: (root / SYNTHETIC_CARD).write_bytes(b"{"),
+        "missing or unreadable: KeyError": lambda root: (root / SYNTHETIC_CARD).write_text('{"images": 1}'),
+    }
+    drawn = shutil.copytree(few, tmp_path / "drawn")
+    monkeypatch.setattr("nas_reid.data.synthetic.generation._write",
+                        lambda folder, *_: shutil.copytree(drawn, folder, dirs_exist_ok=True))
+    root = generate(tmp_path, spec, workers=1)
+    for found, change in damages.items():
+        change(root)
+        caplog.clear()
+        assert generate(tmp_path, spec, workers=1) == root
+        assert len(re.findall(rf"the synthetic data set {root} is damaged: .*{found}", caplog.text)) == 1, found
+        assert files(root) == whole and {path.name for path in tmp_path.iterdir()} == {root.name, "drawn"}
+
+
+def test_bytes_that_change_without_a_trace_are_found_in_one_of_sixteen_starts(
+        few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = shutil.copytree(few, tmp_path / few.name)
+    image = next((root / TRAIN).iterdir())
+    before = image.stat()
+    image.write_bytes(image.read_bytes()[::-1])
+    os.utime(image, ns=(before.st_atime_ns, before.st_mtime_ns))
+    found = []
+    for phase in range(16):
+        monkeypatch.setattr("nas_reid.data.synthetic.completeness.time.time_ns", lambda phase=phase: phase)
+        found.append(damage(root))
+    assert (found.count(f"{TRAIN}/{image.name} was changed"), found.count(None)) == (1, 15)
+
+
+def test_leftovers_of_killed_processes_are_removed_although_nothing_is_drawn(few: Path, tmp_path: Path) -> None:
+    shutil.copytree(few, tmp_path / few.name)
+    (unfinished(tmp_path / "synthetic-of-a-dead-process") / TRAIN).mkdir(parents=True)
+    generate(tmp_path, SyntheticSpec(**FEW), workers=1)
+    assert [path.name for path in tmp_path.iterdir()] == [few.name]
+
+
+def test_a_worker_that_is_killed_is_a_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*_: object) -> None:
+        raise BrokenExecutor
+
+    monkeypatch.setattr("nas_reid.data.synthetic.generation._write", killed)
+    with pytest.raises(DataError, match=r"was killed, perhaps because memory ran out.*data\.workers=1"):
+        generate(tmp_path, SyntheticSpec(**FEW), workers=1)
+    assert list(tmp_path.iterdir()) == []

@@ -3,12 +3,10 @@
 import io
 import json
 import logging
-import multiprocessing
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -16,6 +14,8 @@ from pathlib import Path
 from PIL import Image
 
 from nas_reid.data.layout import SYNTHETIC_CARD
+from nas_reid.data.processes import mapper
+from nas_reid.data.synthetic.completeness import damage, seal
 from nas_reid.data.synthetic.entry import Entry
 from nas_reid.data.synthetic.plan import lists, plan
 from nas_reid.data.synthetic.population import populate
@@ -24,6 +24,9 @@ from nas_reid.data.synthetic.sheet import write_sheet
 from nas_reid.data.synthetic.shot import describe_shot
 from nas_reid.data.synthetic.spec import SyntheticSpec
 from nas_reid.errors import DataError
+from nas_reid.files import unfinished
+from nas_reid.files.leftovers import sweep
+from nas_reid.files.making import sole_maker
 from nas_reid.progress import progress
 
 _log = logging.getLogger(__name__)
@@ -52,10 +55,10 @@ DESCRIPTIONS = {
 
 
 def generate(root: Path, spec: SyntheticSpec, *, workers: int) -> Path:
-    """The folder ``root/<spec.key>`` with the data set of ``spec``; written first unless it is already complete.
+    """The folder ``root/<spec.key>`` with the data set of ``spec``; written first unless it is there and undamaged.
 
-    The folder appears under its name only when everything is in it, so it may be read as soon as it exists, and two
-    processes may generate at once. The bytes do not depend on ``workers``.
+    The folder appears under its name only when everything is in it, so it may be read as soon as it exists. Of several
+    processes that want it one draws and the others wait. The bytes do not depend on ``workers``.
 
     Args:
         root: folder of all data sets, created if missing.
@@ -63,27 +66,36 @@ def generate(root: Path, spec: SyntheticSpec, *, workers: int) -> Path:
         workers: processes to draw with; 1 draws in this one.
 
     Raises:
-        DataError: ``root`` cannot be written to.
+        DataError: ``root`` cannot be written to, or a process that drew was killed.
     """
     target = Path(root) / spec.key
-    if (target / SYNTHETIC_CARD).is_file():
+    sweep(target.parent)
+    if damage(target) is None:
         return target
-    _log.info("drawing the synthetic data set %s", target)
     try:
-        with _unfinished(target) as folder:
-            _write(folder, spec, workers)
-            _publish(folder, target)
+        with sole_maker(target, what=f"the synthetic data set {target}", total=len(plan(spec)), unit="image",
+                        done=_drawn):
+            if found := damage(target):  # else the process that this one waited for has drawn it
+                if target.exists():
+                    _log.warning("the synthetic data set %s is damaged: %s", target, found)
+                _log.info("drawing the synthetic data set %s", target)
+                with _unfinished(target) as folder:
+                    _write(folder, spec, workers)
+                    _publish(folder, target)
     except OSError as error:
         raise DataError(f"cannot write the synthetic data set to {target}: {error}; choose another folder with "
                         "data.cache or NAS_REID_CACHE, or free some space") from error
+    except BrokenExecutor as error:
+        raise DataError(f"a process that drew the synthetic data set {target} was killed, perhaps because memory ran "
+                        "out; repeat the command, with data.workers=1 if it happens again") from error
     return target
 
 
 @contextmanager
 def _unfinished(target: Path) -> Iterator[Path]:
     """A new folder beside ``target`` that is gone afterwards, unless it was renamed."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
+    folder = unfinished(target)
+    folder.mkdir()
     try:
         yield folder
     finally:
@@ -91,15 +103,19 @@ def _unfinished(target: Path) -> Iterator[Path]:
 
 
 def _publish(folder: Path, target: Path) -> None:
-    """Give the finished ``folder`` its name, unless another process was faster."""
-    folder.chmod(0o755)
-    if target.exists() and not (target / SYNTHETIC_CARD).is_file():
-        shutil.rmtree(target)  # somebody deleted part of a finished folder
-    try:
-        os.rename(folder, target)
-    except OSError:
-        if not (target / SYNTHETIC_CARD).is_file():
-            raise
+    """Give the finished ``folder`` its name, unless another process was faster, as it can be without locks."""
+    if damage(target) is None:
+        return
+    damaged = unfinished(target)
+    if target.exists():
+        os.rename(target, damaged)
+    os.rename(folder, target)
+    shutil.rmtree(damaged, ignore_errors=True)
+
+
+def _drawn(folder: Path) -> int:
+    """Images in an unfinished folder."""
+    return sum(path.suffix in (".jpg", ".bmp") for path in folder.rglob("*"))
 
 
 def _write(folder: Path, spec: SyntheticSpec, workers: int) -> None:
@@ -112,7 +128,7 @@ def _write(folder: Path, spec: SyntheticSpec, workers: int) -> None:
     for name, content in lists(spec).items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(content)
-    with _mapper(workers) as run:
+    with mapper(workers) as run:
         records = list(progress(run(partial(_draw, folder, spec), entries), description="drawing pedestrians",
                                 total=len(entries), unit="image"))
     if spec.metadata:
@@ -123,19 +139,8 @@ def _write(folder: Path, spec: SyntheticSpec, workers: int) -> None:
         train=spec.train_ids, test=spec.test_ids, distractors=spec.distractor_ids, cameras=spec.cameras,
         images=len(entries), tones=spec.skin_tones, lookalikes=spec.lookalikes, kinds=kinds,
         layout=DESCRIPTIONS[spec.layout]))
-    card = {"images": len(entries), "spec": spec.to_plain()}
+    card = {"images": len(entries), "files": seal(folder), "spec": spec.to_plain()}
     (folder / SYNTHETIC_CARD).write_text(json.dumps(card, indent=2))
-
-
-@contextmanager
-def _mapper(workers: int) -> Iterator[partial]:
-    """An ordered ``map``, over processes if there are several workers."""
-    if workers <= 1:
-        yield map
-        return
-    # Spawned, not forked: the caller may run threads (torch, wandb) that a fork would leave half dead.
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield partial(pool.map, chunksize=32)
 
 
 def _draw(folder: Path, spec: SyntheticSpec, entry: Entry) -> dict[str, object]:
