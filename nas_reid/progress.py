@@ -3,11 +3,12 @@
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from tqdm import tqdm
 
 
-def progress(iterable: Iterable, *, description: str, total: int | None = None, unit: str = "it") -> tqdm:
+def progress(iterable: Iterable[Any], *, description: str, total: int | None = None, unit: str = "it") -> tqdm:
     """A bar over ``iterable`` on stderr with count, rate and time left; ``set_postfix`` adds numbers to it."""
     return tqdm(iterable, desc=description, total=total, unit=unit, dynamic_ncols=True, leave=False,
                 disable=not sys.stderr.isatty())

@@ -21,9 +21,9 @@ from nas_reid.search_space import SearchSpace
 ENTRY_POINT_GROUP = "nas_reid.search_spaces"
 _BUNDLED = "search_spaces"
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-_spaces: dict[str, type] = {}
+_spaces: dict[str, type[SearchSpace]] = {}
 
-_Space = TypeVar("_Space", bound=type)
+_Space = TypeVar("_Space", bound=type[SearchSpace])
 
 
 def register(name: str) -> Callable[[_Space], _Space]:
@@ -45,7 +45,7 @@ def register(name: str) -> Callable[[_Space], _Space]:
     return decorate
 
 
-def space_class(name: str) -> type:
+def space_class(name: str) -> type[SearchSpace]:
     """The registered class of a search space, importing its module if needed.
 
     Raises:

@@ -9,7 +9,7 @@ Shapes used everywhere: ``B`` batch, ``C`` channels, ``H, W`` height and width, 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from torch import Tensor, nn
 
@@ -50,10 +50,11 @@ class Decision:
     groups: tuple[int, ...] | None = None
 
 
-class Mix(NamedTuple):
+@dataclass(frozen=True)
+class Mix:
     """Mixing weights of one decision, as the supernet receives them.
 
-    Attributes:
+    Args:
         weights: [R, K]; differentiable in the architecture phase, detached in the weight phase.
         index: [R] int64, the sampled choice of each row when the relaxation is hard, else None.
         sampled_only: run only the sampled choice of each row (``gumbel_sampled``); needs ``index``.

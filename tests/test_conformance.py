@@ -1,6 +1,7 @@
 """The conformance suite passes what conforms and names the rule that a broken space breaks."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 import torch
@@ -67,7 +68,7 @@ class DeadRow(ToySpace):
     def supernet(self) -> nn.Module:
         class FirstTwoRows(ToySupernet):
             def forward(self, images, mixes, modality=None):
-                return super().forward(images, {"path": mixes["path"]._replace(weights=mixes["path"].weights[:2])})
+                return super().forward(images, {"path": replace(mixes["path"], weights=mixes["path"].weights[:2])})
         return FirstTwoRows(self.channels)
 
 
@@ -75,7 +76,7 @@ class Detached(ToySpace):
     def supernet(self) -> nn.Module:
         class Blind(ToySupernet):
             def forward(self, images, mixes, modality=None):
-                return super().forward(images, {name: mix._replace(weights=mix.weights.detach())
+                return super().forward(images, {name: replace(mix, weights=mix.weights.detach())
                                                 for name, mix in mixes.items()})
         return Blind(self.channels)
 
@@ -102,7 +103,7 @@ class OnlyTheSampled(ToySpace):
             def forward(self, images, mixes, modality=None):
                 path = mixes["path"]
                 if path.sampled_only:  # the columns that were not sampled are out of the graph
-                    path = path._replace(weights=path.weights * path.weights.detach())
+                    path = replace(path, weights=path.weights * path.weights.detach())
                 return super().forward(images, {"path": path})
         return Blind(self.channels)
 

@@ -154,7 +154,8 @@ class Bottleneck(_Residual):
         shortcut = self._shortcut(in_channels, out_channels, stride=stride, settings=settings, site=site)
         self.conv1 = nn.Conv2d(in_channels, width, 1, bias=False)
         self.bn1 = norm(f"{site}.bn1", width)
-        self.pool = nn.Identity()
+        self.pool: nn.Module = nn.Identity()
+        self.conv2: nn.Module
         if settings.radix:
             self.conv2 = SplitAttentionConv(width, groups=groups, radix=settings.radix, dilation=dilation, norm=norm,
                                             site=f"{site}.conv2")

@@ -17,9 +17,10 @@ class NonLocal(nn.Module):
     def __init__(self, channels: int, inner: int) -> None:
         super().__init__()
         self.g, self.theta, self.phi = (nn.Conv2d(channels, inner, 1) for _ in range(3))
-        self.W = nn.Sequential(nn.Conv2d(inner, channels, 1), nn.BatchNorm2d(channels))
-        nn.init.zeros_(self.W[1].weight)
-        nn.init.zeros_(self.W[1].bias)
+        last = nn.BatchNorm2d(channels)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        self.W = nn.Sequential(nn.Conv2d(inner, channels, 1), last)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, H, W], the same shape out."""

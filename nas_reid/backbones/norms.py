@@ -40,13 +40,13 @@ class InstanceBatchNorm(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.half = channels // 2
-        self.IN = nn.InstanceNorm2d(self.half, affine=True)
-        self.BN = nn.BatchNorm2d(channels - self.half)
+        self.instance_channels = channels // 2
+        self.IN = nn.InstanceNorm2d(self.instance_channels, affine=True)
+        self.BN = nn.BatchNorm2d(channels - self.instance_channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, H, W], the same shape out."""
-        first, second = x.split((self.half, x.shape[1] - self.half), dim=1)
+        first, second = x.split((self.instance_channels, x.shape[1] - self.instance_channels), dim=1)
         return torch.cat((self.IN(first), self.BN(second)), dim=1)
 
 

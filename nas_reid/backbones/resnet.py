@@ -5,7 +5,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from nas_reid.backbones.blocks import BlockSettings
-from nas_reid.backbones.stages import STAGES, StagePlan, Stem, build_stages
+from nas_reid.backbones.stages import STAGES, Stage, StagePlan, Stem, build_stages
 from nas_reid.errors import ConfigError
 
 
@@ -19,6 +19,11 @@ class ResNet(Stem):
         deep_stem, stem_pool: see ``Stem``.
     """
 
+    layer1: Stage
+    layer2: Stage
+    layer3: Stage
+    layer4: Stage
+
     def __init__(self, stem_channels: int, plan: StagePlan, settings: BlockSettings, *, deep_stem: bool = False,
                  stem_pool: str = "padded") -> None:
         super().__init__(stem_channels, norm=settings.norm, deep=deep_stem, pool=stem_pool)
@@ -26,7 +31,7 @@ class ResNet(Stem):
             self.add_module(name, stage)
         self.out_channels = self.layer4.out_channels
 
-    def forward(self, images: Tensor, modality: Tensor | None = None, context: Any = None) -> Tensor:
+    def forward(self, images: Tensor, modality: Tensor | None = None, *, context: Any = None) -> Tensor:
         """Run the trunk.
 
         Args:
@@ -44,7 +49,7 @@ class ResNet(Stem):
         if height * width < 2:
             raise ConfigError(f"images of {tuple(images.shape[2:])} pixels are too small for a residual network; use "
                               "at least data.image_size=[32,16]")
-        x = super().forward(images, context)
+        x = super().forward(images, context=context)
         for name in STAGES:
             x = self.get_submodule(name)(x, context)
         return x

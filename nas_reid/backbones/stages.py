@@ -35,6 +35,7 @@ class Stem(nn.Module):
     def __init__(self, channels: int, *, norm: NormFactory, deep: bool = False, pool: str = "padded",
                  prefix: str = "") -> None:
         super().__init__()
+        self.conv1: nn.Module
         if deep:
             half = channels // 2
             self.conv1 = _Convolutions(
@@ -46,7 +47,7 @@ class Stem(nn.Module):
         self.bn1 = norm(f"{prefix}bn1", channels)
         self.maxpool = STEM_POOLS[pool]()
 
-    def forward(self, images: Tensor, context: Any = None) -> Tensor:
+    def forward(self, images: Tensor, *, context: Any = None) -> Tensor:
         """[B, 3, H, W] to [B, channels, ceil(H / 4), ceil(W / 4)]."""
         x = self.conv1(images, context) if isinstance(self.conv1, _Convolutions) else self.conv1(images)
         return self.maxpool(normalise(self.bn1, x, context).relu())

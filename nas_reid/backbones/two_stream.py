@@ -40,6 +40,8 @@ class TwoStreamResNet(nn.Module):
         ConfigError: an unknown depth, or a number out of range.
     """
 
+    layer4: Stage
+
     def __init__(self, depth: int, width: float, *, specific: int = 1, last_stride: int = 1,
                  norm: NormFactory = batch_norm) -> None:
         super().__init__()
@@ -84,9 +86,9 @@ class TwoStreamResNet(nn.Module):
             streams = [self._stream(self.get_submodule(name), part, own) for name, part, own in samples.parts(x)]
             x = streams[0] if len(streams) == 1 else torch.cat(streams)
         else:
-            x = self.stem(x, samples)
+            x = self.stem(x, context=samples)
         for layer in self.shared:
-            stage = self.get_submodule(layer)
+            stage: Stage = getattr(self, layer)
             x = _through(layer, stage, x, samples, after_block or {})
         return x if place is None else x[place]
 
@@ -95,7 +97,7 @@ class TwoStreamResNet(nn.Module):
         return self.run(images, modality)
 
     def _stream(self, stream: nn.Module, x: Tensor, samples: Samples) -> Tensor:
-        x = stream(x, samples)
+        x = stream(x, context=samples)
         for layer in STAGES[:self.specific - 1]:
             x = stream.get_submodule(layer)(x, samples)
         return x

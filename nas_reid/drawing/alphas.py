@@ -62,7 +62,7 @@ def _panels(
     """(title, choice names, probabilities) of each column of the picture."""
     if not history:
         raise ValueError("no alphas to draw: the history holds no decision")
-    groups: dict[tuple, list[tuple[str, np.ndarray]]] = {}
+    groups: dict[tuple[tuple[str, ...], str | None], list[tuple[str, np.ndarray]]] = {}
     for decision, values in history.items():
         array, names = np.asarray(values, dtype=float), tuple(choices[decision])
         if array.ndim != 3 or array.shape[2] != len(names) or 0 in array.shape:

@@ -72,7 +72,8 @@ def draw_masks(places: Sequence[FeatureMasks], path: Path, *, means: Mapping[int
     shown = list(places) if len(places) <= columns else \
         [places[round(i)] for i in np.linspace(0, len(places) - 1, columns)]
     figure = Figure(figsize=(max(6.4, 1.7 * columns), 8.2), dpi=110, layout="constrained")
-    above, below = figure.subfigures(2, 1, height_ratios=(1, 1.9))
+    panels: Any = figure.subfigures(2, 1, height_ratios=(1, 1.9))
+    above, below = panels
     for axes, level in zip(above.subplots(1, 2, sharey=True), ("channels", "pixels"), strict=True):
         _draw_shares(axes, places, level)
     grid = below.subplots(2, columns, squeeze=False)
@@ -97,7 +98,7 @@ def mean_images(images: Any, modalities: Any, *, most: int = 512) -> dict[int, n
     for modality in np.unique(kinds):
         rows = np.flatnonzero(kinds == modality)
         rows = rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int)]
-        total = sum(np.asarray(images[int(row)], dtype=np.float64) for row in rows)
+        total = sum((np.asarray(images[int(row)], dtype=np.float64) for row in rows), start=np.zeros(()))
         means[int(modality)] = (total / len(rows)).round().astype(np.uint8)
     return means
 

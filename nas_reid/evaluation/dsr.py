@@ -63,14 +63,20 @@ class SpatialReconstruction:
     def distances(self, query: Embedded, gallery: Embedded, *, distance: str, junk: JunkRule) -> "DsrDistances":
         """See ``variants.Variant``; junk is among the candidates, as in the published code."""
         return DsrDistances(feature_distances(query.features, gallery.features, distance=distance),
-                            *(cells_of(side.maps, pyramid=self.form == "reconstruction") for side in (query, gallery)),
-                            method=self)
+                            *(cells_of(_maps(side), pyramid=self.form == "reconstruction")
+                              for side in (query, gallery)), method=self)
 
     def describe(self) -> dict[str, Any]:
         """See ``variants.Variant``."""
         return {"method": f"deep spatial reconstruction, {self.form} form", "weight": self.weight,
                 "weight chosen": "beforehand", "candidates": self.candidates, "transductive": False,
                 **({"ridge": self.ridge} if self.form == "reconstruction" else {})}
+
+
+def _maps(side: Embedded) -> Tensor:
+    if side.maps is None:
+        raise ValueError("these images were embedded without their maps; see `retrieval.embed(maps=True)`")
+    return side.maps
 
 
 class DsrDistances:

@@ -16,10 +16,15 @@ _MAPS_MEMORY = 8 * 2**30  # bytes that the feature maps of one list may take
 
 
 class ImageBatch(Protocol):
-    """What ``extract`` reads of a batch: ``images`` [B, 3, H, W], normalised, and ``modalities`` [B]."""
+    """What ``extract`` reads of a batch."""
 
-    images: Tensor
-    modalities: Tensor
+    @property
+    def images(self) -> Tensor:
+        """[B, 3, H, W], normalised."""
+
+    @property
+    def modalities(self) -> Tensor:
+        """[B]."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +109,7 @@ def extract_with_maps(network: nn.Module, batches: Iterable[ImageBatch], *, flip
             maps.append(output.float().cpu())
         second_view = flip and not second_view
 
-    hook = network.trunk.register_forward_hook(keep)
+    hook = network.get_submodule("trunk").register_forward_hook(keep)
     try:
         features = extract(network, batches, flip=flip, device=device)
     finally:

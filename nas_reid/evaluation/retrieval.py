@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Required, TypedDict, Unpack
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from nas_reid.data.batches import EvalBatches
 from nas_reid.data.trial import Trial
@@ -19,6 +19,23 @@ from nas_reid.evaluation.trials import cut, describe_trials, headline, sizes, su
 from nas_reid.evaluation.variants import Variant, check_variants
 
 _NONE: Mapping[str, Variant] = {}
+
+
+class Options(TypedDict, total=False):
+    """How lists are compared, as keyword arguments of ``compare``."""
+
+    distance: Required[str]
+    single_gallery_shot: bool
+    variants: Mapping[str, Variant]
+    device: torch.device | str
+
+
+class _Labels(TypedDict):
+    query_pids: Tensor
+    query_camids: Tensor
+    gallery_pids: Tensor
+    gallery_camids: Tensor
+    junk: JunkRule
 
 
 @dataclass(frozen=True)
@@ -89,8 +106,8 @@ def retrieve(network: nn.Module, query: EvalBatches, gallery: EvalBatches, trial
     maps = any(variant.needs_maps for variant in variants.values())
     lists = [embed(network, batches, flip=flip, device=device, maps=maps)
              for batches in ((query,) if gallery is query else (query, gallery))]
-    options = {"distance": distance, "single_gallery_shot": single_gallery_shot, "variants": variants,
-               "device": device}
+    options: Options = {"distance": distance, "single_gallery_shot": single_gallery_shot, "variants": variants,
+                        "device": device}
     if not trials:
         return compare(lists[0], lists[-1], **options)
     return compare_trials(lists[0], lists[-1], trials, **options)
@@ -99,16 +116,17 @@ def retrieve(network: nn.Module, query: EvalBatches, gallery: EvalBatches, trial
 def embed(network: nn.Module, batches: EvalBatches, *, flip: bool, device: torch.device,
           maps: bool = False) -> Embedded:
     """One list through the network; with the trunk's feature maps if ``maps`` is set."""
-    options = {"flip": flip, "device": device}
     if maps:
-        features, kept = extract_with_maps(network, batches, num_images=len(batches.pids), **options)
+        features, kept = extract_with_maps(network, batches, num_images=len(batches.pids), flip=flip, device=device)
         return Embedded(features, batches.pids, batches.camids, kept)
-    return Embedded(extract(network, batches, **options), batches.pids, batches.camids)
+    return Embedded(extract(network, batches, flip=flip, device=device), batches.pids, batches.camids)
 
 
-def compare_trials(query: Embedded, gallery: Embedded, trials: Sequence[Trial], **options: Any) -> Retrieval:
+def compare_trials(query: Embedded, gallery: Embedded, trials: Sequence[Trial],
+                   **options: Unpack[Options]) -> Retrieval:
     """``compare`` each trial over the two lists; what is kept beside the metrics is of the first."""
-    first, names, metrics = None, [], []
+    first: Retrieval | None = None
+    names, metrics = [], []
     for trial in trials:
         retrieval = compare(*cut(trial, query, gallery), junk=trial.junk, cmc=trial.cmc, **options)
         first = first or replace(retrieval, trial=trial)
@@ -116,6 +134,8 @@ def compare_trials(query: Embedded, gallery: Embedded, trials: Sequence[Trial], 
                                                                 in retrieval.variants.items()}}.items():
             names.append(name)
             metrics.append(ranking.summary())
+    if first is None:
+        raise ValueError("there is no trial to compare; `compare` ranks the whole lists")
     return replace(first, trials=summarize_trials(names, metrics))
 
 
@@ -131,8 +151,8 @@ def compare(query: Embedded, gallery: Embedded, *, distance: str, single_gallery
         device: where the plain ranking is computed; variants are where the features lie.
     """
     rule = JUNK_RULES[junk]
-    labels = {"query_pids": query.pids, "query_camids": query.camids, "gallery_pids": gallery.pids,
-              "gallery_camids": gallery.camids, "junk": rule}
+    labels: _Labels = {"query_pids": query.pids, "query_camids": query.camids, "gallery_pids": gallery.pids,
+                       "gallery_camids": gallery.camids, "junk": rule}
 
     def ranked(distances: DistanceBlocks, *, single_shot: bool) -> Ranking:
         ranking = rank_blocks(distances, **labels)

@@ -1,6 +1,7 @@
 """A protocol of several galleries: every trial ranked from the same embeddings, means and spreads over equal names."""
 
 import statistics
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 import torch
@@ -43,11 +44,11 @@ def headline(summaries: Mapping[str, Metrics], name: str) -> dict[str, float]:
 
 def describe_trials(trials: Sequence[Trial]) -> dict[str, dict[str, str | int]]:
     """Name -> how many trials, of how many queries against how large a gallery, under which rules."""
+    counts = Counter(trial.name for trial in trials)
     described: dict[str, dict[str, str | int]] = {}
     for trial in trials:
-        entry = described.setdefault(trial.name, {"trials": 0, "queries": len(trial.query),
-                                                  "gallery": len(trial.gallery), "junk": trial.junk, "cmc": trial.cmc})
-        entry["trials"] += 1
+        described.setdefault(trial.name, {"trials": counts[trial.name], "queries": len(trial.query),
+                                          "gallery": len(trial.gallery), "junk": trial.junk, "cmc": trial.cmc})
     return described
 
 

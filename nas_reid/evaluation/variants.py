@@ -7,7 +7,7 @@ published form.
 
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from nas_reid.errors import ConfigError
 from nas_reid.evaluation.distance import DistanceBlocks
@@ -42,7 +42,10 @@ class Variant(Protocol):
         ...
 
 
-_Kind = TypeVar("_Kind")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+_Kind = TypeVar("_Kind", bound="DataclassInstance")
 VARIANTS: dict[str, type] = {"rerank": KReciprocal, "query_expansion": QueryExpansion,
                              "transductive_expansion": TransductiveExpansion, "dsr": SpatialReconstruction}
 

@@ -18,6 +18,7 @@ class Center(Loss):
     """
 
     learns_identities = remembers = True
+    centers: Tensor
 
     def __init__(self, *, rate: float = 0.5) -> None:
         super().__init__()

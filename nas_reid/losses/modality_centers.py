@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from nas_reid.errors import DataError
 from nas_reid.losses.loss import Loss, LossInput, at_least_float32, number
 
 
@@ -56,7 +57,7 @@ class CrossModality(Loss):
 
     def forward(self, batch: LossInput) -> Tensor:
         """See ``cross_modality_contrast``."""
-        return cross_modality_contrast(batch.features, batch.labels, batch.modalities, temperature=self.temperature)
+        return cross_modality_contrast(batch.features, batch.labels, _modalities(batch), temperature=self.temperature)
 
 
 class HeteroCenter(Loss):
@@ -69,7 +70,13 @@ class HeteroCenter(Loss):
 
     def forward(self, batch: LossInput) -> Tensor:
         """See ``hetero_center``."""
-        return hetero_center(batch.features, batch.labels, batch.modalities)
+        return hetero_center(batch.features, batch.labels, _modalities(batch))
+
+
+def _modalities(batch: LossInput) -> Tensor:
+    if batch.modalities is None:
+        raise DataError("a loss between visible and infrared images was given a batch that does not say which is which")
+    return batch.modalities
 
 
 def _centers(features: Tensor, labels: Tensor, modalities: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -5,6 +5,8 @@ A new loss is a file with a class (see ``nas_reid.losses.loss``) and a line in `
 
 import inspect
 from collections.abc import Mapping
+from functools import reduce
+from operator import add
 from typing import Any
 
 import torch
@@ -21,6 +23,7 @@ from nas_reid.losses.pairs import CirclePairs, CosFacePairs
 from nas_reid.losses.triplet import Triplet
 from nas_reid.losses.weighted_triplet import WeightedTriplet
 from nas_reid.modules.head import Head, StripeHead
+from nas_reid.modules.typed_lists import ModuleDictOf, ModuleListOf
 from nas_reid.network.model import Output
 
 LOSSES: dict[str, type[Loss]] = {
@@ -60,8 +63,8 @@ class Objective(nn.Module):
         super().__init__()
         self.weights = {name: weight for name, (weight, _) in build_losses(terms).items()}
         built = [build_losses(terms) for _ in range(stripes)]
-        self.losses = nn.ModuleDict({name: nn.ModuleList([losses[name][1] for losses in built])
-                                     for name in self.weights})
+        self.losses: ModuleDictOf[ModuleListOf[Loss]] = ModuleDictOf(
+            {name: ModuleListOf([losses[name][1] for losses in built]) for name in self.weights})
         for stripe_losses in self.losses.values():
             for loss in stripe_losses:
                 loss.allocate(num_classes, width)
@@ -82,7 +85,7 @@ class Objective(nn.Module):
                 batch = self._input(output, stripe, labels, modalities)
                 values.append(loss(gather_batch(batch) if loss.compares_samples else batch))
             terms[name] = torch.stack(values).mean() if len(values) > 1 else values[0]
-        total = sum(self.weights[name] * term for name, term in terms.items())
+        total = reduce(add, (self.weights[name] * term for name, term in terms.items()))
         return total, {name: term.detach() for name, term in terms.items()}
 
     @torch.no_grad()

@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from nas_reid.errors import ConfigError
 from nas_reid.modules.pooling import POOLINGS
+from nas_reid.modules.typed_lists import ModuleListOf
 
 CLASSIFIERS = ("linear", "cosine")
 REDUCTIONS = ("relu", "leaky_relu", "linear")
@@ -64,7 +65,7 @@ class Head(nn.Module):
         self.reduction = (_reduction(in_channels, reduction, reduction_form, affine=running_stats) if reduction
                           else nn.Identity())
         width = reduction or in_channels
-        self.embedding = nn.Linear(width, embedding) if embedding else nn.Identity()
+        self.embedding: nn.Module = nn.Linear(width, embedding) if embedding else nn.Identity()
         if embedding and embedding_norm_relu:
             self.embedding = nn.Sequential(self.embedding, nn.BatchNorm1d(embedding, affine=running_stats), nn.ReLU())
         self.out_features = embedding or width
@@ -128,7 +129,7 @@ class StripeHead(nn.Module):
         super().__init__()
         if stripes < 2:
             raise ConfigError(f"head.stripes={stripes} must be 1 (no stripes) or more")
-        self.parts = nn.ModuleList(Head(in_channels, num_classes, **options) for _ in range(stripes))
+        self.parts: ModuleListOf[Head] = ModuleListOf(Head(in_channels, num_classes, **options) for _ in range(stripes))
         self.stripes, self.num_classes = stripes, num_classes
         self.metric_features = self.parts[0].metric_features
         self.out_features = stripes * self.parts[0].out_features
@@ -148,14 +149,11 @@ class StripeHead(nn.Module):
 
     def embed(self, features: Tensor) -> Tensor:
         """Retrieval embeddings [B, S, D], to be concatenated."""
-        return self._each("embed", features)
+        return torch.stack([part.embed(features[:, i]) for i, part in enumerate(self.parts)], 1)
 
     def classify(self, embedding: Tensor) -> Tensor:
         """Logits [B, S, N]."""
-        return self._each("classify", embedding)
-
-    def _each(self, method: str, x: Tensor) -> Tensor:
-        return torch.stack([getattr(part, method)(x[:, i]) for i, part in enumerate(self.parts)], 1)
+        return torch.stack([part.classify(embedding[:, i]) for i, part in enumerate(self.parts)], 1)
 
 
 def build_head(in_channels: int, num_classes: int, *, stripes: int = 1, **options: Any) -> Head | StripeHead:

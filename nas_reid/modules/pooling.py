@@ -43,10 +43,7 @@ class GeneralisedMean(nn.Module):
 
     def __init__(self, p: float, *, learn: bool) -> None:
         super().__init__()
-        if learn:
-            self.p = nn.Parameter(torch.full((1,), float(p)))
-        else:
-            self.p = float(p)
+        self.p = nn.Parameter(torch.full((1,), float(p))) if learn else float(p)
 
     def forward(self, maps: Tensor) -> Tensor:
         """[B, C, H, W] -> [B, C]."""

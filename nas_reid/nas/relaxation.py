@@ -6,7 +6,7 @@ A relaxation is two functions of one decision's alphas [R, K]: how to mix (``dra
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -55,7 +55,7 @@ class Relaxation:
             ConfigError: the relaxation is random and ``generator`` is None.
         """
         mixes = {name: self.draw(alphas[name], temperature, generator) for name in sorted(alphas)}
-        return {name: mix._replace(sampled_only=self.sampled_only, all_gradients=self.all_gradients)
+        return {name: replace(mix, sampled_only=self.sampled_only, all_gradients=self.all_gradients)
                 for name, mix in mixes.items()}
 
     def probabilities(self, alphas: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,5 +1,6 @@
 """The plain supernet: gradients, sampled execution, odd sizes, memory formats."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -61,7 +62,7 @@ def test_sampled_ops_can_give_the_alphas_their_full_gradient():
     space = make_space()
     supernet, alphas, images = build(space), make_alphas(space), make_images()
     full = supernet(images, hard_mixes(alphas, sampled_only=False))
-    mixes = {name: mix._replace(all_gradients=True) for name, mix in hard_mixes(alphas, sampled_only=True).items()}
+    mixes = {name: replace(mix, all_gradients=True) for name, mix in hard_mixes(alphas, sampled_only=True).items()}
     expected, got = (torch.autograd.grad(maps.square().mean(), list(alphas.values()))
                      for maps in (full, supernet(images, mixes)))
     for one, other in zip(expected, got, strict=True):
