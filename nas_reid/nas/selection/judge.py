@@ -4,12 +4,12 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-import torch
 from torch import Generator, Tensor
 
 from nas_reid.genotype import Genotype
 from nas_reid.nas.bounds import Bounds
 from nas_reid.nas.lots import Draw, draw_admitted
+from nas_reid.nas.path import path_of
 from nas_reid.search_space import Mix, SearchSpace
 
 Mixes = Mapping[str, Mix]
@@ -66,17 +66,3 @@ class Judge:
 
 def _key(genotype: Genotype) -> str:
     return json.dumps(genotype.body, sort_keys=True)
-
-
-def path_of(space: SearchSpace, genotype: Genotype, probabilities: Mapping[str, Tensor]) -> dict[str, Mix]:
-    """One-hot mixing weights that run a genotype's own ops in the supernet.
-
-    Those of ``space.one_hot``, in which what the genotype leaves out is left out; a space without it runs the likeliest
-    choice of every row of the ``probabilities`` that the genotype was derived from.
-    """
-    if hasattr(space, "one_hot"):
-        weights = space.one_hot(genotype)
-    else:
-        weights = {name: torch.zeros_like(table).scatter_(1, table.argmax(1, keepdim=True), 1.0)
-                   for name, table in probabilities.items()}
-    return {name: Mix(weight.float(), weight.argmax(1), sampled_only=True) for name, weight in weights.items()}

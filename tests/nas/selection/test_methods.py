@@ -9,7 +9,8 @@ from torch import Generator, Tensor
 from nas_reid.errors import ConfigError
 from nas_reid.genotype import Genotype
 from nas_reid.nas.bounds import Bounds
-from nas_reid.nas.selection.judge import Judge, path_of
+from nas_reid.nas.path import path_of
+from nas_reid.nas.selection.judge import Judge
 from nas_reid.nas.selection.methods import evolution, halving, random_search, sampling
 from nas_reid.nas.selection.perturbation import perturbation
 from nas_reid.search_space import Choice, Decision, Mix

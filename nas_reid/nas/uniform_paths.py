@@ -1,0 +1,50 @@
+"""Training all paths of a supernet alike: single path one-shot (SPOS)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from nas_reid.errors import ConfigError
+from nas_reid.nas.candidates import uniform_probabilities
+from nas_reid.nas.path import path_of
+from nas_reid.search_space import Mix, SearchSpace
+
+
+@dataclass(frozen=True)
+class UniformPaths:
+    """Mixing weights that run one genotype drawn uniformly, whatever the alphas are (Guo et al., 2020, section 3.2).
+
+    A drawn path is that of a genotype which the space would derive, so that the supernet is trained on what is later
+    chosen among. Stands where a ``Relaxation`` does.
+
+    Args:
+        space: that the paths belong to.
+    """
+
+    space: SearchSpace
+    sampled_only: bool = True
+
+    def __call__(self, alphas: Mapping[str, Tensor], *, temperature: float | Tensor,
+                 generator: Generator | None) -> dict[str, Mix]:
+        """One path; ``temperature`` and the values of the ``alphas`` are ignored.
+
+        Raises:
+            ConfigError: ``generator`` is None.
+        """
+        if generator is None:
+            raise ConfigError("paths are drawn by lot and were given no generator; pass a torch.Generator")
+        return self._path(generator.initial_seed(), like=next(iter(alphas.values())))
+
+    def probabilities(self, alphas: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Softmax of the alphas, which do not move: nothing is decided before a path is chosen."""
+        return {name: alphas[name].softmax(-1) for name in sorted(alphas)}
+
+    def evaluation_mixes(self, alphas: Mapping[str, Tensor]) -> dict[str, Mix]:
+        """One path, always the same, by which the training's progress can be seen."""
+        return self._path(0, like=next(iter(alphas.values())))
+
+    def _path(self, seed: int, *, like: Tensor) -> dict[str, Mix]:
+        drawn = uniform_probabilities(self.space.decisions(), torch.Generator().manual_seed(seed))
+        return path_of(self.space, self.space.derive(drawn), drawn, device=like.device)
