@@ -133,6 +133,7 @@ BELOW = {
     "drawing": {"backbones", "files"},
     "files": set(),
     "testing": set(),
+    "tables": set(),
     "top": {"nas", "files"},
 }
 """Room -> the rooms that it may import, beside the top floor. No cycle: what stands in a line stands below it."""
