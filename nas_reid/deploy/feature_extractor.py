@@ -22,6 +22,7 @@ from nas_reid.data.normalise import normalise
 from nas_reid.deploy.formats import Runner, onnx_runner
 from nas_reid.deploy.inference import fold
 from nas_reid.errors import CheckpointError, ConfigError, DataError
+from nas_reid.files.regular import read_regular, require_regular
 from nas_reid.network.trained import load_trained
 
 log = logging.getLogger(__name__)
@@ -138,12 +139,13 @@ def _open(model: Path, device: torch.device, modality: int) -> tuple[Runner, tup
 
 def _open_onnx(model: Path) -> tuple[Runner, tuple[int, int]]:
     try:
-        contract = json.loads(model.with_suffix(".json").read_text(encoding="utf-8"))
+        contract = json.loads(read_regular(model.with_suffix(".json")))
         height, width = contract["image_size"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{model} needs the model.json that nas_reid.export wrote beside it, which says how "
                               f"large its images are: {error}") from error
     try:
+        require_regular(model)
         run = onnx_runner(str(model))
     except ImportError as error:
         raise ConfigError("an ONNX file needs onnxruntime: pip install 'nas-reid[export]'") from error

@@ -9,6 +9,7 @@ import torch
 
 from nas_reid.errors import CheckpointError
 from nas_reid.files import write_atomically
+from nas_reid.files.regular import require_regular
 
 FORMAT_VERSION = 1
 
@@ -32,9 +33,10 @@ def load_checkpoint(path: Path, *, device: torch.device | str = "cpu") -> dict[s
     """Read a checkpoint with ``weights_only=True``.
 
     Raises:
-        CheckpointError: no such file, not one of ours, or of a newer format.
+        CheckpointError: no such file, not a regular one, not one of ours, or of a newer format.
     """
     try:
+        require_regular(path)
         state = torch.load(path, map_location=device, weights_only=True)
     except FileNotFoundError:
         raise CheckpointError(f"no checkpoint at {path.resolve()}; expected checkpoints/last.pt or "

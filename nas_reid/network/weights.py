@@ -5,7 +5,6 @@ or that the file lacks is logged, and a trunk that does not match entirely is an
 """
 
 import logging
-import pickle
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from nas_reid.errors import CheckpointError
+from nas_reid.files.regular import NotARegularFile, require_regular
 from nas_reid.genotype import Genotype
 from nas_reid.search_space import SearchSpace
 
@@ -163,15 +163,20 @@ def _require_trunk(trunk: nn.Module, state: Mapping[str, Tensor], *, origin: str
 
 def _read(path: Path) -> Any:
     try:
+        require_regular(path)
         if path.suffix == ".safetensors":
             return load_file(path)
         with torch.serialization.safe_globals(_NUMPY_SCALARS):
             return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise CheckpointError(f"no weights at {path.resolve()}; expected a .pth, .pt or .safetensors file") from None
-    except (OSError, RuntimeError, EOFError, UnicodeDecodeError, pickle.UnpicklingError, SafetensorError) as error:
-        lines = str(error).splitlines() or [type(error).__name__]
-        reason = next((line.strip() for line in lines if "GLOBAL" in line), lines[0])
+    except NotARegularFile as error:
+        raise CheckpointError(f"{path} holds no weights: {error}; expected a .pth, .pt or .safetensors file") from None
+    except Exception as error:  # what is no file of weights can make the unpickler raise anything
+        lines = str(error).splitlines()
+        told = lines and isinstance(error, OSError | RuntimeError | SafetensorError)
+        reason = next((line.strip() for line in lines if "GLOBAL" in line),
+                      lines[0] if told else f"{type(error).__name__} while reading it")
         raise CheckpointError(f"{path} is not a file of weights, is damaged, or holds objects that only executing code "
                               f"could read, which is never done: {reason}") from error
 

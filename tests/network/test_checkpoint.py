@@ -118,3 +118,9 @@ def test_a_newer_format_asks_for_an_update(tmp_path: Path, version: object) -> N
     torch.save({"format_version": version, "config": {}}, tmp_path / "last.pt")
     with pytest.raises(CheckpointError, match=f"format_version {version}, newer than {FORMAT_VERSION}.*: update"):
         load_checkpoint(tmp_path / "last.pt")
+
+
+def test_a_pipe_is_named_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "last.pt")
+    with pytest.raises(CheckpointError, match=r"last\.pt is not a checkpoint.*it is a pipe \(FIFO\), not a regular"):
+        load_checkpoint(tmp_path / "last.pt")

@@ -140,11 +140,15 @@ class Malice:
     ({"epoch": 3}, "holds no weights"),
     ([1, 2], "holds no weights"),
     (b"not a file of torch", "not a file of weights"),
+    (b"a text\nof two lines, which stops the unpickler by an IndexError.", "not a file of weights.*while reading it"),
+    (Path("/dev/zero"), "holds no weights: it is a device, not a regular file"),
     (None, "no weights at"),
 ])
 def test_files_that_hold_no_weights(tmp_path, content, message):
     path = tmp_path / "weights.pth"
-    if isinstance(content, bytes):
+    if isinstance(content, Path):
+        path = content
+    elif isinstance(content, bytes):
         path.write_bytes(content)
     elif content is not None:
         torch.save(content, path)

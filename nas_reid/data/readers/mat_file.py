@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from nas_reid.errors import DataError
+from nas_reid.files.regular import require_regular
 
 
 def load_mat(path: Path, fields: Sequence[str]) -> dict[str, np.ndarray]:
@@ -20,6 +21,7 @@ def load_mat(path: Path, fields: Sequence[str]) -> dict[str, np.ndarray]:
     except ImportError:
         raise DataError(f"reading {path} needs SciPy: pip install scipy") from None
     try:
+        require_regular(path)
         content = loadmat(path)
     except Exception as error:  # a damaged file can raise anything, from zlib.error to TypeError
         raise DataError(f"{path} is not the MATLAB file it should be ({type(error).__name__}: {error}); "
@@ -42,6 +44,7 @@ def open_hdf5(path: Path) -> Any:
     except ImportError:
         raise DataError(f"reading {path}, a MATLAB file of version 7.3, needs h5py: pip install h5py") from None
     try:
+        require_regular(path)
         return h5py.File(path, "r")
     except OSError as error:
         raise DataError(f"{path} is not a MATLAB file of version 7.3, or is damaged ({error}); "
