@@ -13,6 +13,7 @@ from scipy.io import savemat
 
 from nas_reid.data.readers import cuhk03_archive, read_dataset
 from nas_reid.errors import ConfigError, DataError
+from nas_reid.files import unfinished
 from tests.data.miniatures import touch
 
 PEOPLE = [(1, 1), (1, 2), (2, 1), (5, 1)]
@@ -174,8 +175,9 @@ def write_hdf5(h5py, path: Path, content: dict[str, np.ndarray]) -> None:
 
 
 def test_images_and_test_sets_are_taken_out_once(archive, monkeypatch):
-    read_dataset("cuhk03", archive, protocol="classic")
     base = archive / "cuhk03"
+    unfinished(base / "images_labeled").mkdir()  # of a process that was killed
+    read_dataset("cuhk03", archive, protocol="classic")
     names = sorted(path.name for path in (base / "images_detected").iterdir())
     assert names == sorted(set(FILES) - {"1_002_1_03.png"})
     image = Image.open(base / "images_detected/2_001_2_06.png")

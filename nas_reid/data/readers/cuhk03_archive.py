@@ -3,7 +3,6 @@
 import json
 import logging
 import shutil
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,15 @@ from PIL import Image
 
 from nas_reid.data.readers.mat_file import open_hdf5
 from nas_reid.errors import DataError
-from nas_reid.files import write_atomically
+from nas_reid.files import unfinished, write_atomically
+from nas_reid.files.leftovers import sweep
+from nas_reid.files.making import sole_maker
 from nas_reid.progress import progress
 
 ARCHIVE = "cuhk03_release/cuhk-03.mat"
 TEST_SETS = "classic_test_sets.json"
 _IMAGES_PER_VIEW = 5
+_IMAGES = 14_097  # of either kind, or one less
 
 log = logging.getLogger(__name__)
 
@@ -37,17 +39,27 @@ def extract_images(base: Path, boxes: str, folder: str) -> None:
     """
     if not (base / ARCHIVE).exists():
         raise DataError(f"{base} has neither {folder} nor {ARCHIVE}, from which it is made; see the data set's page")
-    temporary = base / f".{folder}.{uuid.uuid4().hex}"
+    target = base / folder
+    sweep(base)
+    try:
+        with sole_maker(target, what=f"the images of {base / ARCHIVE}", total=_IMAGES, unit="image",
+                        done=lambda unfinished: sum(1 for _ in unfinished.iterdir())):
+            if not target.is_dir():  # else the process that this one waited for has written them
+                _extract(base, boxes, target)
+    except OSError as error:
+        if not target.is_dir():  # else another process was faster, as it can be without locks
+            raise DataError(f"cannot write {target}: {error.strerror or error}; CUHK03's images are written beside "
+                            "its archive once, so the folder must be writable then") from None
+
+
+def _extract(base: Path, boxes: str, target: Path) -> None:
+    temporary = unfinished(target)
     with open_hdf5(base / ARCHIVE) as archive:
-        log.info("writing the images of %s to %s, once", base / ARCHIVE, base / folder)
+        log.info("writing the images of %s to %s, once", base / ARCHIVE, target)
         try:
             temporary.mkdir()
             _write_images(archive, boxes, temporary)
-            temporary.rename(base / folder)
-        except OSError as error:
-            if not (base / folder).is_dir():  # else another process was faster
-                raise DataError(f"cannot write {base / folder}: {error.strerror or error}; CUHK03's images are written "
-                                "beside its archive once, so the folder must be writable then") from None
+            temporary.rename(target)
         except (KeyError, ValueError, TypeError, IndexError) as error:
             raise _not_the_archive(base, error) from None
         finally:
