@@ -7,9 +7,10 @@ from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 
 from nas_reid.config.schemas import OPEN_KEYS
+from nas_reid.config.spelling import did_you_mean, schema_keys
 from nas_reid.errors import ConfigError
 
 _Config = TypeVar("_Config")
@@ -37,8 +38,10 @@ def load(cfg: DictConfig, schema: type[_Config]) -> _Config:
         settings = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), plain))
     except MissingMandatoryValue as error:
         raise ConfigError(f"{error.full_key} must be given: {error.full_key}=VALUE; --help shows examples") from error
+    except (ConfigKeyError, ConfigAttributeError) as error:
+        raise ConfigError(f"{_plainly(error)}.{did_you_mean(str(error.full_key), schema_keys(schema))}") from error
     except OmegaConfBaseException as error:
-        raise ConfigError(str(error)) from error
+        raise ConfigError(_plainly(error)) from error
     _check(settings, "")
     return settings
 
@@ -46,6 +49,12 @@ def load(cfg: DictConfig, schema: type[_Config]) -> _Config:
 def to_plain(config: Any) -> dict[str, Any]:
     """The configuration as nested dicts, lists and scalars: what checkpoints and trackers keep."""
     return OmegaConf.to_container(OmegaConf.structured(config), resolve=True)
+
+
+def _plainly(error: OmegaConfBaseException) -> str:
+    """The message without the lines on types inside OmegaConf."""
+    return "\n".join(line for line in str(error).splitlines()
+                     if not line.strip().startswith(("object_type=", "reference_type=")))
 
 
 def _has_open_part(schema: type, key: str) -> bool:

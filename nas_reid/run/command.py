@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -16,19 +17,25 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from hydra.errors import CompactHydraException
 from hydra.experimental.callback import Callback
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
 import nas_reid
 from nas_reid.config.loading import schema_node
 from nas_reid.config.schemas import SCHEMAS
 from nas_reid.errors import ConfigError, NasReidError
+from nas_reid.run.command_line import continuing_command
+from nas_reid.run.misspelt import explain, refused_flags
 from nas_reid.run.search_path import InstalledSpaces
+from nas_reid.run.stopping import stoppable
+
+_FULL_ERROR = "HYDRA_FULL_ERROR"
 
 log = logging.getLogger(__name__)
 
 
 class CommandError(CompactHydraException):
-    """A user's error as Hydra prints it: the message alone, without a traceback."""
+    """A user's error: the message alone is shown, without a traceback."""
 
 
 class WritableOutput(Callback):
@@ -54,24 +61,66 @@ def _require_writable(folder: Path) -> None:
 
 
 def command(name: str) -> Callable[[Callable[[DictConfig], Any]], Callable[[], Any]]:
-    """Decorator: the Hydra entry point of ``conf/<name>.yaml`` with readable errors.
+    """Decorator: the Hydra entry point of ``conf/<name>.yaml`` with readable errors, each shown once.
 
-    A ``NasReidError`` ends the job with its message alone (exit code 1; a sweep goes on with its next job);
-    anything else is logged with its traceback, so that a failed job of a sweep has a log of its own.
+    A ``NasReidError`` ends the job with its message alone (exit code 1; a sweep goes on with its next job), and so does
+    a command line that cannot be composed. Anything else ends in its traceback. Both are also in the job's own log.
     """
     register_schemas()
     Plugins.instance().register(InstalledSpaces)
 
     def decorate(function: Callable[[DictConfig], Any]) -> Callable[[], Any]:
+        unforeseen: list[Exception] = []
+
         @hydra.main(version_base="1.3", config_path=config_dir(), config_name=name)
         @functools.wraps(function)
         def entry(cfg: DictConfig) -> Any:
-            with _readable_errors():
-                return function(cfg)
+            _show_apart()
+            try:
+                with _readable_errors():
+                    return function(cfg)
+            except CommandError as error:
+                if HydraConfig.get().mode is not RunMode.MULTIRUN:
+                    sys.exit(str(error))  # past Hydra, which would add words of its own
+                sys.stderr.write(f"job {HydraConfig.get().job.num}: {error}\n")
+                raise
+            except Exception as error:
+                unforeseen.append(error)
+                raise
+            except KeyboardInterrupt as stop:
+                if not hasattr(stop, "__notes__"):
+                    stop.add_note(f"to repeat the command: {continuing_command(name, output_dir(), anew=True)}")
+                raise
 
-        return entry
+        @functools.wraps(function)
+        def main() -> Any:
+            with stoppable():
+                if refusal := refused_flags(sys.argv[1:]):
+                    sys.exit(refusal)
+                full = os.environ.get(_FULL_ERROR)
+                os.environ[_FULL_ERROR] = "1"  # Hydra then leaves errors to those who called it
+                try:
+                    return entry()
+                except CommandError:
+                    sys.exit(1)  # of a sweep, which has told it
+                except Exception as error:
+                    if full or error in unforeseen:
+                        raise
+                    sys.exit(explain(name, error, sys.argv[1:], config_dir=config_dir()))
+                finally:
+                    del os.environ[_FULL_ERROR]
+                    os.environ.update({_FULL_ERROR: full} if full else {})
+
+        return main
 
     return decorate
+
+
+def _show_apart() -> None:
+    """Keep what is written to stderr in any case out of the log on the screen, so that it is read once."""
+    for handler in logging.getLogger().handlers:
+        if getattr(handler, "stream", None) in (sys.stdout, sys.stderr):
+            handler.addFilter(lambda record: getattr(record, "on_screen", True))
 
 
 def register_schemas() -> None:
@@ -92,14 +141,14 @@ def _readable_errors() -> Iterator[None]:
     try:
         yield
     except NasReidError as error:
-        log.error("%s", error)  # a job of a sweep needs the reason in its own log
+        log.error("%s", error, extra={"on_screen": False})  # a job of a sweep needs the reason in its own log
         raise CommandError(f"{type(error).__name__}: {error}") from error
     except OSError as error:
-        log.error("%s", error)
+        log.error("%s", error, extra={"on_screen": False})
         raise CommandError(f"{type(error).__name__}: {error}. Check free space and permissions, then repeat the "
                            "command: a run continues from its last checkpoint") from error
     except Exception:
-        log.exception("the job failed")
+        log.exception("the job failed", extra={"on_screen": False})
         raise
 
 

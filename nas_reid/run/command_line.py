@@ -126,5 +126,4 @@ def _text(text: str) -> str:
         parsed = None
     if parsed == [text] and "\\" not in text:
         return text
-    quote = Quote.double if "'" in text and '"' not in text else Quote.single
-    return QuotedString(text, quote).with_quotes()
+    return QuotedString(text, Quote.single if '"' in text else Quote.double).with_quotes()

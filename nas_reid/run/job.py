@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from nas_reid.record.provenance import versions
 from nas_reid.record.report import write_report
 from nas_reid.record.tracking import Tracker, read_metrics
 from nas_reid.run.command import job_identity, output_dir, select_device
+from nas_reid.run.command_line import continuing_command
 from nas_reid.run.same_config import require_same_config
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ class Job:
     tracker: Tracker
     config: Mapping[str, Any]
     resume: bool
+    kept: list[int] = field(default_factory=list)  # epochs that ``last`` stood for; empty: it was not looked at yet
 
     @property
     def last(self) -> Path:
@@ -55,6 +57,8 @@ class Job:
     def save(self, state: Mapping[str, Any], path: Path | None = None) -> None:
         """Write a checkpoint (default: ``last``) together with the configuration."""
         save_checkpoint(path or self.last, state, config=self.config)
+        if path is None:
+            self.kept.append(state["epoch"])
 
     def saved(self) -> dict[str, Any] | None:
         """The state to continue from, its metrics truncated to match; None for a new run, which forgets an old one.
@@ -66,12 +70,23 @@ class Job:
             for stale in (self.folder / "result.json", self.last, self.best, *self.folder.glob("genotypes/*.json")):
                 stale.unlink(missing_ok=True)  # else this run, stopped and repeated, would be taken for the old one
             self.tracker.resume_at(1)
+            self.kept.append(0)
             return None
         state = load_checkpoint(self.last, device="cpu")
         require_same_config(self.last, state["config"], self.config)
         self.tracker.resume_at(state["epoch"] + 1)  # records count epochs from 1
+        self.kept.append(state["epoch"])
         log.info("continuing %s after epoch %d", self.folder, state["epoch"])
         return state
+
+    def standing(self, command: str) -> str:
+        """Where a run that is stopped stands, and the line that continues it."""
+        epoch = self.kept[-1] if self.kept else 0
+        where = f"after epoch {epoch} of {self.config['epochs']}" if epoch else "before the end of its first epoch"
+        if not self.kept:
+            where = "before its training began"
+        return (f"the run stands {where}; to {'continue' if epoch else 'repeat'} it: "
+                f"{continuing_command(command, self.folder, anew=not self.kept)}")
 
     def finish_epoch(self, epoch: int, record: Mapping[str, float], started: float) -> None:
         """Record an epoch (counted from 0) that began at ``started`` on the monotonic clock, and log one line."""
@@ -106,7 +121,12 @@ def start_job(settings: TrainingConfig, *, kind: str, name: str) -> Iterator[Job
     with Tracker(output_dir(), mode=settings.wandb.mode, project=settings.wandb.project,
                  group=settings.wandb.group or sweep, name=name, job_type=kind,
                  config={**plain, "versions": versions()}, tags=settings.wandb.tags) as tracker:
-        yield Job(output_dir(), device, tracker, plain, settings.resume == "auto")
+        job = Job(output_dir(), device, tracker, plain, settings.resume == "auto")
+        try:
+            yield job
+        except KeyboardInterrupt as stop:
+            stop.add_note(job.standing(kind))
+            raise
 
 
 def finished_result(settings: TrainingConfig) -> dict[str, Any] | None:
