@@ -19,8 +19,9 @@ from omegaconf import DictConfig
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
+from nas_reid.config.algorithm import AlgorithmConfig
 from nas_reid.config.loading import load
-from nas_reid.config.schemas import AlgorithmConfig, SearchConfig
+from nas_reid.config.schemas import SearchConfig
 from nas_reid.data.augment import Augment, build_augment
 from nas_reid.data.batches import Batch, EvalBatches, LoadShare, TrainBatches
 from nas_reid.data.sample import label_map
@@ -34,6 +35,7 @@ from nas_reid.nas.arch_parameters import ArchParameters
 from nas_reid.nas.architect import first_order, second_order
 from nas_reid.nas.bilevel import Bilevel, Level, Moment
 from nas_reid.nas.memory import foresee
+from nas_reid.nas.perturbation import build_perturbation
 from nas_reid.nas.regularisers import build_regulariser, none_share, skip_count
 from nas_reid.nas.relaxation import get_relaxation
 from nas_reid.nas.temperature import build_temperature
@@ -179,7 +181,9 @@ def build_bilevel(settings: SearchConfig, space: SearchSpace, num_classes: int, 
                     for objective, training, module in ((settings.objective.weights, settings.weights, network),
                                                         (settings.objective.alphas, settings.alphas, arch)))
     return Bilevel(network, arch, lower, upper, get_relaxation(algorithm.relaxation), algorithm.samples,
-                   build_regulariser(algorithm.regularisers, decisions), settings.seed)
+                   build_regulariser(algorithm.regularisers, decisions), settings.seed,
+                   build_perturbation(algorithm.perturbation, size=algorithm.perturbation_size,
+                                      steps=algorithm.perturbation_steps))
 
 
 def train_one_epoch(bilevel: Bilevel, batches: Sequence[TrainBatches], epoch: int, *, algorithm: AlgorithmConfig,

@@ -13,7 +13,6 @@ from nas_reid.evaluation.distance import DISTANCES
 from nas_reid.evaluation.variants import Variant, build, build_variants, check_variants
 from nas_reid.modules.head import CLASSIFIERS, METRIC_FEATURES, REDUCTIONS
 from nas_reid.modules.pooling import POOLINGS
-from nas_reid.nas.regularisers import REGULARISERS
 from nas_reid.training.optim import OPTIMIZERS, SCHEDULES
 
 SAMPLERS = ("identity", "modality_pairs")
@@ -149,54 +148,6 @@ class OptimizerConfig:
         yield "flat_epochs", self.flat_epochs >= 0, "must be >= 0"
         yield "bias_lr_factor", self.bias_lr_factor > 0, "must be positive"
         yield "head_lr_factor", self.head_lr_factor > 0, "must be positive"
-
-
-@dataclass
-class TemperatureConfig:
-    """Temperature of the stochastic relaxations over the epochs."""
-
-    schedule: str
-    start: float
-    end: float
-    every: int                     # step schedule: epochs between two halvings
-
-    def rules(self) -> Rules:
-        """See the module."""
-        yield "start", self.start > 0, "must be positive"
-        yield "end", self.end > 0, "must be positive"
-        yield "every", self.every >= 1, "must be at least 1"
-
-
-@dataclass
-class AlgorithmConfig:
-    """How alphas are relaxed and updated."""
-
-    name: str
-    relaxation: str
-    temperature: TemperatureConfig
-    samples: int                   # Monte Carlo samples per step, losses averaged
-    scheme: str
-    hessian: str                   # second_order only
-    order: str
-    warmup_epochs: int             # epochs with frozen alphas
-    clip_weights: float            # largest gradient norm of the weights; 0 for none
-    init_mean: float               # mean of the initial alphas
-    init_scale: float              # their standard deviation
-    regularisers: Any              # name -> weight, or [first, last]
-    stop_skips: int | None
-    stop_none: float | None
-
-    def rules(self) -> Rules:
-        """See the module."""
-        yield "scheme", *is_one_of(self.scheme, ("first_order", "second_order", "joint"))
-        yield "hessian", *is_one_of(self.hessian, ("finite_difference", "exact"))
-        yield "order", *is_one_of(self.order, ("alphas_first", "weights_first"))
-        yield "samples", self.samples >= 1, "must be at least 1"
-        yield "warmup_epochs", self.warmup_epochs >= 0, "must be >= 0"
-        yield "clip_weights", self.clip_weights >= 0, "must be >= 0; 0 is off"
-        yield "init_scale", self.init_scale >= 0, "must be >= 0"
-        yield ("regularisers", isinstance(self.regularisers, dict) and set(self.regularisers) <= set(REGULARISERS),
-               f"names an unknown one; known are: {', '.join(REGULARISERS)}")
 
 
 @dataclass

@@ -4,9 +4,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+from nas_reid.config.algorithm import AlgorithmConfig
 from nas_reid.config.deployment import ExportConfig, ExtractConfig
 from nas_reid.config.groups import (
-    AlgorithmConfig,
     BatchConfig,
     DataConfig,
     EvaluationConfig,

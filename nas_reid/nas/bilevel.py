@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from nas_reid.data.batches import Batch
 from nas_reid.losses.objective import Objective
 from nas_reid.nas.arch_parameters import ArchParameters
+from nas_reid.nas.perturbation import Perturbation
 from nas_reid.nas.regularisers import Regulariser
 from nas_reid.nas.relaxation import Relaxation
 from nas_reid.network.model import Output, ReIDNetwork, WithMixes
@@ -81,6 +82,7 @@ class Bilevel:
         regulariser: a penalty on the alphas, part of L_upper.
         seed: of the run; the noise of a step, that of the network's modules included, is a pure function of (seed,
             level, epoch, step, sample).
+        perturbation: of the mixing weights in L_lower, if any.
     """
 
     network: ReIDNetwork
@@ -91,6 +93,7 @@ class Bilevel:
     samples: int
     regulariser: Regulariser
     seed: int
+    perturbation: Perturbation | None = None
 
     def lower_loss(self, batch: Batch, moment: Moment, *, weights: Tensors | None,
                    alphas: Tensors) -> Evaluated:
@@ -139,17 +142,35 @@ class Bilevel:
         outcomes = []
         for sample in range(self.samples):
             mixes = self._mixes(alphas, moment, level, sample)
-            inputs = (batch.images, mixes, batch.modalities)
-            seed_draws(self.seed, level, moment.epoch, moment.step, sample, device=batch.images.device)
-            output = self.network(*inputs) if weights is None else functional_call(self.network, dict(weights), inputs)
-            loss, terms = objective(output, batch.labels, batch.modalities)
-            outcomes.append(Evaluated(loss, terms, Output(*(value.detach() for value in output))))
+            if level == "weights" and self.perturbation is not None:
+                mixes = self._perturbed(self.perturbation, mixes, batch, moment, sample)
+            outcomes.append(self._outcome(level, objective, batch, moment, weights, mixes, sample))
         loss = torch.stack([outcome.loss for outcome in outcomes]).mean()
         terms = {name: torch.stack([outcome.terms[name] for outcome in outcomes]).mean() for name in outcomes[0].terms}
         return Evaluated(loss, terms, outcomes[0].output)
 
+    def _outcome(self, level: str, objective: Objective, batch: Batch, moment: Moment, weights: Tensors | None,
+                 mixes: Mapping[str, Mix], sample: int) -> Evaluated:
+        inputs = (batch.images, mixes, batch.modalities)
+        seed_draws(self.seed, level, moment.epoch, moment.step, sample, device=batch.images.device)
+        output = self.network(*inputs) if weights is None else functional_call(self.network, dict(weights), inputs)
+        loss, terms = objective(output, batch.labels, batch.modalities)
+        return Evaluated(loss, terms, Output(*(value.detach() for value in output)))
+
+    def _perturbed(self, perturbation: Perturbation, mixes: Mapping[str, Mix], batch: Batch, moment: Moment,
+                   sample: int) -> dict[str, Mix]:
+        frozen = {name: weight.detach() for name, weight in self.network.named_parameters()}
+
+        def loss(moved: Mapping[str, Mix]) -> Tensor:
+            return self._outcome("weights", self.lower.objective, batch, moment, frozen, moved, sample).loss
+
+        return perturbation(mixes, loss, epoch=moment.epoch, epochs=moment.epochs,
+                            generator=self._generator(moment, "perturbation", sample, batch.images.device))
+
     def _mixes(self, alphas: Tensors, moment: Moment, level: str, sample: int) -> dict[str, Mix]:
-        device = next(iter(alphas.values())).device
-        seed = derive_seed(self.seed, level, moment.epoch, moment.step, sample)
-        generator = torch.Generator(device).manual_seed(seed)
+        generator = self._generator(moment, level, sample, next(iter(alphas.values())).device)
         return self.relaxation(alphas, temperature=moment.temperature, generator=generator)
+
+    def _generator(self, moment: Moment, purpose: str, sample: int, device: torch.device) -> torch.Generator:
+        return torch.Generator(device).manual_seed(
+            derive_seed(self.seed, purpose, moment.epoch, moment.step, sample))

@@ -31,6 +31,7 @@ class Relaxation:
         all_gradients: with ``sampled_only``, the others run too where alphas move, so that their gradient is exact.
         noiseless: ``alphas [R, K] -> weights [R, K]`` for evaluation; None: the distribution.
         is_binary: a gate, for decisions between two choices only.
+        sums_to_one: the mixing weights of a row are a distribution.
     """
 
     draw: Callable[[Tensor, float | Tensor, torch.Generator | None], Mix]
@@ -40,6 +41,7 @@ class Relaxation:
     all_gradients: bool = False
     noiseless: Callable[[Tensor], Tensor] | None = None
     is_binary: bool = False
+    sums_to_one: bool = True
 
     def __call__(
         self, alphas: Mapping[str, Tensor], *, temperature: float | Tensor, generator: torch.Generator | None
@@ -263,7 +265,7 @@ RELAXATIONS: dict[str, Relaxation] = {
                                        all_gradients=True),
     "gumbel_log_relu": Relaxation(_draw_gumbel_log_relu, _relu_share),
     "reinmax": Relaxation(_draw_reinmax, _softmax, is_hard=True),
-    "sigmoid": Relaxation(_draw_sigmoid, torch.sigmoid),
+    "sigmoid": Relaxation(_draw_sigmoid, torch.sigmoid, sums_to_one=False),
     "dirichlet": Relaxation(_draw_dirichlet, _dirichlet_mean),
     "binary_concrete": Relaxation(_draw_binary_concrete, _softmax, is_binary=True),
     "hard_concrete": Relaxation(_draw_hard_concrete, _open_share, noiseless=_hard_concrete_mean, is_binary=True),

@@ -10,7 +10,10 @@ from tests.cli.test_resume import Stopped, assert_same_run, finished, stop_at
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
 
-@pytest.mark.parametrize("arguments", [("algorithm=reinmax",)], ids=" ".join)
+
+@pytest.mark.parametrize("arguments", [
+    ("algorithm=reinmax",),
+    ("algorithm=sdarts", "algorithm.perturbation=adversarial", "algorithm.perturbation_steps=2")], ids=" ".join)
 def test_a_search_continues_bit_for_bit(arguments: tuple[str, ...], tmp_path: Path,
                                         monkeypatch: pytest.MonkeyPatch) -> None:
     arguments = (*SEARCH, *arguments)

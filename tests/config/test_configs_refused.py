@@ -77,6 +77,10 @@ def hydra() -> Iterator[None]:
     ("search", "algorithm.samples=0", r"algorithm\.samples=0 must be at least 1"),
     ("search", "algorithm.warmup_epochs=-1", r"algorithm\.warmup_epochs=-1 must be >= 0"),
     ("search", "algorithm.clip_weights=-1", r"algorithm\.clip_weights=-1\.0"),
+    ("search", "algorithm.perturbation=noise", r"algorithm\.perturbation=noise is unknown; known are: none, random"),
+    ("search", "algorithm.perturbation_size=[0.1]", r"algorithm\.perturbation_size=\[0\.1\] must be two numbers in"),
+    ("search", "algorithm.perturbation_size=[0,1]", r"algorithm\.perturbation_size=\[0\.0, 1\.0\] must be two numbers"),
+    ("search", "algorithm.perturbation_steps=0", r"algorithm\.perturbation_steps=0 must be at least 1"),
     ("search", "algorithm.regularisers.l2=1", r"algorithm\.regularisers=.*'l2'.* known are: beta_decay"),
     ("search", "split.by=domain", r"split\.by=domain is unknown; known are: image, identity, camera"),
     ("search", "split.weights_fraction=0", r"split\.weights_fraction=0\.0"),
@@ -103,6 +107,12 @@ def test_illegal_values_are_refused_by_name(name: str, override: str, message: s
 
 @pytest.mark.parametrize(("overrides", "message"), [
     (["algorithm.scheme=second_order", "weights.name=adam"], r"^weights\.name=adam does not go with .*second_order"),
+    (["algorithm.perturbation=random", "algorithm.scheme=joint"],
+     r"^algorithm\.perturbation=random moves .* needs algorithm\.scheme=first_order"),
+    (["algorithm.perturbation=random", "algorithm.relaxation=reinmax"],
+     r"^algorithm\.perturbation=random moves a distribution .* algorithm\.relaxation=reinmax does not give"),
+    (["algorithm.perturbation=adversarial", "algorithm.relaxation=sigmoid"],
+     r"algorithm\.relaxation=sigmoid does not give; use softmax"),
     (["algorithm.scheme=second_order", "weights.nesterov=true"], r"^weights\.nesterov=True does not go with"),
     (["algorithm.scheme=second_order", "weights.decay_vectors=false"], r"^weights\.decay_vectors=False does not"),
     (["split.by=identity"], r"^objective\.alphas\.cross_entropy\.weight=0\.5 must be 0 with split\.by=identity"),

@@ -1,0 +1,74 @@
+"""Types and ranges of a search's algorithm; see ``nas_reid.config.groups``."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from nas_reid.config.groups import Rules, is_one_of
+from nas_reid.nas.perturbation import PERTURBATIONS
+from nas_reid.nas.regularisers import REGULARISERS
+from nas_reid.nas.relaxation import RELAXATIONS
+
+
+@dataclass
+class TemperatureConfig:
+    """Temperature of the stochastic relaxations over the epochs."""
+
+    schedule: str
+    start: float
+    end: float
+    every: int                     # step schedule: epochs between two halvings
+
+    def rules(self) -> Rules:
+        """See ``nas_reid.config.groups``."""
+        yield "start", self.start > 0, "must be positive"
+        yield "end", self.end > 0, "must be positive"
+        yield "every", self.every >= 1, "must be at least 1"
+
+
+@dataclass
+class AlgorithmConfig:
+    """How alphas are relaxed and updated."""
+
+    name: str
+    relaxation: str
+    temperature: TemperatureConfig
+    samples: int                   # Monte Carlo samples per step, losses averaged
+    scheme: str
+    hessian: str                   # second_order only
+    order: str
+    warmup_epochs: int             # epochs with frozen alphas
+    clip_weights: float            # largest gradient norm of the weights; 0 for none
+    init_mean: float               # mean of the initial alphas
+    init_scale: float              # their standard deviation
+    perturbation: str              # of the mixing weights while the weights train
+    perturbation_size: list[float] # half-width of its box in the first and in the last epoch
+    perturbation_steps: int        # adversarial only
+    regularisers: Any              # name -> weight, or [first, last]
+    stop_skips: int | None
+    stop_none: float | None
+
+    def rules(self) -> Rules:
+        """See ``nas_reid.config.groups``."""
+        yield "scheme", *is_one_of(self.scheme, ("first_order", "second_order", "joint"))
+        yield "hessian", *is_one_of(self.hessian, ("finite_difference", "exact"))
+        yield "order", *is_one_of(self.order, ("alphas_first", "weights_first"))
+        yield "samples", self.samples >= 1, "must be at least 1"
+        yield "warmup_epochs", self.warmup_epochs >= 0, "must be >= 0"
+        yield "clip_weights", self.clip_weights >= 0, "must be >= 0; 0 is off"
+        yield "init_scale", self.init_scale >= 0, "must be >= 0"
+        yield from self._perturbation_rules()
+        yield ("regularisers", isinstance(self.regularisers, dict) and set(self.regularisers) <= set(REGULARISERS),
+               f"names an unknown one; known are: {', '.join(REGULARISERS)}")
+
+    def _perturbation_rules(self) -> Rules:
+        yield "perturbation", *is_one_of(self.perturbation, PERTURBATIONS)
+        size, is_on = self.perturbation_size, self.perturbation != "none"
+        yield ("perturbation_size", len(size) == 2 and all(0 < end <= 1 for end in size),
+               "must be two numbers in (0, 1], for the first and the last epoch")
+        yield "perturbation_steps", self.perturbation_steps >= 1, "must be at least 1"
+        yield ("perturbation", not is_on or self.scheme == "first_order",
+               "moves the mixing weights of the weights' own step; it needs algorithm.scheme=first_order")
+        relaxation = RELAXATIONS.get(self.relaxation)
+        yield ("perturbation", not is_on or relaxation is None or (relaxation.sums_to_one and not relaxation.is_hard),
+               f"moves a distribution within a box, which algorithm.relaxation={self.relaxation} does not give; use "
+               "softmax, gumbel or dirichlet")
