@@ -1,5 +1,8 @@
 """Batched augmentation against its image-by-image twin."""
 
+import math
+import random
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -176,6 +179,46 @@ def test_a_patch_turned_by_half_a_turn_is_upside_down():
     for b, (top, left, tall, wide) in enumerate(zip(*straight[:4], strict=True)):
         area = slice(top, top + tall), slice(left, left + wide)
         assert torch.equal(turned[b][area].flip(0, 1), paste(images, straight)[b][area])
+
+
+def redrawn_sizes(height, width, count):
+    """torchreid's law in plain Python: both numbers again until the rectangle fits."""
+    draw, sizes = random.Random(0).uniform, []
+    while len(sizes) < count:
+        area, ratio = draw(0.01, 0.5) * height * width, draw(0.1, 10)
+        tall, wide = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+        sizes += [(tall, wide)] if tall < height and wide < width else []
+    return torch.tensor(sizes).T
+
+
+@pytest.mark.parametrize("size", [(256, 128), (128, 128)])
+def test_sizes_of_patches_follow_torchreids_law(size):
+    height, width = size
+    images = torch.empty(1, dtype=torch.uint8).expand(20_000, *size, 3)
+    patches = RandomPatch(1.0).draw(images, generator())
+    assert (patches.height > 0).all() and (patches.height < height).all() and (patches.width < width).all()
+    share = patches.height * patches.width / (height * width)
+    if size == (256, 128):
+        assert share.mean() == pytest.approx(0.2055, abs=0.004)              # 4 standard errors
+        assert (share > 0.4).float().mean() == pytest.approx(0.102, abs=0.009)
+    tall, wide = redrawn_sizes(height, width, 20_000)
+    for ours, theirs in ((share, tall * wide / (height * width)), (patches.height / patches.width, tall / wide)):
+        marks = torch.linspace(0.02, 0.98, 25)
+        gap = (ours.quantile(marks)[:, None] >= theirs).float().mean(1) - marks
+        assert gap.abs().max() < 0.017                                       # Kolmogorov-Smirnov at 0.5 %
+
+
+def test_an_image_that_no_rectangle_fits_stays_as_it_is():
+    images = random_images(4, 1, 6)
+    assert torch.equal(RandomPatch(1.0)(images, generator()), images)
+
+
+def test_zoom_rounds_its_place():
+    images = torch.arange(8, dtype=torch.uint8).repeat(1, 8, 1)[..., None].expand(1, 8, 8, 3) * 20
+    enlarged = F.interpolate(images.permute(0, 3, 1, 2).float(), 10, mode="bilinear").round().byte()[0, 0, 0]
+    zoomed = ZoomCrop(1.0, 1.25)(images.expand(9000, 8, 8, 3).contiguous(), generator())[:, 0, :, 0]
+    windows = [(zoomed == enlarged[left:left + 8]).all(1).float().mean().item() for left in range(3)]
+    assert windows == pytest.approx([0.25, 0.5, 0.25], abs=0.03)
 
 
 def test_every_image_of_the_batch_gives_patches():

