@@ -6,10 +6,12 @@
 """
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
 
+from nas_reid.data.decoding import read_picture
 from nas_reid.data.readers import READERS, read_dataset
 from nas_reid.data.sample import Dataset
 from nas_reid.data.synthetic.masks import part_masks
@@ -29,9 +31,8 @@ def main() -> None:
     arguments = parser.parse_args()
     dataset = read_dataset(arguments.reader, arguments.root)
     rows, columns = grid(dataset, arguments.identities)
-    if arguments.masks:
-        rows = {label: [path and overlaid(dataset.root, path) for path in paths] for label, paths in rows.items()}
-    sheet = contact_sheet(rows, columns)
+    read = partial(overlaid, dataset.root) if arguments.masks else read_picture
+    sheet = contact_sheet({label: [path and read(path) for path in paths] for label, paths in rows.items()}, columns)
     write_picture(arguments.output, lambda buffer: sheet.save(buffer, "PNG"))
     print(arguments.output)
 
@@ -49,8 +50,7 @@ def grid(dataset: Dataset, identities: int) -> tuple[dict[str, list[Path | None]
 
 def overlaid(root: Path, path: Path) -> Image.Image:
     """A drawn image with its parts in colours."""
-    with Image.open(path) as picture:
-        return part_overlay(picture, part_masks(root, [path.relative_to(root).as_posix()])[0])
+    return part_overlay(read_picture(path), part_masks(root, [path.relative_to(root).as_posix()])[0])
 
 
 if __name__ == "__main__":

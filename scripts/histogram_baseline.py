@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from nas_reid.data.cache import cache_root
+from nas_reid.data.decoding import read_picture
 from nas_reid.data.readers import READERS, read_dataset
 from nas_reid.data.sample import Dataset, Sample
 from nas_reid.data.synthetic import SyntheticSpec, generate
@@ -86,8 +86,7 @@ def load(dataset: Dataset, samples: Sequence[Sample]) -> list[np.ndarray]:
     """The images of ``samples``, RGB uint8 [H, W, 3]."""
     images = []
     for sample in progress(samples, description="reading images", unit="image"):
-        with Image.open(dataset.root / sample.path) as picture:
-            images.append(np.asarray(picture.convert("RGB")))
+        images.append(np.asarray(read_picture(dataset.root / sample.path)))
     return images
 
 

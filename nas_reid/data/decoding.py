@@ -1,18 +1,37 @@
-"""From an image file to RGB bytes of a fixed size."""
+"""From an image file to RGB bytes of a fixed size; everything that reads pictures opens them here."""
 
 from collections.abc import Callable
 from math import ceil
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from nas_reid.data.formats import still_formats
+from nas_reid.data.pixels import orientation, upright_rgb
+
+
+def open_picture(path: str | PathLike[str]) -> Image.Image:
+    """The picture in a file of one of the still formats, for ``with``; nothing is decoded yet.
+
+    Raises:
+        OSError, SyntaxError, ValueError, ...: whatever Pillow raises for what is no picture.
+    """
+    return Image.open(path, formats=still_formats())
+
+
+def read_picture(path: str | PathLike[str]) -> Image.Image:
+    """The whole picture in a file as ``upright_rgb`` gives it; see there and ``open_picture`` for the errors."""
+    with open_picture(path) as image:
+        return upright_rgb(image)
+
 
 def decode(path: Path, image_size: tuple[int, int]) -> np.ndarray:
     """Decode and resize one image.
 
-    Bilinear with Pillow's antialiasing, as torchvision resizes Pillow images. Grey, palette and CMYK images become
-    RGB; transparency is dropped; of 16-bit images the upper byte is kept (Pillow alone would clip them to white).
+    Bilinear with Pillow's antialiasing, as torchvision resizes Pillow images. See ``upright_rgb`` for orientation,
+    depths and colours.
 
     Args:
         path: the image file.
@@ -22,16 +41,16 @@ def decode(path: Path, image_size: tuple[int, int]) -> np.ndarray:
         uint8 [H, W, 3].
 
     Raises:
-        OSError, SyntaxError, ValueError, ...: whatever Pillow's decoders raise for a broken file.
+        OSError, SyntaxError, ValueError, ...: as ``open_picture`` and ``upright_rgb``.
     """
-    with Image.open(path) as image:
+    with open_picture(path) as image:
         return resized(image, image_size)
 
 
 def resized(image: Image.Image, image_size: tuple[int, int]) -> np.ndarray:
     """RGB bytes [H, W, 3] of an open image at ``image_size`` = (height, width), resized as by ``decode``."""
     height, width = image_size
-    return np.asarray(_to_rgb(image).resize((width, height), Image.Resampling.BILINEAR))
+    return np.asarray(upright_rgb(image).resize((width, height), Image.Resampling.BILINEAR))
 
 
 Box = tuple[float, float, float, float]
@@ -45,7 +64,7 @@ def decode_box(path: Path, box_of: Callable[[int, int], Box], image_size: tuple[
 
     Args:
         path: the image file.
-        box_of: (width, height) of the image -> the part.
+        box_of: (width, height) of the upright image -> the part.
         image_size: (height, width) of the result.
 
     Returns:
@@ -55,20 +74,15 @@ def decode_box(path: Path, box_of: Callable[[int, int], Box], image_size: tuple[
         OSError, SyntaxError, ValueError, ...: as ``decode``.
     """
     height, width = image_size
-    with Image.open(path) as image:
-        full = image.size
+    with open_picture(path) as image:
+        if image.format not in ("JPEG", "MPO"):  # only a JPEG can be asked for less, and others may turn as they load
+            image.load()
+        full = image.size if orientation(image) < 5 else image.size[::-1]
         box = box_of(*full)
         shrink = min((box[2] - box[0]) / width, (box[3] - box[1]) / height)
         if shrink >= 2:
-            image.draft(None, (ceil(full[0] / shrink), ceil(full[1] / shrink)))
+            image.draft(None, (ceil(image.width / shrink), ceil(image.height / shrink)))
+        upright = upright_rgb(image)
         part = tuple(min(max(edge * now / before, 0.0), now)  # rounding must not lead out of the image
-                     for edge, now, before in zip(box, image.size * 2, full * 2, strict=True))
-        return np.asarray(_to_rgb(image).resize((width, height), Image.Resampling.BILINEAR, box=part))
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):
-        image = Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
-    elif image.mode == "P":
-        image = image.convert("RGBA")  # Pillow warns when it drops a palette's transparency directly
-    return image.convert("RGB")
+                     for edge, now, before in zip(box, upright.size * 2, full * 2, strict=True))
+        return np.asarray(upright.resize((width, height), Image.Resampling.BILINEAR, box=part))

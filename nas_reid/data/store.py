@@ -25,7 +25,7 @@ from nas_reid.files.leftovers import sweep
 from nas_reid.files.making import sole_maker
 from nas_reid.progress import progress
 
-STORE_VERSION = 3
+STORE_VERSION = 4
 """Enters the key; raise it whenever ``decode`` or the file's layout changes."""
 _LISTED = 20
 

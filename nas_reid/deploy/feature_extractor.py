@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from nas_reid.data.decoding import resized
+from nas_reid.data.decoding import open_picture, resized
 from nas_reid.data.formats import is_image, left_out
 from nas_reid.data.normalise import normalise
 from nas_reid.deploy.formats import Runner, onnx_runner
@@ -39,7 +39,8 @@ class FeatureExtractor:
         device: of a checkpoint's network; ONNX files run on the CPU.
         batch_size: images that go through the network at once.
         flip: average the embeddings of an image and its mirror image.
-        not_rgb: what to do with image files that are grey, with a palette, RGBA or CMYK: ``convert`` or ``refuse``.
+        not_rgb: what to do with image files that are grey, with a palette, RGBA or CMYK: ``convert`` or ``refuse``. See
+            ``nas_reid.data.pixels`` for what becomes of them, and of an orientation in Exif data.
         modality: of all images, 0 visible or 1 infrared; ONNX files are of visible ones.
 
     Attributes:
@@ -88,14 +89,17 @@ class FeatureExtractor:
         """RGB bytes [H, W, 3] of one image at ``image_size``; arguments and errors as of a call."""
         if isinstance(image, str | Path):
             try:
-                with Image.open(image) as opened:
+                with open_picture(image) as opened:
                     return self._resized(opened, str(image))
             except DataError:
                 raise
             except Exception as error:  # decoders raise anything on broken bytes
                 raise DataError(f"{image} cannot be read as an image: {error or type(error).__name__}") from error
         if isinstance(image, Image.Image):
-            return self._resized(image, "an image")
+            try:
+                return self._resized(image, "an image")
+            except ValueError as error:
+                raise DataError(f"an image cannot be read: {error}") from error
         array = image.permute(1, 2, 0).cpu().numpy() if isinstance(image, Tensor) and image.ndim == 3 else image
         if not isinstance(array, np.ndarray) or array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
             given = f"{image.dtype} {list(image.shape)}" if hasattr(image, "shape") else type(image).__name__

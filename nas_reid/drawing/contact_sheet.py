@@ -1,19 +1,18 @@
 """A contact sheet: one row per identity, one column per camera, so that a person sees what the data look like."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from PIL import Image, ImageDraw
 
 MARGIN, LABEL = 4, 40
 
 
-def contact_sheet(rows: Mapping[str, Sequence[Path | Image.Image | None]], columns: Sequence[str], *,
+def contact_sheet(rows: Mapping[str, Sequence[Image.Image | None]], columns: Sequence[str], *,
                   cell: tuple[int, int] = (128, 64)) -> Image.Image:
     """A labelled grid of pictures.
 
     Args:
-        rows: row label to one image, or the file of one, per column; None leaves the cell empty.
+        rows: row label to one image per column; None leaves the cell empty.
         columns: column labels.
         cell: height and width of one picture in pixels.
     """
@@ -22,18 +21,11 @@ def contact_sheet(rows: Mapping[str, Sequence[Path | Image.Image | None]], colum
     pen = ImageDraw.Draw(sheet)
     for column, name in enumerate(columns):
         pen.text((LABEL + column * (width + MARGIN) + 4, 2), name, fill="black")
-    for row, (label, sources) in enumerate(rows.items()):
+    for row, (label, images) in enumerate(rows.items()):
         top = 16 + row * (height + MARGIN)
         pen.text((4, top + height // 2 - 5), label, fill="black")
-        for column, source in enumerate(sources):
-            if source is not None:
-                resized = _image(source).resize((width, height), Image.Resampling.BICUBIC)
+        for column, image in enumerate(images):
+            if image is not None:
+                resized = image.convert("RGB").resize((width, height), Image.Resampling.BICUBIC)
                 sheet.paste(resized, (LABEL + column * (width + MARGIN), top))
     return sheet
-
-
-def _image(source: Path | Image.Image) -> Image.Image:
-    if isinstance(source, Image.Image):
-        return source.convert("RGB")
-    with Image.open(source) as picture:
-        return picture.convert("RGB")

@@ -106,3 +106,21 @@ def test_an_onnx_file_needs_its_contract(tmp_path: Path) -> None:
     (tmp_path / "model.json").write_text('{"image_size": [32, 16]}')
     with pytest.raises(CheckpointError, match="cannot be opened by onnxruntime"):
         FeatureExtractor(tmp_path / "model.onnx")
+
+
+def test_a_turned_photograph_has_the_features_of_the_upright_one(extractor: FeatureExtractor, files: list[Path],
+                                                                 tmp_path: Path) -> None:
+    upright, exif = Image.open(files[0]), Image.Exif()
+    exif[0x0112] = 6
+    upright.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.png", exif=exif)
+    expected = extractor(files[0])
+    assert torch.equal(extractor(tmp_path / "turned.png"), expected)
+    assert torch.equal(extractor(Image.open(tmp_path / "turned.png")), expected)
+
+
+def test_pixels_without_a_range_are_refused_by_name(extractor: FeatureExtractor, tmp_path: Path) -> None:
+    Image.fromarray(np.linspace(0, 1, 128, dtype=np.float32).reshape(16, 8)).save(tmp_path / "a.tif")
+    with pytest.raises(DataError, match=r"a\.tif cannot be read as an image: it has floating-point values"):
+        extractor(tmp_path / "a.tif")
+    with pytest.raises(DataError, match="an image cannot be read: it has floating-point values"):
+        extractor(Image.open(tmp_path / "a.tif"))
