@@ -10,7 +10,6 @@ import json
 import logging
 import sys
 from dataclasses import asdict
-from pathlib import Path
 
 import torch
 from omegaconf import DictConfig
@@ -22,6 +21,7 @@ from nas_reid.evaluation.findings import findings, findings_lines, verify
 from nas_reid.evaluation.retrieval import describe_protocol, retrieve
 from nas_reid.evaluation.tables import camera_pair_rows, write_tables
 from nas_reid.files import write_atomically
+from nas_reid.files.foreign import user_path
 from nas_reid.network.execution import place
 from nas_reid.network.trained import load_trained
 from nas_reid.record.pictures import draw_retrieval
@@ -41,7 +41,7 @@ def main(cfg: DictConfig) -> float:
     variants, bootstrap = settings.evaluation.variants(), settings.evaluation.intervals()
 
     # The network, in the memory format that runs fastest.
-    network, description = load_trained(Path(settings.checkpoint), device=device)
+    network, description = load_trained(user_path(settings.checkpoint), device=device)
     place(network, device, channels_last=settings.channels_last)
 
     # The data, at the size that the network was trained on unless the configuration names another.

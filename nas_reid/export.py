@@ -9,7 +9,6 @@ Leaves model.onnx (or .torchscript.pt, .pt2) and model.json, which states the co
 import json
 import logging
 import sys
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,6 +21,7 @@ from nas_reid.deploy.formats import CHECKED_BATCHES, FORMATS, Deployed, check, e
 from nas_reid.deploy.inference import folded_norms
 from nas_reid.errors import ExportError
 from nas_reid.files import write_atomically
+from nas_reid.files.foreign import user_path
 from nas_reid.network.trained import load_trained
 from nas_reid.record.provenance import package_versions, versions
 from nas_reid.run.command import command, output_dir
@@ -35,7 +35,7 @@ def main(cfg: DictConfig) -> None:
     settings = load(cfg, ExportConfig)
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    network, description = load_trained(Path(settings.checkpoint), device=torch.device("cpu"))
+    network, description = load_trained(user_path(settings.checkpoint), device=torch.device("cpu"))
     size = tuple(settings.image_size or description.image_size)
     answers = {"l2_normalise": settings.l2_normalise}
 

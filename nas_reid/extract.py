@@ -24,6 +24,7 @@ from nas_reid.config.loading import load
 from nas_reid.data.threads import map_in_order
 from nas_reid.deploy.feature_extractor import FeatureExtractor, image_files
 from nas_reid.files import write_atomically
+from nas_reid.files.foreign import user_path
 from nas_reid.progress import progress
 from nas_reid.run.command import command, output_dir, select_device
 
@@ -36,7 +37,7 @@ def main(cfg: DictConfig) -> None:
     settings = load(cfg, ExtractConfig)
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    folder = Path(settings.images)
+    folder = user_path(settings.images)
     files = image_files(folder)
     extractor = FeatureExtractor(settings.checkpoint, device=select_device(settings.device), flip=settings.flip,
                                  not_rgb=settings.not_rgb, modality=MODALITIES.index(settings.modality))

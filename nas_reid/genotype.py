@@ -75,7 +75,7 @@ class Genotype:
     def load(path: Path) -> "Genotype":
         """Read and validate a genotype file; see ``from_json`` for the errors."""
         try:
-            text = path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise GenotypeError(f"cannot read genotype {path}: {error}; expected a genotype.json of a search") from None
         return Genotype.from_json(text, origin=str(path))

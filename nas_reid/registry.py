@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from nas_reid.errors import ConfigError, GenotypeError
+from nas_reid.files.foreign import user_path
 from nas_reid.genotype import Genotype
 from nas_reid.search_space import SearchSpace
 
@@ -129,7 +130,7 @@ def load_genotype(reference: str) -> Genotype:
     Raises:
         GenotypeError: neither a file nor a published name; the message lists what there is.
     """
-    path = Path(reference).expanduser()
+    path = user_path(reference)
     if path.is_file():
         return Genotype.load(path)
     space, _, name = reference.partition("/")

@@ -13,7 +13,6 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -41,6 +40,7 @@ from nas_reid.evaluation.retrieval import Retrieval, describe_protocol, retrieve
 from nas_reid.evaluation.tables import write_tables
 from nas_reid.evaluation.trials import sizes
 from nas_reid.evaluation.variants import Variant, check_variants
+from nas_reid.files.foreign import user_path
 from nas_reid.genotype import Genotype
 from nas_reid.losses.objective import build_objective
 from nas_reid.modules.head import build_head, head_arguments
@@ -85,7 +85,7 @@ def run(settings: RetrainConfig, genotype: Genotype, job: Job) -> float:
     epochs, space = settings.epochs, space_of(genotype, settings.network)
     trunk, head = space.network(genotype), head_arguments(asdict(settings.head), space)
     require_drop_path(trunk, settings.drop_path)
-    weights = read_weights(Path(settings.weights), space, genotype, trunk=trunk) if settings.weights else {}
+    weights = read_weights(user_path(settings.weights), space, genotype, trunk=trunk) if settings.weights else {}
     teachers = load_teachers(settings.teacher, settings.data.image_size, resize=settings.teacher_resize,
                              device=job.device)
     augment = build_augment(settings.augment)

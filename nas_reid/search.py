@@ -11,7 +11,6 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -28,6 +27,7 @@ from nas_reid.data.sample import label_map
 from nas_reid.data.source import evaluation_batches, open_source, training_batches
 from nas_reid.data.splits import hold_out, split_search
 from nas_reid.evaluation.retrieval import retrieve
+from nas_reid.files.foreign import user_path
 from nas_reid.genotype import Genotype
 from nas_reid.losses.objective import build_objective
 from nas_reid.modules.head import build_head, head_arguments
@@ -131,7 +131,7 @@ def read_pretrained(path: str | None, space: SearchSpace) -> dict[str, Tensor]:
         return {}
     with torch.device("meta"):
         trunk = space.supernet()
-    return read_supernet_weights(Path(path), space, trunk=trunk)
+    return read_supernet_weights(user_path(path), space, trunk=trunk)
 
 
 def load_data(settings: SearchConfig, augment: Augment,

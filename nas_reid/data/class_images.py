@@ -16,6 +16,7 @@ from nas_reid.data.readers.listing import entries, found, some, warn_left_out
 from nas_reid.data.source import synthetic_spec
 from nas_reid.data.synthetic import generate
 from nas_reid.errors import ConfigError, DataError
+from nas_reid.files.foreign import user_path
 
 log = logging.getLogger(__name__)
 
@@ -67,12 +68,12 @@ def open_class_images(*, root: str | None, synthetic: Mapping[str, Any], cache: 
         ConfigError, DataError: see ``synthetic_spec``, ``read_class_folders``.
     """
     if root is not None:
-        images = read_class_folders(Path(root).expanduser())
+        images = read_class_folders(user_path(root))
     else:
         spec = synthetic_spec(synthetic)
         if spec.layout != _DRAWN:
             raise ConfigError(f"data.synthetic.layout={spec.layout} has no classes for a pre-training; use {_DRAWN}")
-        folder = Path(cache).expanduser() if cache else cache_root()
+        folder = user_path(cache) if cache else cache_root()
         images = _split_people(generate(folder / "synthetic", spec, workers=workers))
     if len(images.classes) < 2:
         raise DataError(f"{images.train.root} has the single class {images.classes[0]}; a classifier needs two or more")

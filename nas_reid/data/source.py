@@ -19,6 +19,7 @@ from nas_reid.data.store import ImageStore, build_store
 from nas_reid.data.synthetic import SyntheticSpec, generate
 from nas_reid.data.trial import Trial
 from nas_reid.errors import ConfigError, DataError
+from nas_reid.files.foreign import user_path
 from nas_reid.seed import derive_seed
 
 log = logging.getLogger(__name__)
@@ -122,7 +123,7 @@ def open_source(*, name: str, reader: str, root: str | None, synthetic: Mapping[
     Raises:
         ConfigError, DataError: see ``synthetic_spec``, ``read_dataset``.
     """
-    folder = Path(cache).expanduser() if cache else cache_root()
+    folder = user_path(cache) if cache else cache_root()
     height, width = image_size
     options = options or {}
     find_reader(reader, options)  # a wrong name must not wait for the drawing

@@ -147,7 +147,7 @@ def _key(root: Path, samples: Sequence[Sample], image_size: tuple[int, int]) -> 
             state = f"{status.st_size} {status.st_mtime_ns}"
         except OSError:
             state = "unreadable"  # listed with its reason when it is decoded
-        digest.update(f"\0{sample.path}\0{state}".encode())
+        digest.update(os.fsencode(f"\0{sample.path}\0{state}"))
     return digest.hexdigest()
 
 

@@ -22,6 +22,7 @@ from nas_reid.data.normalise import normalise
 from nas_reid.deploy.formats import Runner, onnx_runner
 from nas_reid.deploy.inference import fold
 from nas_reid.errors import CheckpointError, ConfigError, DataError
+from nas_reid.files.foreign import user_path
 from nas_reid.files.regular import read_regular, require_regular
 from nas_reid.network.trained import load_trained
 
@@ -60,7 +61,7 @@ class FeatureExtractor:
             raise ConfigError(f"batch_size={batch_size}, modality={modality}: expected at least 1, and 0 (visible) or "
                               "1 (infrared)")
         self.batch_size, self.flip, self.not_rgb, self.converted = batch_size, flip, not_rgb, 0
-        self._run, self.image_size = _open(Path(model), torch.device(device), modality)
+        self._run, self.image_size = _open(user_path(model), torch.device(device), modality)
 
     def __call__(self, images: ImageLike | Iterable[ImageLike], *, colours: str = "RGB") -> Tensor:
         """Embeddings, float32 [N, D] on the CPU, in the order of the images.
@@ -89,7 +90,7 @@ class FeatureExtractor:
         """RGB bytes [H, W, 3] of one image at ``image_size``; arguments and errors as of a call."""
         if isinstance(image, str | Path):
             try:
-                with open_picture(image) as opened:
+                with open_picture(user_path(image)) as opened:
                     return self._resized(opened, str(image))
             except DataError:
                 raise

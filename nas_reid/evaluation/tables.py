@@ -16,6 +16,7 @@ from nas_reid.evaluation.features import Embedded
 from nas_reid.evaluation.ranking import Ranking, rank_blocks
 from nas_reid.evaluation.retrieval import Retrieval
 from nas_reid.files import write_atomically
+from nas_reid.files.foreign import to_bytes
 
 MOST_PAIRS = 1024
 """More pairs of cameras are not ranked one by one; some readers give every image a camera of its own."""
@@ -93,7 +94,7 @@ def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_atomically(path, text.getvalue().encode())
+    write_atomically(path, to_bytes(text.getvalue()))
 
 
 def _camera_row(camera: int, other: int | str, ranking: Ranking, chosen: Tensor) -> dict[str, Any]:

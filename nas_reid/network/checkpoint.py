@@ -9,7 +9,8 @@ import torch
 
 from nas_reid.errors import CheckpointError
 from nas_reid.files import write_atomically
-from nas_reid.files.regular import require_regular
+from nas_reid.files.regular import NotARegularFile
+from nas_reid.network.torch_file import read_torch_file
 
 FORMAT_VERSION = 1
 
@@ -36,13 +37,12 @@ def load_checkpoint(path: Path, *, device: torch.device | str = "cpu") -> dict[s
         CheckpointError: no such file, not a regular one, not one of ours, or of a newer format.
     """
     try:
-        require_regular(path)
-        state = torch.load(path, map_location=device, weights_only=True)
+        state = read_torch_file(path, device=device)
     except FileNotFoundError:
         raise CheckpointError(f"no checkpoint at {path.resolve()}; expected checkpoints/last.pt or "
                               "checkpoints/best.pt of a run folder") from None
-    except Exception as error:  # what is no checkpoint can make the unpickler raise anything
-        reason = error.strerror if isinstance(error, OSError) else f"{type(error).__name__} while reading it"
+    except (ValueError, NotARegularFile) as error:
+        reason = str(error) if isinstance(error, NotARegularFile) else f"it {error}"
         raise CheckpointError(f"{path} is not a checkpoint of nas_reid, or is damaged: {reason}. Expected "
                               "checkpoints/last.pt or checkpoints/best.pt of a run folder; a run whose own checkpoint "
                               "is damaged starts anew with resume=never") from error

@@ -11,29 +11,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from nas_reid.errors import CheckpointError
-from nas_reid.files.regular import NotARegularFile, require_regular
+from nas_reid.files.regular import NotARegularFile
 from nas_reid.genotype import Genotype
+from nas_reid.network.torch_file import is_safetensors, read_torch_file
 from nas_reid.search_space import SearchSpace
 
 log = logging.getLogger(__name__)
 
 # Where files keep the state dict: torchreid and many others, our retraining, our search, FastReID.
 _WRAPPERS = (("state_dict",), ("weights",), ("bilevel", "network"), ("model",))
-_PARALLEL = "module."  # prefix of nn.DataParallel
+_AROUND = re.compile(r"^((module|_orig_mod)\.)+|(?<=\.)(_orig_mod\.)+")  # of nn.DataParallel and torch.compile
 _COUNTER = "num_batches_tracked"  # of batch norms; absent in old files, and without influence at a fixed momentum
 _CLASSIFIERS = re.compile(r"head\.(parts\.\d+\.)?classifier\.")
-# torchreid's checkpoints keep their rank-1 as a NumPy scalar, which plain weights_only loading refuses. A scalar is a
-# dtype and its bytes: building one executes nothing of the file. NumPy 1 and 2 name the function differently.
-_NUMPY_SCALARS = [(np.float64(0).__reduce__()[0], "numpy.core.multiarray.scalar"),
-                  (np.float64(0).__reduce__()[0], "numpy._core.multiarray.scalar"),
-                  np.dtype, type(np.dtype(np.float64)), type(np.dtype(np.float32))]
 
 
 @dataclass(frozen=True)
@@ -60,15 +54,31 @@ class Fit:
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
-    """The tensors of a file by name, without the prefix that ``nn.DataParallel`` adds.
+    """The tensors of a file by name, without what ``nn.DataParallel`` and ``torch.compile`` add to names.
 
     Args:
-        path: a bare state dict, or one wrapped as torchreid, a retrain or a search of ours do; or safetensors.
+        path: a bare state dict, or one wrapped as torchreid, a retrain or a search of ours do; or safetensors, under
+            any name.
 
     Raises:
-        CheckpointError: no such file, not a file of weights, or one whose reading would execute code.
+        CheckpointError: no such file, not a file of weights, one whose reading would execute code, or weights of which
+            some are NaN or infinite.
     """
-    return {name.removeprefix(_PARALLEL): tensor for name, tensor in _unwrap(_read(path), path).items()}
+    state = {_AROUND.sub("", name): tensor for name, tensor in _unwrap(_read(path), path).items()}
+    require_finite_weights(path, state)
+    return state
+
+
+def require_finite_weights(path: Path, state: Mapping[str, Tensor]) -> None:
+    """Refuse weights of which some are NaN or infinite.
+
+    Raises:
+        CheckpointError: names the first of them.
+    """
+    broken = [name for name, tensor in state.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
+    if broken:
+        raise CheckpointError(f"{path}: {len(broken)} of {len(state)} weights are NaN or infinite, such as "
+                              f"{broken[0]}; the training that wrote it diverged. Give an earlier checkpoint")
 
 
 def read_weights(path: Path, space: SearchSpace, genotype: Genotype, *, trunk: nn.Module) -> dict[str, Tensor]:
@@ -163,22 +173,15 @@ def _require_trunk(trunk: nn.Module, state: Mapping[str, Tensor], *, origin: str
 
 def _read(path: Path) -> Any:
     try:
-        require_regular(path)
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        with torch.serialization.safe_globals(_NUMPY_SCALARS):
-            return torch.load(path, map_location="cpu", weights_only=True)
+        return load_file(path) if is_safetensors(path) else read_torch_file(path)
     except FileNotFoundError:
         raise CheckpointError(f"no weights at {path.resolve()}; expected a .pth, .pt or .safetensors file") from None
     except NotARegularFile as error:
         raise CheckpointError(f"{path} holds no weights: {error}; expected a .pth, .pt or .safetensors file") from None
-    except Exception as error:  # what is no file of weights can make the unpickler raise anything
-        lines = str(error).splitlines()
-        told = lines and isinstance(error, OSError | RuntimeError | SafetensorError)
-        reason = next((line.strip() for line in lines if "GLOBAL" in line),
-                      lines[0] if told else f"{type(error).__name__} while reading it")
-        raise CheckpointError(f"{path} is not a file of weights, is damaged, or holds objects that only executing code "
-                              f"could read, which is never done: {reason}") from error
+    except (ValueError, OSError, SafetensorError) as error:
+        reason = str(error) if isinstance(error, ValueError) else f"is a damaged safetensors file ({error})"
+        raise CheckpointError(f"{path} is not a file of weights: it {reason}. Expected a .pth, .pt or .safetensors "
+                              "file") from error
 
 
 def _unwrap(content: Any, path: Path) -> Mapping[str, Tensor]:
@@ -191,6 +194,9 @@ def _unwrap(content: Any, path: Path) -> Mapping[str, Tensor]:
             break
     tensors = {name: value for name, value in content.items() if isinstance(value, Tensor)} \
         if isinstance(content, Mapping) else {}
+    if unnamed := [name for name in tensors if not isinstance(name, str)]:
+        raise CheckpointError(f"{path} holds {len(unnamed)} tensors that are not named but filed under such as "
+                              f"{unnamed[0]!r}; expected the names of weights, as in a state dict")
     if not tensors:
         raise CheckpointError(f"{path} holds no weights: expected names and tensors, bare or under one of "
                               f"{', '.join('.'.join(keys) for keys in _WRAPPERS)}")

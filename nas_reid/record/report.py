@@ -9,6 +9,7 @@ from typing import Any
 
 from nas_reid.errors import NasReidError
 from nas_reid.files import write_atomically
+from nas_reid.files.foreign import to_bytes
 from nas_reid.record.tracking import RESULT_FILE, read_metrics
 
 LAST_EPOCHS = 10
@@ -58,7 +59,7 @@ def write_report(output_dir: Path) -> Path:
             f"<style>{_STYLE}</style></head><body>{body}</body></html>\n")
     path = output_dir / "report.html"
     try:
-        write_atomically(path, page.encode())
+        write_atomically(path, to_bytes(page))
     except OSError as error:
         raise NasReidError(f"cannot write {path} ({error.strerror or error}); free some disk space") from error
     return path

@@ -76,6 +76,7 @@ def command(name: str) -> Callable[[Callable[[DictConfig], Any]], Callable[[], A
         @functools.wraps(function)
         def entry(cfg: DictConfig) -> Any:
             _show_apart()
+            _log_any_file_name()
             try:
                 with _readable_errors():
                     return function(cfg)
@@ -134,6 +135,15 @@ def config_dir() -> str:
     package = Path(nas_reid.__file__).resolve().parent
     installed = package / "conf"
     return str(installed if installed.is_dir() else package.parent / "conf")
+
+
+def _log_any_file_name() -> None:
+    """Let every log take names that are not UTF-8, spelt ``\\udcb2``, instead of a traceback in their place."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.FileHandler):
+            handler.errors = "backslashreplace"  # of a file that is opened at its first line
+        if hasattr(stream := getattr(handler, "stream", None), "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 @contextmanager

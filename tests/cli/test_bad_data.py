@@ -1,6 +1,8 @@
 """Data that are not what was announced: said at once, with what was expected and what was found."""
 
+import csv
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -121,3 +123,15 @@ def test_queries_without_a_match_are_skipped_and_counted(mine: Path, retrained: 
     outcome = invoke("evaluate", *evaluate, f"hydra.run.dir={tmp_path / 'none'}")
     assert_refused(outcome, "DataError: none of the 4 queries has a match in the gallery", "another camera")
     assert_nothing_half_written(tmp_path / "none")
+
+
+def test_file_names_that_are_not_utf8_are_evaluated_and_listed(mine: Path, retrained: tuple, tmp_path: Path) -> None:
+    for path in mine.rglob("*.jpg"):
+        path.rename(path.with_name(f"{path.stem}{os.fsdecode(bytes.fromhex('b2e2'))}.jpg"))
+    (mine / "gallery" / os.fsdecode(b"\xb2.jpg")).touch()
+    outcome = invoke("evaluate", "data=folder", f"data.root={mine}", "data.workers=1", "threads=1",
+                     f"checkpoint={retrained[0] / 'checkpoints' / 'best.pt'}", f"hydra.run.dir={tmp_path / 'run'}")
+    assert outcome.code == 0, outcome.err
+    with open(tmp_path / "run" / "queries.csv", encoding="utf-8", newline="") as table:
+        assert all(row["path"].endswith(r"\udcb2\udce2.jpg") for row in csv.DictReader(table))
+    assert r"2_c1_anything.jpg: \udcb2.jpg" in (tmp_path / "run" / "evaluate.log").read_text(encoding="utf-8")

@@ -1,6 +1,9 @@
 """The device of a job, and what an error becomes at the door."""
 
+import io
 import logging
+import os
+from pathlib import Path
 
 import pytest
 import torch
@@ -45,3 +48,18 @@ def test_any_other_error_keeps_its_traceback(caplog: pytest.LogCaptureFixture) -
     with pytest.raises(ZeroDivisionError), command._readable_errors():
         _ = 1 / 0
     assert caplog.records[0].levelno == logging.ERROR and caplog.records[0].exc_info[0] is ZeroDivisionError
+
+
+def test_logs_take_file_names_that_are_not_utf8(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                capsys: pytest.CaptureFixture) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    handlers = [logging.StreamHandler(stream), logging.FileHandler(tmp_path / "job.log", encoding="utf-8", delay=True),
+                logging.FileHandler(tmp_path / "open.log", encoding="utf-8")]
+    monkeypatch.setattr(logging.getLogger(), "handlers", handlers)
+    command._log_any_file_name()
+    logging.getLogger("any").warning("left out %s", os.fsdecode(b"\xb2\xe2.jpg"))
+    for handler in handlers:
+        handler.flush()
+    written = [stream.buffer.getvalue(), *(handler.stream.close() or Path(handler.baseFilename).read_bytes()
+                                           for handler in handlers[1:])]
+    assert written == [b"left out \\udcb2\\udce2.jpg\n"] * 3 and "Traceback" not in capsys.readouterr().err

@@ -136,7 +136,7 @@ class Malice:
 
 
 @pytest.mark.parametrize(("content", "message"), [
-    ({"state_dict": {}, "evil": Malice()}, "never done"),
+    ({"state_dict": {}, "evil": Malice()}, "holds the object exec, which only executing code could read, .*never"),
     ({"epoch": 3}, "holds no weights"),
     ([1, 2], "holds no weights"),
     (b"not a file of torch", "not a file of weights"),

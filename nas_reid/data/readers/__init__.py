@@ -30,7 +30,8 @@ from nas_reid.data.readers.veri import read_veri
 from nas_reid.data.readers.veri_wild import read_veri_wild
 from nas_reid.data.readers.viper import read_viper
 from nas_reid.data.sample import Dataset
-from nas_reid.errors import ConfigError
+from nas_reid.errors import ConfigError, DataError
+from nas_reid.files.foreign import user_path
 
 READERS: dict[str, Callable[..., Dataset]] = {
     "cuhk01": read_cuhk01,
@@ -56,6 +57,9 @@ READERS: dict[str, Callable[..., Dataset]] = {
     "viper": read_viper,
 }
 _WITHDRAWN = frozenset({"duke", "dukemtmc", "dukemtmcreid"})
+
+LARGEST_NUMBER = 2**31 - 1
+"""Of an identity or a camera, so that several data sets can be numbered after one another in int64."""
 
 log = logging.getLogger(__name__)
 
@@ -93,13 +97,22 @@ def read_dataset(name: str, root: str | Path, /, **options: Any) -> Dataset:
 
     Raises:
         ConfigError: see ``find_reader``; a value that an option does not take.
-        DataError: the folder is missing, empty or of another layout.
+        DataError: the folder is missing, empty or of another layout; an identity or camera beyond ``LARGEST_NUMBER``.
     """
     reader = find_reader(name, options)
     combineall = options.get("combineall", False)
     check_option("combineall", combineall, (False, True))
     own = option_names(reader)
-    dataset = reader(Path(root).expanduser(), **{key: value for key, value in options.items() if key in own})
+    dataset = reader(user_path(root), **{key: value for key, value in options.items() if key in own})
+    _check_numbers(dataset)
     for warning in dataset.warnings:
         log.warning("%s: %s", dataset.name, warning)
     return combine_all(dataset) if combineall else dataset
+
+
+def _check_numbers(dataset: Dataset) -> None:
+    for sample in (*dataset.train, *dataset.query, *dataset.gallery):
+        for what, number in (("identity", sample.pid), ("camera", sample.camid)):
+            if not 0 <= number <= LARGEST_NUMBER:
+                raise DataError(f"{dataset.root / sample.path}: {what} {number} is no number from 0 to "
+                                f"{LARGEST_NUMBER:,}. Rename the file, or correct the list that names it")

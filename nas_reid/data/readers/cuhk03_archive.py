@@ -12,6 +12,7 @@ from PIL import Image
 from nas_reid.data.readers.mat_file import open_hdf5
 from nas_reid.errors import DataError
 from nas_reid.files import unfinished, write_atomically
+from nas_reid.files.foreign import read_text
 from nas_reid.files.leftovers import sweep
 from nas_reid.files.making import sole_maker
 from nas_reid.progress import progress
@@ -75,7 +76,7 @@ def read_test_sets(base: Path) -> list[list[list[int]]]:
     path = base / TEST_SETS
     try:
         if path.exists():
-            return json.loads(path.read_text(encoding="utf-8"))
+            return json.loads(read_text(path))
     except ValueError as error:
         raise DataError(f"{path} is damaged ({error}); delete it, so that it is written again") from None
     with open_hdf5(base / ARCHIVE) as archive:

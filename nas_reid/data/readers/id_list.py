@@ -1,11 +1,12 @@
 """Text files that list identities, or images with labels."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
 from nas_reid.errors import DataError
+from nas_reid.files.foreign import read_text
 
 _Row = TypeVar("_Row")
 
@@ -49,21 +50,29 @@ def read_rows(path: Path, parse: Callable[[str, str], _Row], *, expected: str) -
         DataError: the file cannot be read, is empty, or a line is of another form.
     """
     rows = []
-    for number, line in enumerate(_text(path).splitlines(), start=1):
-        if not line.strip():
-            continue
+    for number, line in numbered_lines(path):
         try:
             first, second = line.split()
             rows.append(parse(first, second))
         except (ValueError, IndexError):
             raise DataError(f"{path}, line {number}: expected {expected}, found {line[:80]!r}") from None
-    if not rows:
-        raise DataError(f"{path} is empty; fetch it again")
     return rows
+
+
+def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a text file that are not empty, without blanks around them, and their numbers from 1.
+
+    Raises:
+        DataError: the file cannot be read or has no such line.
+    """
+    lines = [(number, line.strip()) for number, line in enumerate(_text(path).splitlines(), start=1) if line.strip()]
+    if not lines:
+        raise DataError(f"{path} is empty; fetch it again")
+    yield from lines
 
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        return read_text(path)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}; it belongs to the data set's official files") from None

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from nas_reid.data.readers.id_list import numbered_lines
 from nas_reid.data.readers.listing import locate, require_images, some
 from nas_reid.data.readers.official import compared
 from nas_reid.data.readers.options import check_option
@@ -52,7 +53,8 @@ def read_veri_wild(root: Path, *, size: str = "all") -> Dataset:
 
 def _read_cameras(path: Path) -> Mapping[str, int]:
     """``vehicle/image`` -> camera, counted from 0 in the order of the cameras' numbers."""
-    fields = [[field.strip() for field in line.split(";")] for line in _lines(path)[1:]]  # the first line is a header
+    lines = [line for _, line in numbered_lines(path)][1:]  # the first is a header
+    fields = [[field.strip() for field in line.split(";")] for line in lines]
     try:
         numbers = {row[0]: int(row[1]) for row in fields}
     except (IndexError, ValueError):
@@ -73,17 +75,10 @@ def _read_list(base: Path, name: str, cameras: Mapping[str, int]) -> list[Sample
 
 def _samples(path: Path, cameras: Mapping[str, int]) -> Iterator[Sample]:
     """The samples of a list, with camera -1 where it is not known."""
-    for number, line in enumerate(_lines(path), start=1):
+    for number, line in numbered_lines(path):
         vehicle, _, image = line.partition("/")
         stem = image.removesuffix(".jpg")
         if not (vehicle.isdigit() and stem.isdigit() and int(vehicle)):
             raise DataError(f"{path}, line {number}: expected a vehicle and an image, such as '06224/000001.jpg', "
                             f"found {line[:80]!r}")
         yield Sample(f"images/{vehicle}/{stem}.jpg", int(vehicle), cameras.get(f"{vehicle}/{stem}", -1))
-
-
-def _lines(path: Path) -> list[str]:
-    lines = [line.strip() for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    if not lines:
-        raise DataError(f"{path} is empty; fetch it again")
-    return lines
