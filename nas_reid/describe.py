@@ -21,7 +21,7 @@ from nas_reid.registry import load_genotype, space_of
 from nas_reid.run.command import command, output_dir
 
 
-@command("describe")
+@command("describe", sole=False)
 def main(cfg: DictConfig) -> None:
     """Hydra's entry. The last line on standard output is the JSON object."""
     settings = load(cfg, DescribeConfig)

@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from nas_reid.errors import ConfigError, NasReidError
 from nas_reid.run.command_line import continuing_command
 from nas_reid.run.misspelt import explain, refused_flags
 from nas_reid.run.search_path import InstalledSpaces
+from nas_reid.run.sole_run import sole_run
 from nas_reid.run.stopping import stoppable
 
 _FULL_ERROR = "HYDRA_FULL_ERROR"
@@ -39,11 +40,17 @@ class CommandError(CompactHydraException):
 
 
 class WritableOutput(Callback):
-    """Ends a command whose output folder cannot be written, before Hydra tries to and shows a traceback."""
+    """Ends a command whose output folder cannot be written, or is another one's, before Hydra writes to it."""
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         """Called by Hydra before a run."""
-        _require_writable(Path(config.hydra.run.dir))
+        folder = Path(config.hydra.run.dir)
+        _require_writable(folder)
+        try:
+            with sole_run(folder):
+                pass
+        except ConfigError as error:
+            sys.exit(str(error))
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Called by Hydra before a sweep."""
@@ -60,11 +67,15 @@ def _require_writable(folder: Path) -> None:
                  "hydra.run.dir= (of a sweep: hydra.sweep.dir=), or free some space")
 
 
-def command(name: str) -> Callable[[Callable[[DictConfig], Any]], Callable[[], Any]]:
+def command(name: str, *, sole: bool = True) -> Callable[[Callable[[DictConfig], Any]], Callable[[], Any]]:
     """Decorator: the Hydra entry point of ``conf/<name>.yaml`` with readable errors, each shown once.
 
     A ``NasReidError`` ends the job with its message alone (exit code 1; a sweep goes on with its next job), and so does
     a command line that cannot be composed. Anything else ends in its traceback. Both are also in the job's own log.
+
+    Args:
+        name: of the command.
+        sole: whether a run folder is for one process at a time; see ``sole_run``.
     """
     register_schemas()
     Plugins.instance().register(InstalledSpaces)
@@ -78,7 +89,7 @@ def command(name: str) -> Callable[[Callable[[DictConfig], Any]], Callable[[], A
             _show_apart()
             _log_any_file_name()
             try:
-                with _readable_errors():
+                with _readable_errors(), sole_run(output_dir()) if sole else nullcontext():
                     return function(cfg)
             except CommandError as error:
                 if HydraConfig.get().mode is not RunMode.MULTIRUN:

@@ -21,6 +21,7 @@ from nas_reid.record.tracking import Tracker, read_metrics
 from nas_reid.run.command import job_identity, output_dir, select_device
 from nas_reid.run.command_line import continuing_command
 from nas_reid.run.same_config import require_same_config
+from nas_reid.run.sole_run import sole_run
 
 log = logging.getLogger(__name__)
 
@@ -118,9 +119,10 @@ def start_job(settings: TrainingConfig, *, kind: str, name: str) -> Iterator[Job
     if settings.threads:
         torch.set_num_threads(settings.threads)
     plain, device = to_plain(settings), select_device(settings.device, job=number)
-    with Tracker(output_dir(), mode=settings.wandb.mode, project=settings.wandb.project,
-                 group=settings.wandb.group or sweep, name=name, job_type=kind,
-                 config={**plain, "versions": versions()}, tags=settings.wandb.tags) as tracker:
+    with sole_run(output_dir()), \
+            Tracker(output_dir(), mode=settings.wandb.mode, project=settings.wandb.project,
+                    group=settings.wandb.group or sweep, name=name, job_type=kind,
+                    config={**plain, "versions": versions()}, tags=settings.wandb.tags) as tracker:
         job = Job(output_dir(), device, tracker, plain, settings.resume == "auto")
         try:
             yield job

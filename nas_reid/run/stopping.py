@@ -1,4 +1,4 @@
-"""What a Ctrl-C and a SIGTERM become: one message that says where the run stands, never a traceback."""
+"""What a Ctrl-C, a SIGTERM and a SIGHUP become: one message that says where the run stands, never a traceback."""
 
 import logging
 import multiprocessing
@@ -6,54 +6,75 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType, TracebackType
 from typing import Any
 
-_Handler = Callable[[int, FrameType | None], Any] | int | None
+_REQUESTS = ("SIGTERM", "SIGHUP")  # of schedulers and ``kill``; of a terminal that closes. Windows has the first alone
+_SAME_REQUEST_S = 10.0  # some senders repeat themselves at once, which must not interrupt the cleaning up
 
 log = logging.getLogger(__name__)
 
 
 class Terminated(KeyboardInterrupt):
-    """A SIGTERM, which unwinds as a Ctrl-C does, so that files, workers and trackers are closed alike."""
+    """A request to end, which unwinds as a Ctrl-C does, so that files, workers and trackers are closed alike.
+
+    Args:
+        number: of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
 
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Ends the process on Ctrl-C or SIGTERM with the notes of what was interrupted, as a shell expects it to end.
+    """Ends the process on Ctrl-C or a request to end with the notes of what was interrupted, as a shell expects it.
 
-    That is by SIGINT itself (so that a loop of the shell ends, too), or with exit code 143.
+    That is by SIGINT itself (so that a loop of the shell ends, too), or with exit code 143 for SIGTERM, 129 for SIGHUP.
+    Who ignores or handles these signals already, as ``nohup`` and launchers for clusters do, goes on to do so.
     """
-    before = _on_sigterm(_terminate)
+    handled = _handle_requests()
     try:
         yield
     except KeyboardInterrupt as stop:
-        what = "SIGTERM" if isinstance(stop, Terminated) else "Ctrl-C"
+        what = signal.Signals(stop.number).name if isinstance(stop, Terminated) else "Ctrl-C"
         message = "\n".join([f"stopped by {what}", *getattr(stop, "__notes__", ())])
         if logging.getLogger().handlers:
             log.warning(message, extra={"on_screen": False})  # a job has a log of its own
-        sys.stderr.write(f"{message}\n")
+        with suppress(OSError):  # the terminal may be what is gone
+            sys.stderr.write(f"{message}\n")
         if isinstance(stop, Terminated):
-            raise SystemExit(128 + signal.SIGTERM) from None
+            raise SystemExit(128 + stop.number) from None
         sys.excepthook = _quiet(sys.excepthook)
         raise
     finally:
-        _on_sigterm(before)
+        for number in handled:
+            signal.signal(number, signal.SIG_DFL)
 
 
-def _on_sigterm(handler: _Handler) -> _Handler:
-    """Install a handler where that is possible, and return the one before."""
-    if threading.current_thread() is not threading.main_thread() or handler is None:
-        return None
-    return signal.signal(signal.SIGTERM, handler)
+def _handle_requests() -> list[int]:
+    """Turn requests to end into ``Terminated`` where Python can and nobody else does; returns those signals."""
+    last = -_SAME_REQUEST_S
 
+    def end(number: int, _frame: FrameType | None) -> None:
+        nonlocal last
+        if multiprocessing.parent_process() is not None:  # a worker that was forked: it has nothing to say
+            os._exit(128 + number)
+        before, last = last, time.monotonic()
+        if last - before >= _SAME_REQUEST_S:
+            raise Terminated(number)
 
-def _terminate(_number: int, _frame: FrameType | None) -> None:
-    if multiprocessing.parent_process() is not None:  # a worker that was forked: it has nothing to say
-        os._exit(128 + signal.SIGTERM)
-    raise Terminated
+    if threading.current_thread() is not threading.main_thread():
+        return []
+    handled = [number for name in _REQUESTS if (number := getattr(signal, name, None)) is not None
+               and signal.getsignal(number) is signal.SIG_DFL]
+    for number in handled:
+        signal.signal(number, end)
+    return handled
 
 
 def _quiet(hook: Callable[..., Any]) -> Callable[..., Any]:

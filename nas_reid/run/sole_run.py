@@ -1,0 +1,41 @@
+"""One process in a run folder at a time."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+
+from nas_reid.errors import ConfigError
+from nas_reid.files.leftovers import remove_unfinished
+from nas_reid.files.lock import LockHeld, holding
+
+_LOCK = ".lock"
+_FOLDERS = ("", "checkpoints", "genotypes", "pictures")  # of a run, where files are written
+_held: ContextVar[frozenset[Path]] = ContextVar("held", default=frozenset())
+
+
+@contextmanager
+def sole_run(folder: Path) -> Iterator[None]:
+    """Keep a run folder for the block, and remove what killed processes left unfinished in it.
+
+    The right ends with the process. A block inside another one of the same folder adds nothing. Where the file system
+    has no locks nothing is kept and nothing removed.
+
+    Raises:
+        ConfigError: another process runs in the folder.
+        OSError: the folder cannot be written.
+    """
+    folder = folder.resolve()
+    if folder in _held.get():
+        yield
+        return
+    with ExitStack() as stack:
+        try:
+            locked = stack.enter_context(holding(folder / _LOCK))
+        except LockHeld as held:
+            raise ConfigError(f"{held} is running in {folder}; wait until it ends, or choose another folder with "
+                              "hydra.run.dir=") from None
+        stack.callback(_held.reset, _held.set(_held.get() | {folder}))
+        for name in _FOLDERS if locked else ():
+            remove_unfinished(folder / name)
+        yield

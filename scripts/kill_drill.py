@@ -1,0 +1,221 @@
+"""Kill runs at many moments, continue them, and compare how they end with a run that was never disturbed.
+
+    python scripts/kill_drill.py --kills 200 --folder /tmp/drill
+    python scripts/kill_drill.py --kills 20 --folder /tmp/drill --stages drawing checkpoint
+
+Every stage waits for a moment (an unfinished file, the first epoch) and kills (SIGKILL) the process up to a while
+later; after a few kills the run is let finish. Reports differences, files and processes that were left, and exits with
+code 1 if there are any. Linux only. Tiny drawn data, some seconds a run.
+"""
+
+import argparse
+import hashlib
+import importlib
+import json
+import os
+import random
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+DATA = ("data.synthetic.size=tiny", "data.synthetic.train_ids=10", "data.synthetic.test_ids=4",
+        "data.synthetic.distractor_ids=1", "data.synthetic.image_size=[48,24]", "data.image_size=[32,16]")
+SEARCH = (*DATA, "space.channels=4", "space.layers=[1,1]", "space.nodes=2", "batch.size=8", "evaluation.every=1",
+          "algorithm.warmup_epochs=0", "threads=1", "wandb.mode=disabled")
+RETRAIN = (*DATA, "genotype=auto_reid/retrieval", "network.channels=4", "network.layers=[1,1]", "batch.size=8",
+           "optimizer.warmup_epochs=1", "evaluation.every=1", "threads=1", "wandb.mode=disabled")
+KILLS_PER_RUN = 4
+PATIENCE_S = 10.0  # in which the children of a killed process must end
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What is disturbed.
+
+    Args:
+        command, arguments: the run.
+        moment: file pattern below the run's folder and the cache; the kill comes after its first match.
+        spread_s: the kill comes at most so much later.
+        cold: whether each run begins with an empty cache.
+    """
+
+    command: str
+    arguments: tuple[str, ...]
+    moment: str
+    spread_s: float
+    cold: bool = False
+
+
+STAGES = {
+    "drawing": Stage("search", (*SEARCH, "epochs=1", "data.workers=2"), "cache/synthetic/.*", 4.0, cold=True),
+    "decoding": Stage("search", (*SEARCH, "epochs=1", "data.workers=1"), "cache/stores/.*", 0.05, cold=True),
+    "search": Stage("search", (*SEARCH, "epochs=5", "data.workers=1"), "run/metrics.jsonl", 3.0),
+    "retrain": Stage("retrain", (*RETRAIN, "epochs=7", "data.workers=1"), "run/metrics.jsonl", 3.0),
+    "checkpoint": Stage("retrain", (*RETRAIN, "epochs=7", "data.workers=1"), "run/checkpoints/.*", 0.02),
+    "report": Stage("retrain", (*RETRAIN, "epochs=2", "data.workers=1"), "run/pictures", 1.0),
+}
+
+
+def main() -> None:
+    """Drill every stage and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=200, help="over all stages (default 200)")
+    parser.add_argument("--folder", type=Path, required=True, help="scratch; what an earlier drill left is removed")
+    parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES))
+    parser.add_argument("--seed", type=int, default=0, help="of the moments (default 0)")
+    arguments = parser.parse_args()
+    rng, failures = random.Random(arguments.seed), []
+    for name in arguments.stages:
+        folder = arguments.folder / name
+        shutil.rmtree(folder, ignore_errors=True)
+        kills, runs, found = drill(STAGES[name], folder, -(-arguments.kills // len(arguments.stages)), rng)
+        failures += found
+        print(f"{name}: {kills} kills in {runs} runs, {len(found)} failures", flush=True)
+    print("\n".join(failures))
+    sys.exit(bool(failures))
+
+
+def drill(stage: Stage, folder: Path, wanted: int, rng: random.Random) -> tuple[int, int, list[str]]:
+    """Kills, runs, and what was wrong, in words; the runs that were right are removed."""
+    whole = folder / "whole"
+    if finish(stage, whole):
+        return 0, 1, [f"{whole}: the undisturbed run failed, see its output"]
+    kills, runs, failures = 0, 0, []
+    while kills < wanted and runs < 10 * wanted:
+        killed = folder / f"{runs:03d}"
+        if not stage.cold:
+            shutil.copytree(whole / "cache", killed / "cache", copy_function=shutil.copy2)
+        found = []
+        for _ in range(min(KILLS_PER_RUN, wanted - kills)):
+            process = start(stage, killed)
+            kills += kill_after(process, killed, stage, rng)
+            found += survivors(process)
+        code = finish(stage, killed)
+        found += [f"exit code {code}"] if code else differences(whole, killed)
+        runs += 1
+        failures += [f"{killed}: {what}" for what in found]
+        if not found:
+            shutil.rmtree(killed)
+    return kills, runs, failures
+
+
+def start(stage: Stage, folder: Path) -> int:
+    """The process of a run, in a session of its own. Forked, so that it need not import everything again."""
+    folder.mkdir(parents=True, exist_ok=True)
+    sys.stdout.flush()
+    process = os.fork()
+    if process:
+        return process
+    os.setsid()
+    output = os.open(folder / "output.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for stream in (1, 2):
+        os.dup2(output, stream)
+    code = 1
+    try:
+        os.environ["NAS_REID_CACHE"] = str(folder / "cache")
+        sys.argv = [f"nas_reid/{stage.command}.py", *stage.arguments, f"hydra.run.dir={folder / 'run'}"]
+        importlib.import_module(f"nas_reid.{stage.command}").main()
+        code = 0
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def finish(stage: Stage, folder: Path) -> int:
+    """Run to the end; returns the exit code."""
+    return os.waitstatus_to_exitcode(os.waitpid(start(stage, folder), 0)[1])
+
+
+def kill_after(process: int, folder: Path, stage: Stage, rng: random.Random) -> bool:
+    """Kill a process at its moment; whether it was still running then."""
+    seen = set(folder.glob(stage.moment)) if stage.moment.endswith(".*") else set()  # what earlier kills left
+    passing = rng.randrange(4) if stage.moment.endswith("checkpoints/.*") else 0  # so many are written in peace
+    while os.waitpid(process, os.WNOHANG) == (0, 0):
+        new = set(folder.glob(stage.moment)) - seen
+        if new and not passing:
+            time.sleep(rng.uniform(0, stage.spread_s))
+            os.kill(process, signal.SIGKILL)
+            return os.WIFSIGNALED(os.waitpid(process, 0)[1])
+        if new:
+            passing, seen = passing - 1, seen | new
+        time.sleep(0.0005)
+    return False
+
+
+def survivors(session: int) -> list[str]:
+    """Processes of a killed one's session that do not end by themselves."""
+    end = time.monotonic() + PATIENCE_S
+    while left := [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if lives_in(pid, session)]:
+        if time.monotonic() > end:
+            return [f"processes {left} outlive the run"]
+        time.sleep(0.05)
+    return []
+
+
+def lives_in(pid: int, session: int) -> bool:
+    """Whether a process runs and belongs to a session."""
+    try:
+        state, _, _, of = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:4]
+    except OSError:
+        return False
+    return int(of) == session and state not in "ZX"
+
+
+def differences(whole: Path, killed: Path) -> list[str]:
+    """What a run that was killed and continued left otherwise than an undisturbed one."""
+    found = [f"{path.relative_to(killed)} was left" for path in killed.rglob(".*") if path.name != ".hydra"]
+    one, other = ({path.relative_to(root) for path in (root / "run").rglob("*")} for root in (whole, killed))
+    found += [f"{path} is missing or too much" for path in sorted(one ^ other) if path.suffix != ".log"]
+    for path in sorted(one & other):
+        if (whole / path).is_file() and fingerprint(whole / path) != fingerprint(killed / path):
+            found.append(f"{path} differs")
+    one, other = (sorted(digest(path.read_bytes()) for path in (root / "cache").rglob("*") if path.is_file())
+                  for root in (whole, killed))
+    return found + (["the caches differ"] if one != other else [])
+
+
+def fingerprint(path: Path) -> Any:
+    """What of a file must be equal: everything but times, and the folder that it is in."""
+    if path.suffix == ".pt":
+        state = torch.load(path, weights_only=True)
+        return [(key, digest(leaf.numpy().tobytes()) if isinstance(leaf, torch.Tensor) else leaf)
+                for key, leaf in leaves(state)]
+    if path.name == "metrics.jsonl":
+        return [without_times(json.loads(line)) for line in path.read_text().splitlines()]
+    if path.name == "result.json":
+        result = json.loads(path.read_text())
+        return [without_times(result[key]) for key in ("metrics", "selection")]
+    kept = path.suffix in (".json", ".safetensors", ".csv") or path.name in ("cells.png", "alphas.png")
+    return digest(path.read_bytes()) if kept else None
+
+
+def leaves(state: Any, name: str = "") -> list[tuple[str, Any]]:
+    """The leaves of nested containers by dotted key."""
+    items: Sequence = state.items() if isinstance(state, dict) else enumerate(state) if isinstance(state, list) else ()
+    if not isinstance(state, dict | list):
+        return [(name, state)]
+    return [leaf for key, value in items for leaf in leaves(value, f"{name}.{key}")]
+
+
+def without_times(record: dict[str, Any]) -> dict[str, Any]:
+    """A record without what a clock measured."""
+    return {key: value for key, value in record.items() if not key.startswith("time")}
+
+
+def digest(content: bytes) -> str:
+    """A name for bytes."""
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+if __name__ == "__main__":
+    for command in ("search", "retrain"):
+        importlib.import_module(f"nas_reid.{command}")
+    main()
