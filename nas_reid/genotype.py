@@ -12,6 +12,7 @@ from typing import Any
 
 from nas_reid.errors import GenotypeError
 from nas_reid.files import write_atomically
+from nas_reid.files.regular import read_regular
 
 FORMAT_VERSION = 1
 _REQUIRED = {"format_version": int, "space": str, "space_version": int, "body": dict}
@@ -75,7 +76,7 @@ class Genotype:
     def load(path: Path) -> "Genotype":
         """Read and validate a genotype file; see ``from_json`` for the errors."""
         try:
-            text = path.read_text(encoding="utf-8-sig")
+            text = read_regular(path).decode("utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise GenotypeError(f"cannot read genotype {path}: {error}; expected a genotype.json of a search") from None
         return Genotype.from_json(text, origin=str(path))

@@ -10,6 +10,7 @@ from PIL import Image
 
 from nas_reid.data.formats import still_formats
 from nas_reid.data.pixels import orientation, upright_rgb
+from nas_reid.files.regular import require_regular
 
 
 def open_picture(path: str | PathLike[str]) -> Image.Image:
@@ -18,6 +19,7 @@ def open_picture(path: str | PathLike[str]) -> Image.Image:
     Raises:
         OSError, SyntaxError, ValueError, ...: whatever Pillow raises for what is no picture.
     """
+    require_regular(path)  # a pipe would block for ever
     return Image.open(path, formats=still_formats())
 
 
