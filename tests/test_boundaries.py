@@ -128,7 +128,7 @@ BELOW = {
     "record": {"drawing", "evaluation", "data", "files"},
     "network": {"modules", "files"},
     "modules": set(),
-    "backbones": set(),
+    "backbones": {"modules"},
     "data": {"drawing", "files"},
     "drawing": {"backbones", "files"},
     "files": set(),

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from nas_reid.backbones.norms import NormFactory, normalise
 from nas_reid.backbones.split_attention import SplitAttentionConv
+from nas_reid.modules.pointwise import PointwiseConv
 
 _SE_REDUCTION = 16
 
@@ -66,7 +67,7 @@ class Shortcut(nn.Sequential):
                  site: str) -> None:
         pool = [nn.AvgPool2d(stride, stride, ceil_mode=True, count_include_pad=False)] \
             if settings.average_shortcut else []
-        conv = nn.Conv2d(in_channels, out_channels, 1, stride=1 if pool else stride, bias=False)
+        conv = PointwiseConv(in_channels, out_channels, 1, stride=1 if pool else stride, bias=False)
         super().__init__(*pool, conv, settings.norm(f"{site}.downsample.{len(pool) + 1}", out_channels))
 
     def forward(self, x: Tensor, context: Any = None) -> Tensor:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nas_reid.modules.pointwise import pointwise
 from search_spaces.auto_reid.fan import Fan, stripe_selection
 from search_spaces.auto_reid.grouped_conv import from_tokens, grouped_conv, to_tokens
 from search_spaces.auto_reid.ops import DepthwiseSeparable, FactorizedReduce, SeparableConv, shift_by_one
@@ -70,8 +71,9 @@ def _stage(x: Tensor, ops: Sequence[DepthwiseSeparable], scale: Tensor | None, *
 
 
 def _reduce(fan: Fan, ops: Sequence[FactorizedReduce], scale: Tensor) -> Tensor:
-    even = F.conv2d(fan.rectified, torch.cat([op.even.weight for op in ops]), stride=2, groups=fan.sources)
-    odd = F.conv2d(shift_by_one(fan.rectified), torch.cat([op.odd.weight for op in ops]), stride=2, groups=fan.sources)
+    even = pointwise(fan.rectified, torch.cat([op.even.weight for op in ops]), stride=2, groups=fan.sources)
+    odd = pointwise(shift_by_one(fan.rectified), torch.cat([op.odd.weight for op in ops]), stride=2,
+                    groups=fan.sources)
     return normalise(_join_halves(even, odd, edges=len(ops)), scale)
 
 
@@ -114,7 +116,7 @@ def _fuse(fan: Fan, x: Tensor, vectors: Tensor, convs: Sequence[nn.Conv2d], sele
     """
     weight = torch.stack([conv.weight.flatten(1) for conv in convs])             # [G, o, c + h]
     on_map, on_vectors = weight.split([fan.channels, weight.shape[-1] - fan.channels], dim=-1)
-    fused = F.conv2d(x, on_map.flatten(0, 1)[..., None, None], stride=convs[0].stride, groups=fan.sources)
+    fused = pointwise(x, on_map.flatten(0, 1)[..., None, None], stride=convs[0].stride[0], groups=fan.sources)
     per_stripe = torch.bmm(vectors, on_vectors.mT)                               # [G, B M, o]
     per_stripe = per_stripe.unflatten(1, (len(x), -1)).permute(1, 2, 0, 3).flatten(2)      # [B, M, G o]
     rows = from_tokens(torch.bmm(select.expand(len(x), -1, -1), per_stripe)[:, :, None])   # [B, G o, H', 1]

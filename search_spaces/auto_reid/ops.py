@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nas_reid.modules.pointwise import PointwiseConv
 from search_spaces.auto_reid.grouped_conv import grouped_conv
 from search_spaces.auto_reid.part_aware import PART_AWARE
 
@@ -59,8 +60,8 @@ class FactorizedReduce(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, *, settings: OpSettings) -> None:
         super().__init__()
-        self.even = nn.Conv2d(in_channels, out_channels // 2, 1, stride=2, bias=False)
-        self.odd = nn.Conv2d(in_channels, out_channels - out_channels // 2, 1, stride=2, bias=False)
+        self.even = PointwiseConv(in_channels, out_channels // 2, 1, stride=2, bias=False)
+        self.odd = PointwiseConv(in_channels, out_channels - out_channels // 2, 1, stride=2, bias=False)
         self.norm = settings.norm(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -49,7 +49,7 @@ def prune(network: TwoStreamResNet, kept: Mapping[str, np.ndarray]) -> None:
         if isinstance(full, nn.Conv2d):
             inputs, outputs = (count if left is None else len(left) for left, count in
                                ((cut.inputs, full.in_channels), (cut.outputs, full.out_channels)))
-            narrow = nn.Conv2d(inputs, outputs, full.kernel_size, full.stride, full.padding, full.dilation, bias=False)
+            narrow = type(full)(inputs, outputs, full.kernel_size, full.stride, full.padding, full.dilation, bias=False)
         else:
             narrow = nn.BatchNorm2d(len(cut.outputs))
         narrow.load_state_dict({key: sliced(value, cut) for key, value in full.state_dict().items()})
