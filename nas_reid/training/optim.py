@@ -77,12 +77,26 @@ def build_optimizer(
         raise ConfigError(f"optimizer {name!r} was given no trainable parameter; check what is frozen")
     try:
         if name == "sgd":
-            return torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=nesterov, fused=True)
+            optimizer = torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=nesterov, fused=True)
+            optimizer.register_step_pre_hook(_begin_momentum)
+            return optimizer
         if name in _ADAMS:
             return _ADAMS[name](groups, lr=lr, betas=betas, amsgrad=amsgrad, fused=True)
     except ValueError as error:
         raise ConfigError(f"optimizer {name!r}: {error}") from None
     raise ConfigError(f"unknown optimizer {name!r}; choose one of {list(OPTIMIZERS)}")
+
+
+def _begin_momentum(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+    """Give the parameters that meet their first gradient a momentum buffer of zeros, as good as none.
+
+    The fused form of SGD takes buffers for all parameters of a step or for none, but where one op is sampled, or a
+    trunk was frozen, first gradients come at different steps.
+    """
+    for group in optimizer.param_groups:
+        for parameter in group["params"] if group["momentum"] else ():
+            if parameter.grad is not None and optimizer.state[parameter].get("momentum_buffer") is None:
+                optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
 
 
 _ADAMS: dict[str, type[Optimizer]] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}

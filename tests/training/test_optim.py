@@ -53,6 +53,43 @@ def test_steps_are_those_of_torch(name: str, options: dict, reference) -> None:
         torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "reference"),
+    [
+        ("sgd", {"momentum": 0.9}, torch.optim.SGD),
+        ("sgd", {"momentum": 0.9, "nesterov": True}, torch.optim.SGD),
+        ("sgd", {}, torch.optim.SGD),
+        ("adam", {"amsgrad": True}, torch.optim.Adam),
+        ("adamw", {}, torch.optim.AdamW),
+    ],
+)
+@pytest.mark.parametrize("resumed", [False, True])
+def test_steps_are_those_of_torch_where_first_gradients_come_at_different_steps(
+        name: str, options: dict, reference, resumed: bool) -> None:
+    """As where one op of an edge is sampled, or a trunk was frozen: parameter i has a gradient in step s of SEEN[i]."""
+    seen = ({0, 1, 2, 3, 4, 5}, {2, 5}, {1, 2, 4}, {3, 4, 5}, {5}, set())
+
+    def trained(build) -> list[Tensor]:
+        torch.manual_seed(0)
+        weights = [nn.Parameter(torch.randn(shape, dtype=torch.float64)) for shape in ((2, 3, 2, 2),) * 3 + ((4,),) * 3]
+        weights[1].data = weights[1].data.contiguous(memory_format=torch.channels_last)
+        optimizer = build(weights)
+        for step in range(6):
+            if resumed and step == 3:
+                state, optimizer = optimizer.state_dict(), build(weights)
+                optimizer.load_state_dict(state)
+            for weight, steps in zip(weights, seen, strict=True):
+                gradient = torch.randn(weight.shape, dtype=torch.float64)
+                weight.grad = torch.empty_like(weight).copy_(gradient) if step in steps else None
+            optimizer.step()
+        return weights
+
+    ours = trained(lambda weights: build_optimizer(name, grouped(weights, weight_decay=0.1), lr=0.1, **options))
+    theirs = trained(lambda weights: reference(weights, lr=0.1, weight_decay=0.1, foreach=False, **options))
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-14)
+
+
 def test_vectors_can_be_exempt_from_decay() -> None:
     weights = parameters()
     optimizer = build_optimizer("sgd", grouped(weights, weight_decay=0.5, decay_vectors=False), lr=0.1)
