@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nas_reid.data.trial import Trial
+from nas_reid.errors import DataError
 
 
 @dataclass(frozen=True, order=True)
@@ -39,6 +40,9 @@ class Dataset:
         trials: what the protocol ranks, where that is not all of ``query`` against all of ``gallery``, which then are
             the unions over the trials. The same list may be both: its images are then embedded once.
         validation_pids: those training identities that the authors of the data set meant for validation.
+
+    Raises:
+        DataError: an image is twice in one list, or in two of them as another person or from another camera.
     """
 
     name: str
@@ -49,6 +53,34 @@ class Dataset:
     warnings: tuple[str, ...] = ()
     trials: tuple[Trial, ...] = ()
     validation_pids: frozenset[int] = frozenset()
+
+    def __post_init__(self) -> None:
+        lists = {"training": self.train, "query": self.query, "gallery": self.gallery}
+        where = f"{self.name} in {self.root}"
+        for name, samples in lists.items():
+            require_once(samples, where=f"the {name} list of {where}")
+        require_once(tuple({sample for samples in lists.values() for sample in samples}), where=f"the lists of {where}")
+
+
+def require_once(samples: Sequence[Sample], *, where: str) -> None:
+    """Check that no image occurs twice: its pixels would be there once, and one of its identities would be lost.
+
+    Args:
+        samples: of a list.
+        where: the list, for the message.
+
+    Raises:
+        DataError: one does; the message names both entries.
+    """
+    if len({sample.path for sample in samples}) == len(samples):
+        return
+    entries: dict[str, list[Sample]] = {}
+    for sample in samples:
+        entries.setdefault(sample.path, []).append(sample)
+    twice = sorted(path for path, found in entries.items() if len(found) > 1)
+    one, other = (f"pid {sample.pid} from camera {sample.camid + 1}" for sample in entries[twice[0]][:2])
+    raise DataError(f"{where}: {len(twice):,} images are listed twice, such as {twice[0]}, as {one} and as {other}; "
+                    "leave one of the entries")
 
 
 def label_map(samples: Sequence[Sample]) -> dict[int, int]:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from nas_reid.data.decoding import decode
-from nas_reid.data.sample import Sample
+from nas_reid.data.sample import Sample, require_once
 from nas_reid.data.store_file import StoredImages, checksums, open_images, write_end
 from nas_reid.data.threads import map_in_order
 from nas_reid.errors import ConfigError, DataError
@@ -118,7 +118,7 @@ def build_store(
 
     Raises:
         ConfigError: unknown ``on_corrupt``, or a size or ``workers`` below 1.
-        DataError: no samples, unreadable images, or a cache that cannot be written; nothing half-written is left.
+        DataError: no samples, one twice, unreadable images, or a cache that cannot be written; nothing half-written is left.
     """
     if on_corrupt not in ("error", "skip"):
         raise ConfigError(f"on_corrupt={on_corrupt!r} is unknown; choose 'error' or 'skip' (data.on_corrupt)")
@@ -126,6 +126,7 @@ def build_store(
         raise ConfigError(f"image_size={image_size} and workers={workers} must be at least 1")
     if not samples:
         raise DataError(f"no images to store from {dataset_root}; the lists of samples are empty")
+    require_once(samples, where=str(dataset_root))
     file = cache_dir / f"{_key(dataset_root, samples, image_size)}.images"
     sweep(cache_dir)
     store = _open(file, samples, image_size)
