@@ -78,7 +78,7 @@ def require_once(samples: Sequence[Sample], *, where: str) -> None:
     for sample in samples:
         entries.setdefault(sample.path, []).append(sample)
     twice = sorted(path for path, found in entries.items() if len(found) > 1)
-    one, other = (f"pid {sample.pid} from camera {sample.camid + 1}" for sample in entries[twice[0]][:2])
+    one, other = (f"pid {sample.pid} from camera {sample.camid + 1}" for sample in sorted(entries[twice[0]])[:2])
     raise DataError(f"{where}: {len(twice):,} images are listed twice, such as {twice[0]}, as {one} and as {other}; "
                     "leave one of the entries")
 

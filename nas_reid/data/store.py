@@ -118,7 +118,8 @@ def build_store(
 
     Raises:
         ConfigError: unknown ``on_corrupt``, or a size or ``workers`` below 1.
-        DataError: no samples, one twice, unreadable images, or a cache that cannot be written; nothing half-written is left.
+        DataError: no samples, an image twice, unreadable images, or a cache that cannot be written; nothing is left
+            half-written.
     """
     if on_corrupt not in ("error", "skip"):
         raise ConfigError(f"on_corrupt={on_corrupt!r} is unknown; choose 'error' or 'skip' (data.on_corrupt)")

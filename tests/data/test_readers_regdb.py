@@ -54,7 +54,8 @@ def test_splits_are_numbered_from_0_to_9(root):
     ("test_thermal_1", lambda text: "", r"test_thermal_1\.txt is empty"),
     ("test_thermal_1", lambda text: text.replace(" ", "\t\t x "), r"test_thermal_1\.txt, line 1: expected a path"),
     ("train_thermal_1", lambda text: text.replace(" 0\n", " 1\n", 1), r"label 1 of .* does not fit its folder|label 0"),
-    ("train_thermal_1", lambda text: text + text.splitlines()[0] + "\n", r"lists 1 images twice"),
+    ("train_thermal_1", lambda text: text + text.splitlines()[0] + "\n",
+     r"train_thermal_1\.txt: lines 1 and \d+ list Thermal/.* twice, as"),
 ])
 def test_bad_lists(tmp_path, name, change, message):
     path = write_regdb(tmp_path) / f"RegDB/idx/{name}.txt"

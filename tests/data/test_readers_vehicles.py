@@ -1,6 +1,7 @@
 """VeRi, VehicleID and VERI-Wild: layouts, trials, official numbers, and what goes wrong."""
 
 import random
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +13,14 @@ from nas_reid.errors import ConfigError, DataError
 from nas_reid.evaluation.features import Embedded
 from nas_reid.evaluation.retrieval import compare_trials
 from tests.data.vehicle_miniatures import write_vehicleid, write_veri, write_veri_wild
+
+
+def append(path: Path, line: str) -> None:
+    path.write_text(path.read_text() + line)
+
+
+def swap(path: Path, old: str, new: str) -> None:
+    path.write_text(path.read_text().replace(old, new))
 
 
 def pids(samples) -> set[int]:
@@ -86,6 +95,12 @@ def test_sizes_are_named(tmp_path, name):
     (lambda base: (base / "train_test_split/test_list_800.txt").unlink(), r"(?s)expects image.*lacks some of them"),
     (lambda base: (base / "train_test_split/test_list_800.txt").write_text("0000100 1\n"),
      r"1 vehicles are in a test list and in train_list\.txt, such as 1"),
+    (lambda base: append(base / "train_test_split/train_list.txt", "0000100 999\n"),
+     r"train_list\.txt: lines 1 and 9 list 0000100 twice, as '0000100 1' and as '0000100 999'; leave one"),
+    (lambda base: append(base / "train_test_split/test_list_2400.txt", "0010100 102\n"),
+     r"test_list_2400\.txt: lines 1 and 21 list 0010100 twice, as '0010100 101' and as '0010100 102'"),
+    (lambda base: swap(base / "train_test_split/test_list_800.txt", "0010100 101", "0010100 102"),
+     r"the query list of vehicleid in .*: 1 images are listed twice, such as image/0010100\.jpg, as pid 101 .* 102"),
 ])
 def test_bad_vehicleid(tmp_path, change, message):
     change(write_vehicleid(tmp_path) / "VehicleID")
@@ -101,6 +116,10 @@ def test_bad_vehicleid(tmp_path, change, message):
     (lambda base: (base / "train_test_split/vehicle_info.txt").write_text("id;cam\n00001/000010\n"),
      r"vehicle_info\.txt: expected lines such as"),
     (lambda base: (base / "train_test_split/test_3000.txt").write_text(""), r"test_3000\.txt is empty"),
+    (lambda base: append(base / "train_test_split/train_list.txt", "00001/000010.jpg\n"),
+     r"train_list\.txt: lines 1 and 7 list 00001/000010 twice"),
+    (lambda base: append(base / "train_test_split/vehicle_info.txt", "00001/000010;9;;;;\n"),
+     r"vehicle_info\.txt: lines 2 and 17 list 00001/000010 twice, as '00001/000010;8;.*' and as '00001/000010;9;"),
 ])
 def test_bad_veri_wild(tmp_path, change, message):
     change(write_veri_wild(tmp_path) / "VERI-Wild")

@@ -1,7 +1,7 @@
 """Text files that list identities, or images with labels."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -43,20 +43,41 @@ def read_rows(path: Path, parse: Callable[[str, str], _Row], *, expected: str) -
 
     Args:
         path: the file.
-        parse: (first word, second word) -> row; a ``ValueError`` or ``IndexError`` refuses the line.
+        parse: (first word, an image; second word) -> row; a ``ValueError`` or ``IndexError`` refuses the line.
         expected: the form of a line, with an example, for the message.
 
     Raises:
-        DataError: the file cannot be read, is empty, or a line is of another form.
+        DataError: the file cannot be read, is empty, a line is of another form, or two lines name one image.
     """
-    rows = []
+    rows, listed = [], []
     for number, line in numbered_lines(path):
         try:
             first, second = line.split()
             rows.append(parse(first, second))
+            listed.append((number, first, line))
         except (ValueError, IndexError):
             raise DataError(f"{path}, line {number}: expected {expected}, found {line[:80]!r}") from None
+    require_listed_once(path, listed)
     return rows
+
+
+def require_listed_once(path: Path, listed: Iterable[tuple[int, str, str]]) -> None:
+    """Check that no two lines of a list name the same image, lest it silently get what the last one says.
+
+    Args:
+        path: the file, for the message.
+        listed: number of the line, image, line.
+
+    Raises:
+        DataError: two do; the message shows both.
+    """
+    seen: dict[str, tuple[int, str]] = {}
+    for number, image, line in listed:
+        if image in seen:
+            before, other = seen[image]
+            raise DataError(f"{path}: lines {before} and {number} list {image} twice, as {other[:80]!r} and as "
+                            f"{line[:80]!r}; leave one of them, or fetch the list again")
+        seen[image] = number, line
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:

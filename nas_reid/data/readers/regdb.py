@@ -4,7 +4,7 @@ from pathlib import Path, PurePosixPath
 
 from nas_reid.data.layout import SYNTHETIC_CARD
 from nas_reid.data.readers.id_list import read_labelled
-from nas_reid.data.readers.listing import locate, require_images, some
+from nas_reid.data.readers.listing import locate, require_images
 from nas_reid.data.readers.official import compared
 from nas_reid.data.readers.options import check_option
 from nas_reid.data.sample import Dataset, Sample
@@ -57,8 +57,5 @@ def _read_list(base: Path, name: str, modality: int) -> list[Sample]:
             raise DataError(f"{base / name}: label {label} of {path} does not fit its folder; every person has a "
                             "numbered folder and a label (Visible/1/male_back_v_05528_1.bmp 0). Fetch the list again")
         samples.append(Sample(path, int(folder) + 1, modality, modality))
-    if repeated := len(samples) - len(set(samples)):
-        raise DataError(f"{base / name} lists {repeated} images twice, such as "
-                        f"{some(sorted({s.path for s in samples if samples.count(s) > 1}), 1)}; fetch it again")
     require_images(base, samples, listed_in=name)
     return samples

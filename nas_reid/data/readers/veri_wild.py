@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from nas_reid.data.readers.id_list import numbered_lines
+from nas_reid.data.readers.id_list import numbered_lines, require_listed_once
 from nas_reid.data.readers.listing import locate, require_images, some
 from nas_reid.data.readers.official import compared
 from nas_reid.data.readers.options import check_option
@@ -53,8 +53,9 @@ def read_veri_wild(root: Path, *, size: str = "all") -> Dataset:
 
 def _read_cameras(path: Path) -> Mapping[str, int]:
     """``vehicle/image`` -> camera, counted from 0 in the order of the cameras' numbers."""
-    lines = [line for _, line in numbered_lines(path)][1:]  # the first is a header
-    fields = [[field.strip() for field in line.split(";")] for line in lines]
+    lines = list(numbered_lines(path))[1:]  # the first is a header
+    fields = [[field.strip() for field in line.split(";")] for _, line in lines]
+    require_listed_once(path, ((number, row[0], line) for (number, line), row in zip(lines, fields, strict=True)))
     try:
         numbers = {row[0]: int(row[1]) for row in fields}
     except (IndexError, ValueError):
@@ -75,7 +76,9 @@ def _read_list(base: Path, name: str, cameras: Mapping[str, int]) -> list[Sample
 
 def _samples(path: Path, cameras: Mapping[str, int]) -> Iterator[Sample]:
     """The samples of a list, with camera -1 where it is not known."""
-    for number, line in numbered_lines(path):
+    lines = list(numbered_lines(path))
+    require_listed_once(path, ((number, line.removesuffix(".jpg"), line) for number, line in lines))
+    for number, line in lines:
         vehicle, _, image = line.partition("/")
         stem = image.removesuffix(".jpg")
         if not (vehicle.isdigit() and stem.isdigit() and int(vehicle)):
