@@ -18,7 +18,8 @@ from nas_reid.network.complexity import count_macs, count_parameters, stage_tabl
 from nas_reid.network.model import ReIDNetwork
 from nas_reid.record.pictures import draw_genotype
 from nas_reid.registry import load_genotype, space_of
-from nas_reid.run.command import command, output_dir
+from nas_reid.run.command import command
+from nas_reid.run.invocation import invocation
 
 
 @command("describe", sole=False)
@@ -32,7 +33,7 @@ def main(cfg: DictConfig) -> None:
         trunk = space.network(genotype)
         head = build_head(trunk.out_channels, settings.num_classes, **head_arguments(asdict(settings.head), space))
         network = ReIDNetwork(trunk, head)
-    picture = draw_genotype(space, genotype, output_dir() / "cells.png")
+    picture = draw_genotype(space, genotype, invocation().folder / "cells.png")
     sys.stdout.write(table(network, (height, width)) + "\n")
     kept = space.feature_masks(genotype) if hasattr(space, "feature_masks") else []
     if kept:

@@ -10,6 +10,7 @@ import json
 import logging
 import sys
 from dataclasses import asdict
+from pathlib import Path
 
 import torch
 from omegaconf import DictConfig
@@ -22,11 +23,12 @@ from nas_reid.evaluation.retrieval import describe_protocol, retrieve
 from nas_reid.evaluation.tables import camera_pair_rows, write_tables
 from nas_reid.files import write_atomically
 from nas_reid.files.foreign import user_path
-from nas_reid.network.execution import place
+from nas_reid.network.execution import place, select_device
 from nas_reid.network.trained import load_trained
 from nas_reid.record.pictures import draw_retrieval
 from nas_reid.record.provenance import versions
-from nas_reid.run.command import command, output_dir, select_device
+from nas_reid.run.command import command
+from nas_reid.run.invocation import invocation
 
 log = logging.getLogger("nas_reid.evaluate")
 
@@ -34,10 +36,16 @@ log = logging.getLogger("nas_reid.evaluate")
 @command("evaluate")
 def main(cfg: DictConfig) -> float:
     """Hydra's entry. The last line on standard output is a JSON object; returns the mAP."""
-    settings = load(cfg, EvaluateConfig)
+    metrics = run(load(cfg, EvaluateConfig), invocation().folder)
+    sys.stdout.write(json.dumps(metrics) + "\n")
+    return metrics["mAP"]
+
+
+def run(settings: EvaluateConfig, folder: Path) -> dict[str, float]:
+    """One evaluation, written to ``folder``; returns the metrics of the plain ranking, as fractions."""
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    folder, device = output_dir(), select_device(settings.device)
+    device = select_device(settings.device)
     variants, bootstrap = settings.evaluation.variants(), settings.evaluation.intervals()
 
     # The network, in the memory format that runs fastest.
@@ -71,8 +79,7 @@ def main(cfg: DictConfig) -> float:
         log.info(line)
     log.info("ranked lists: %s; tables: %s and cameras.csv", folder / "pictures" / "ranked_lists.png",
              folder / "queries.csv")
-    sys.stdout.write(json.dumps(metrics) + "\n")
-    return metrics["mAP"]
+    return metrics
 
 
 if __name__ == "__main__":

@@ -24,7 +24,8 @@ from nas_reid.files import write_atomically
 from nas_reid.files.foreign import user_path
 from nas_reid.network.trained import load_trained
 from nas_reid.record.provenance import package_versions, versions
-from nas_reid.run.command import command, output_dir
+from nas_reid.run.command import command
+from nas_reid.run.invocation import invocation
 
 log = logging.getLogger("nas_reid.export")
 
@@ -44,7 +45,7 @@ def main(cfg: DictConfig) -> None:
     content = export(deployed, name=settings.format, image_size=size)
     difference = check(content, plain_runner(network, **answers), name=settings.format, image_size=size,
                        tolerance=settings.tolerance)
-    path = output_dir() / f"model{FORMATS[settings.format].suffix}"
+    path = invocation().folder / f"model{FORMATS[settings.format].suffix}"
     sidecar = contract(settings, size, network.head.out_features, difference) | {"file": path.name}
     try:
         write_atomically(path, content)

@@ -25,8 +25,10 @@ from nas_reid.data.threads import map_in_order
 from nas_reid.deploy.feature_extractor import FeatureExtractor, image_files
 from nas_reid.files import write_atomically
 from nas_reid.files.foreign import user_path
+from nas_reid.network.execution import select_device
 from nas_reid.progress import progress
-from nas_reid.run.command import command, output_dir, select_device
+from nas_reid.run.command import command
+from nas_reid.run.invocation import invocation
 
 log = logging.getLogger("nas_reid.extract")
 
@@ -42,7 +44,7 @@ def main(cfg: DictConfig) -> None:
     extractor = FeatureExtractor(settings.checkpoint, device=select_device(settings.device), flip=settings.flip,
                                  not_rgb=settings.not_rgb, modality=MODALITIES.index(settings.modality))
     features = extract(extractor, files, batch_size=settings.batch_size)
-    path = output_dir() / f"features.{settings.format}"
+    path = invocation().folder / f"features.{settings.format}"
     write_atomically(path, encode(features, [file.relative_to(folder).as_posix() for file in files], settings.format))
     if extractor.converted:
         log.warning("%d of %d images were not RGB and were converted", extractor.converted, len(files))

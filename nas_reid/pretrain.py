@@ -21,7 +21,6 @@ from omegaconf import DictConfig
 from nas_reid.config.loading import load
 from nas_reid.config.training import PretrainConfig
 from nas_reid.data.augment import Augment, build_augment
-from nas_reid.data.batches import LoadShare
 from nas_reid.data.class_batches import CentreCropBatches, RandomCropBatches
 from nas_reid.data.class_images import open_class_images
 from nas_reid.genotype import Genotype
@@ -34,12 +33,12 @@ from nas_reid.progress import progress
 from nas_reid.record.pictures import draw_genotype
 from nas_reid.registry import load_genotype, space_of
 from nas_reid.run.command import command
-from nas_reid.run.command_line import next_command
+from nas_reid.run.invocation import invocation
 from nas_reid.run.job import Job, finished_result, start_job
-from nas_reid.seed import derive_seed, seed_draws, seed_everything
+from nas_reid.seed import derive_seed, seed_everything
 from nas_reid.training.ema import WeightAverage
+from nas_reid.training.epoch import train_one_epoch
 from nas_reid.training.optim import build_training
-from nas_reid.training.running_losses import RunningLosses
 from nas_reid.training.training import Training, require_drop_path, steps_in_epoch
 
 log = logging.getLogger("nas_reid.pretrain")
@@ -48,12 +47,12 @@ log = logging.getLogger("nas_reid.pretrain")
 @command("pretrain")
 def main(cfg: DictConfig) -> float:
     """Hydra's entry. Returns the validation's top-1 accuracy, so that any sweeper can rank runs."""
-    settings = load(cfg, PretrainConfig)
+    settings, call = load(cfg, PretrainConfig), invocation()
     genotype = load_genotype(settings.genotype)
-    finished = finished_result(settings)
+    finished = finished_result(settings, call.folder)
     if finished is not None:
         return finished["selection"]["top1_accuracy"]
-    with start_job(settings, kind="pretrain", name=f"{genotype.space}-seed{settings.seed}") as job:
+    with start_job(settings, call.folder, name=f"{genotype.space}-seed{settings.seed}", call=call) as job:
         return run(settings, genotype, job)
 
 
@@ -85,13 +84,13 @@ def run(settings: PretrainConfig, genotype: Genotype, job: Job) -> float:
         started = time.monotonic()
         if hasattr(trunk, "set_drop_path"):
             trunk.set_drop_path(settings.drop_path * epoch / max(1, epochs - 1))
-        record = train_one_epoch(training, batches, epoch, epochs=epochs, seed=settings.seed)
-        accuracies = validate(training.evaluated, validation_batches)
+        record = train_one_epoch(training, batches, epoch, epochs=epochs, seed=settings.seed, name="pretrain")
+        accuracies = validate(training.network_to_keep, validation_batches)
         record |= {f"pretrain/val_{name}": value for name, value in accuracies.items()}
         best = accuracies["top1_accuracy"] > validation.get("top1_accuracy", -1.0)
         validation = {**accuracies, "epoch": epoch + 1} if best else validation
         state = {"epoch": epoch + 1, "description": description.to_plain(),
-                 "weights": training.evaluated.state_dict(), "validation": validation}
+                 "weights": training.network_to_keep.state_dict(), "validation": validation}
         if best:
             job.save(state, job.best)
         job.finish_epoch(epoch, record, started)
@@ -124,24 +123,6 @@ def build(settings: PretrainConfig, network: ReIDNetwork, *, batches: int) -> Tr
                     rate=rate, distillation=None, average=average, accumulate=settings.accumulate, clip=settings.clip)
 
 
-def train_one_epoch(training: Training, batches: RandomCropBatches, epoch: int, *, epochs: int,
-                    seed: int) -> dict[str, float]:
-    """One pass over the training images."""
-    network = training.network.train()
-    losses, load, total = RunningLosses(epoch + 1), LoadShare([batches]), len(batches)
-    bar = progress(batches.epoch(epoch), description=f"epoch {epoch + 1}/{epochs}", total=total, unit="step")
-    for step, batch in enumerate(bar):
-        seed_draws(seed, epoch, step, device=batch.images.device)
-        output = network(batch.images, modality=batch.modalities)
-        loss, terms = training.loss(output, batch)
-        training.backward(loss, epoch, step, batches=total)
-        training.objective.update(output, batch.labels, batch.modalities)
-        if losses.add(step, {"pretrain/loss": loss} | {f"pretrain/loss_{name}": term for name, term in terms.items()}):
-            bar.set_postfix({name.split("/")[-1]: f"{mean:.3f}" for name, mean in losses.means().items()}
-                            | {"load": f"{load():.0%}"})
-    return losses.finish(network) | {"time/load_share": load()}
-
-
 @torch.inference_mode()
 def validate(network: ReIDNetwork, batches: CentreCropBatches) -> dict[str, float]:
     """Share of images whose class is the likeliest, and among the five likeliest (of fewer than five: among all)."""
@@ -168,7 +149,7 @@ def finish(settings: PretrainConfig, job: Job, validation: Mapping[str, float]) 
                 "protocol": f"top-1 and top-5 accuracy on centre crops of {settings.crop.centre:.1%}; the best epoch "
                             "is chosen on the same images"}, [cells] if cells else [])
     changes = {f"network.{key}": value for key, value in settings.network.items()}
-    log.info("next: %s", next_command("retrain", {"genotype": settings.genotype, **changes, "weights": job.best}))
+    job.say_next("retrain", {"genotype": settings.genotype, **changes, "weights": job.best}, same_data=False)
     return validation["top1_accuracy"]
 
 

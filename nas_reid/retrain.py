@@ -22,7 +22,7 @@ from nas_reid.config.groups import DataConfig
 from nas_reid.config.loading import load
 from nas_reid.config.schemas import RetrainConfig
 from nas_reid.data.augment import Augment, build_augment
-from nas_reid.data.batches import LoadShare, TrainBatches
+from nas_reid.data.batches import TrainBatches
 from nas_reid.data.merging import merge_training
 from nas_reid.data.sample import identity_digest, label_map
 from nas_reid.data.source import (
@@ -48,18 +48,17 @@ from nas_reid.network.execution import place
 from nas_reid.network.model import ReIDNetwork
 from nas_reid.network.trained import Description, export_safetensors, load_trained
 from nas_reid.network.weights import load_weights, read_weights
-from nas_reid.progress import progress
 from nas_reid.record.pictures import draw_genotype, draw_retrieval, draw_trunk
 from nas_reid.registry import load_genotype, space_of
 from nas_reid.run.command import command
-from nas_reid.run.command_line import next_command
 from nas_reid.run.further_data import further_data
+from nas_reid.run.invocation import invocation
 from nas_reid.run.job import Job, finished_result, start_job
-from nas_reid.seed import derive_seed, seed_draws, seed_everything
+from nas_reid.seed import derive_seed, seed_everything
 from nas_reid.training.distillation import Distillation, build_distillation
 from nas_reid.training.ema import WeightAverage
+from nas_reid.training.epoch import train_one_epoch
 from nas_reid.training.optim import build_training
-from nas_reid.training.running_losses import RunningLosses
 from nas_reid.training.teachers import Teacher, check_teachers, load_teachers, require_same_teachers
 from nas_reid.training.training import Training, require_drop_path, steps_in_epoch
 
@@ -69,12 +68,12 @@ log = logging.getLogger("nas_reid.retrain")
 @command("retrain")
 def main(cfg: DictConfig) -> float:
     """Hydra's entry. Returns the validation mAP, so that any sweeper can rank runs."""
-    settings = load(cfg, RetrainConfig)
+    settings, call = load(cfg, RetrainConfig), invocation()
     genotype = load_genotype(settings.genotype)
-    finished = finished_result(settings)
+    finished = finished_result(settings, call.folder)
     if finished is not None:
         return finished["selection"].get("mAP", float("nan"))
-    with start_job(settings, kind="retrain", name=f"{genotype.space}-seed{settings.seed}") as job:
+    with start_job(settings, call.folder, name=f"{genotype.space}-seed{settings.seed}", call=call) as job:
         return run(settings, genotype, job)
 
 
@@ -120,15 +119,15 @@ def run(settings: RetrainConfig, genotype: Genotype, job: Job) -> float:
         if hasattr(trunk, "set_drop_path"):
             trunk.set_drop_path(settings.drop_path * epoch / max(1, epochs - 1))
         network.trunk_is_frozen = epoch < settings.freeze_trunk_epochs
-        record = train_one_epoch(training, batches, epoch, epochs=epochs, seed=settings.seed)
+        record = train_one_epoch(training, batches, epoch, epochs=epochs, seed=settings.seed, name="retrain")
         best = not lists  # without validation data the latest epoch is the one to keep
         if lists and (epoch + 1 == epochs or (epoch + 1) % settings.evaluation.every == 0):
-            metrics = evaluate(training.evaluated, lists, settings, job.device).metrics
+            metrics = evaluate(training.network_to_keep, lists, settings, job.device).metrics
             record |= {f"retrain/val_{name}": metrics[name] for name in ("mAP", "mINP", "rank1")}
             if best := metrics["mAP"] > validation.get("mAP", -1.0):
                 validation = {"by": validated_by, **metrics, "epoch": epoch + 1}
         state = {"epoch": epoch + 1, "description": description.to_plain(),
-                 "weights": training.evaluated.state_dict(), "validation": validation,
+                 "weights": training.network_to_keep.state_dict(), "validation": validation,
                  "teachers": [teacher.provenance for teacher in teachers]}
         if best:
             job.save(state, job.best)
@@ -223,24 +222,6 @@ def build(settings: RetrainConfig, network: ReIDNetwork, distillation: Distillat
                     WeightAverage(network, settings.ema) if settings.ema else None, settings.accumulate, settings.clip)
 
 
-def train_one_epoch(training: Training, batches: TrainBatches, epoch: int, *, epochs: int,
-                    seed: int) -> dict[str, float]:
-    """One pass over the training images."""
-    network = training.network.train()
-    losses, load, total = RunningLosses(epoch + 1), LoadShare([batches]), len(batches)
-    bar = progress(batches.epoch(epoch), description=f"epoch {epoch + 1}/{epochs}", total=total, unit="step")
-    for step, batch in enumerate(bar):
-        seed_draws(seed, epoch, step, device=batch.images.device)
-        output = network(batch.images, modality=batch.modalities)
-        loss, terms = training.loss(output, batch)
-        training.backward(loss, epoch, step, batches=total)
-        training.objective.update(output, batch.labels, batch.modalities)
-        if losses.add(step, {"retrain/loss": loss} | {f"retrain/loss_{name}": term for name, term in terms.items()}):
-            bar.set_postfix({name.split("/")[-1]: f"{mean:.3f}" for name, mean in losses.means().items()}
-                            | {"load": f"{load():.0%}"})
-    return losses.finish(network) | {"time/load_share": load()}
-
-
 def evaluate(network: ReIDNetwork, lists: RetrievalLists, settings: RetrainConfig,
              device: torch.device, variants: Mapping[str, Variant] | None = None) -> Retrieval:
     """Query against gallery."""
@@ -280,7 +261,7 @@ def finish(settings: RetrainConfig, test: Mapping[str, RetrievalStores], job: Jo
                                             settings.evaluation.single_gallery_shot, variants,
                                             {name: stores.trials for name, stores in test.items()})}
     job.finish(result, [*pictures, *([cells] if cells else [])])
-    log.info("next: %s", next_command("evaluate", {"checkpoint": job.best}, data=job.config["data"]))
+    job.say_next("evaluate", {"checkpoint": job.best}, same_data=True)
     return validation.get("mAP", float("nan"))
 
 

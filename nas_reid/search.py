@@ -47,7 +47,7 @@ from nas_reid.record.pictures import draw_search
 from nas_reid.record.provenance import versions
 from nas_reid.registry import create_searchable
 from nas_reid.run.command import command
-from nas_reid.run.command_line import next_command
+from nas_reid.run.invocation import invocation
 from nas_reid.run.job import Job, finished_result, start_job
 from nas_reid.search_space import SearchSpace
 from nas_reid.seed import derive_seed, seed_everything
@@ -60,11 +60,11 @@ log = logging.getLogger("nas_reid.search")
 @command("search")
 def main(cfg: DictConfig) -> float:
     """Hydra's entry. Returns the supernet's validation mAP, so that any sweeper can rank runs."""
-    settings = load(cfg, SearchConfig)
-    finished = finished_result(settings)
+    settings, call = load(cfg, SearchConfig), invocation()
+    finished = finished_result(settings, call.folder)
     if finished is not None:
         return finished["selection"]["mAP"]
-    with start_job(settings, kind="search", name=f"{settings.space['name']}-seed{settings.seed}") as job:
+    with start_job(settings, call.folder, name=f"{settings.space['name']}-seed{settings.seed}", call=call) as job:
         return run(settings, job)
 
 
@@ -121,7 +121,7 @@ def run(settings: SearchConfig, job: Job) -> float:
                 "genotype": str(job.folder / "genotype.json")}, pictures)
     job.tracker.artifact(job.folder / "genotype.json", "genotype", {"space": space.name, **validation})
     log.info("genotype: %s", job.folder / "genotype.json")
-    log.info("next: %s", next_command("retrain", {"genotype": job.folder / "genotype.json"}, data=job.config["data"]))
+    job.say_next("retrain", {"genotype": job.folder / "genotype.json"}, same_data=True)
     return validation["mAP"]
 
 
@@ -273,7 +273,7 @@ def has_collapsed(signs: Mapping[str, float], algorithm: AlgorithmConfig) -> boo
 def validate(bilevel: Bilevel, lists: Sequence[EvalBatches], settings: SearchConfig,
              device: torch.device) -> dict[str, float]:
     """Retrieval metrics of the supernet, without noise, on the validation identities."""
-    retrieval = retrieve(bilevel.evaluated(), *lists, distance=settings.evaluation.distance,
+    retrieval = retrieve(bilevel.without_noise(), *lists, distance=settings.evaluation.distance,
                          flip=settings.evaluation.flip, device=device,
                          single_gallery_shot=settings.evaluation.single_gallery_shot)
     return retrieval.metrics

@@ -1,15 +1,11 @@
 """Configurations as Hydra composes them, for tests."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
+from hydra import compose
 from omegaconf import OmegaConf
 
-import nas_reid.run.command as command
 from nas_reid.config.loading import load
 from nas_reid.config.schemas import SCHEMAS
 
@@ -17,15 +13,6 @@ GENOTYPE = ["genotype=auto_reid/baseline"]
 MANDATORY = {"search": [], "retrain": GENOTYPE, "evaluate": ["checkpoint=best.pt"], "describe": GENOTYPE,
              "pretrain": GENOTYPE, "export": ["checkpoint=best.pt"],
              "extract": ["checkpoint=best.pt", "images=folder"]}
-
-
-@contextmanager
-def composition() -> Iterator[None]:
-    """Hydra, ready to compose from ``conf/``."""
-    command.register_schemas()
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(command.config_dir(), version_base="1.3"):
-        yield
 
 
 def settings(name: str, *overrides: str) -> Any:

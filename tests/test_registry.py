@@ -91,16 +91,9 @@ def test_an_installed_distribution_offers_its_space(installed: Path) -> None:
 
 
 def test_the_yaml_of_an_installed_space_is_found(installed: Path) -> None:
-    from hydra import compose, initialize_config_dir
-    from hydra.core.plugins import Plugins
+    from nas_reid.run import compose
 
-    import nas_reid.run.command as command
-    from nas_reid.run.search_path import InstalledSpaces
-
-    command.register_schemas()
-    Plugins.instance().register(InstalledSpaces)
-    with initialize_config_dir(command.config_dir(), version_base="1.3"):
-        assert compose("search", ["space=strange"]).space == {"name": "strange", "width": 5}
+    assert compose.settings("search", ["space=strange"]).space == {"name": "strange", "width": 5}
     assert "strange_space" not in sys.modules
 
 

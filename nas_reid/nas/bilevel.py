@@ -39,8 +39,8 @@ class Moment:
     temperature: float
 
 
-class Evaluated(NamedTuple):
-    """A loss of one level on a batch.
+class LevelLoss(NamedTuple):
+    """The loss of one level on a batch.
 
     Attributes:
         loss: a scalar, to be differentiated.
@@ -96,17 +96,17 @@ class Bilevel:
     perturbation: Perturbation | None = None
 
     def lower_loss(self, batch: Batch, moment: Moment, *, weights: Tensors | None,
-                   alphas: Tensors) -> Evaluated:
+                   alphas: Tensors) -> LevelLoss:
         """L_lower on a batch; ``weights=None`` are the live ones."""
         return self._loss("weights", self.lower.objective, batch, moment, weights, alphas)
 
     def upper_loss(self, batch: Batch, moment: Moment, *, weights: Tensors | None,
-                   alphas: Tensors) -> Evaluated:
+                   alphas: Tensors) -> LevelLoss:
         """L_upper on a batch, penalties on the alphas included."""
         loss, terms, output = self._loss("alphas", self.upper.objective, batch, moment, weights, alphas)
         penalty, penalties = self.regulariser(alphas, self.relaxation.probabilities(alphas), epoch=moment.epoch,
                                               epochs=moment.epochs)
-        return Evaluated(loss + penalty, terms | penalties, output)
+        return LevelLoss(loss + penalty, terms | penalties, output)
 
     def remember(self, batch: Batch, output: Output) -> None:
         """Let the losses of both levels remember a step of the weights; see ``Objective.update``."""
@@ -118,8 +118,8 @@ class Bilevel:
         live = self.relaxation.probabilities(self.arch.alphas())
         return {name: value.detach().cpu() for name, value in live.items()}
 
-    def evaluated(self) -> WithMixes:
-        """The supernet with its deterministic mixing weights, for evaluation."""
+    def without_noise(self) -> WithMixes:
+        """The supernet with the mixing weights that the alphas give by themselves, for evaluation."""
         return WithMixes(self.network, self.relaxation.evaluation_mixes(self.arch.alphas()))
 
     def state_dict(self) -> dict[str, dict]:
@@ -137,7 +137,7 @@ class Bilevel:
                 "alpha_objective": self.upper.objective}
 
     def _loss(self, level: str, objective: Objective, batch: Batch, moment: Moment,
-              weights: Tensors | None, alphas: Tensors) -> Evaluated:
+              weights: Tensors | None, alphas: Tensors) -> LevelLoss:
         """Mean over the samples. Equal arguments draw equal noise, so that finite differences see one function."""
         outcomes = []
         for sample in range(self.samples):
@@ -147,15 +147,15 @@ class Bilevel:
             outcomes.append(self._outcome(level, objective, batch, moment, weights, mixes, sample))
         loss = torch.stack([outcome.loss for outcome in outcomes]).mean()
         terms = {name: torch.stack([outcome.terms[name] for outcome in outcomes]).mean() for name in outcomes[0].terms}
-        return Evaluated(loss, terms, outcomes[0].output)
+        return LevelLoss(loss, terms, outcomes[0].output)
 
     def _outcome(self, level: str, objective: Objective, batch: Batch, moment: Moment, weights: Tensors | None,
-                 mixes: Mapping[str, Mix], sample: int) -> Evaluated:
+                 mixes: Mapping[str, Mix], sample: int) -> LevelLoss:
         inputs = (batch.images, mixes, batch.modalities)
         seed_draws(self.seed, level, moment.epoch, moment.step, sample, device=batch.images.device)
         output = self.network(*inputs) if weights is None else functional_call(self.network, dict(weights), inputs)
         loss, terms = objective(output, batch.labels, batch.modalities)
-        return Evaluated(loss, terms, Output(*(value.detach() for value in output)))
+        return LevelLoss(loss, terms, Output(*(value.detach() for value in output)))
 
     def _perturbed(self, perturbation: Perturbation, mixes: Mapping[str, Mix], batch: Batch, moment: Moment,
                    sample: int) -> dict[str, Mix]:

@@ -57,3 +57,19 @@ def trunk_dtype(precision: str, device: torch.device) -> torch.dtype:
                           "or auto, which chooses by the GPU")
     wanted = precision == "bfloat16" or (precision == "auto" and is_gpu and supported)
     return torch.bfloat16 if wanted else torch.float32
+
+
+def select_device(name: str, *, job: int = 0) -> torch.device:
+    """``auto`` is the GPU ``job`` modulo their number, else the CPU; any other name is taken as it is.
+
+    Raises:
+        ConfigError: not a device name, or a GPU that this machine or this build of torch does not have.
+    """
+    if name == "auto":
+        return torch.device(f"cuda:{job % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ConfigError(f"device={name!r} cannot be used by torch {torch.__version__}: {reason}; use auto, cpu, or a "
+                          f"GPU such as cuda:0 of {torch.cuda.device_count()}; device=cpu always works") from error

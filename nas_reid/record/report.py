@@ -87,7 +87,9 @@ def _notes(result: Mapping[str, Any]) -> list[str]:
 def _command(output_dir: Path, result: Mapping[str, Any]) -> str:
     """The command line, from the overrides that Hydra keeps beside the run (one per line, ``- key=value``)."""
     path = output_dir / ".hydra" / "overrides.yaml"
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    if not path.exists():
+        return f"nas_reid.{result.get('kind', '?')}.run, called from Python; result.json holds the settings"
+    lines = path.read_text(encoding="utf-8").splitlines()
     overrides = [line[2:].strip() for line in lines if line.startswith("- ")]
     return " ".join([f"python -m nas_reid.{result.get('kind', '?')}", *overrides])
 

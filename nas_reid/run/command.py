@@ -1,4 +1,4 @@
-"""What the commands share: Hydra at the door, errors that a person can read, the device."""
+"""What the commands share: Hydra at the door, and errors that a person can read."""
 
 import functools
 import logging
@@ -11,22 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import hydra
-import torch
-from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.plugins import Plugins
 from hydra.errors import CompactHydraException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-import nas_reid
-from nas_reid.config.loading import schema_node
-from nas_reid.config.schemas import SCHEMAS
 from nas_reid.errors import ConfigError, NasReidError
 from nas_reid.run.command_line import continuing_command
+from nas_reid.run.composition import config_dir, prepare
+from nas_reid.run.invocation import invocation
 from nas_reid.run.misspelt import explain, refused_flags
-from nas_reid.run.search_path import InstalledSpaces
 from nas_reid.run.sole_run import sole_run
 from nas_reid.run.stopping import stoppable
 
@@ -77,8 +72,7 @@ def command(name: str, *, sole: bool = True) -> Callable[[Callable[[DictConfig],
         name: of the command.
         sole: whether a run folder is for one process at a time; see ``sole_run``.
     """
-    register_schemas()
-    Plugins.instance().register(InstalledSpaces)
+    prepare()
 
     def decorate(function: Callable[[DictConfig], Any]) -> Callable[[], Any]:
         unforeseen: list[Exception] = []
@@ -89,7 +83,7 @@ def command(name: str, *, sole: bool = True) -> Callable[[Callable[[DictConfig],
             _show_apart()
             _log_any_file_name()
             try:
-                with _readable_errors(), sole_run(output_dir()) if sole else nullcontext():
+                with _readable_errors(), sole_run(invocation().folder) if sole else nullcontext():
                     return function(cfg)
             except CommandError as error:
                 if HydraConfig.get().mode is not RunMode.MULTIRUN:
@@ -101,7 +95,7 @@ def command(name: str, *, sole: bool = True) -> Callable[[Callable[[DictConfig],
                 raise
             except KeyboardInterrupt as stop:
                 if not hasattr(stop, "__notes__"):
-                    stop.add_note(f"to repeat the command: {continuing_command(name, output_dir(), anew=True)}")
+                    stop.add_note(f"to repeat the command: {_repeating_command(name)}")
                 raise
 
         @functools.wraps(function)
@@ -128,24 +122,16 @@ def command(name: str, *, sole: bool = True) -> Callable[[Callable[[DictConfig],
     return decorate
 
 
+def _repeating_command(name: str) -> str:
+    call = invocation()
+    return continuing_command(call, name, call.folder, anew=True)
+
+
 def _show_apart() -> None:
     """Keep what is written to stderr in any case out of the log on the screen, so that it is read once."""
     for handler in logging.getLogger().handlers:
         if getattr(handler, "stream", None) in (sys.stdout, sys.stderr):
             handler.addFilter(lambda record: getattr(record, "on_screen", True))
-
-
-def register_schemas() -> None:
-    """Give Hydra the schemas ``<command>_schema`` that the files in ``conf/`` start from."""
-    for name, schema in SCHEMAS.items():
-        ConfigStore.instance().store(name=f"{name}_schema", node=schema_node(schema))
-
-
-def config_dir() -> str:
-    """Folder of the configuration: inside the package in an installed wheel, beside it in a checkout."""
-    package = Path(nas_reid.__file__).resolve().parent
-    installed = package / "conf"
-    return str(installed if installed.is_dir() else package.parent / "conf")
 
 
 def _log_any_file_name() -> None:
@@ -171,32 +157,3 @@ def _readable_errors() -> Iterator[None]:
     except Exception:
         log.exception("the job failed", extra={"on_screen": False})
         raise
-
-
-def output_dir() -> Path:
-    """The job's own folder, chosen by Hydra."""
-    return Path(HydraConfig.get().runtime.output_dir)
-
-
-def job_identity() -> tuple[str, int]:
-    """Name of the sweep folder (or run folder) and the job's number in it, for grouping and device choice."""
-    config = HydraConfig.get()
-    if config.mode is not None and config.mode.name == "MULTIRUN":
-        return Path(config.sweep.dir).name, int(config.job.num)
-    return Path(config.run.dir).name, 0
-
-
-def select_device(name: str, *, job: int = 0) -> torch.device:
-    """``auto`` is the GPU ``job`` modulo their number, else the CPU; any other name is taken as it is.
-
-    Raises:
-        ConfigError: not a device name, or a GPU that this machine or this build of torch does not have.
-    """
-    if name == "auto":
-        return torch.device(f"cuda:{job % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu")
-    try:
-        return torch.empty(0, device=name).device
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).partition("\n")[0]
-        raise ConfigError(f"device={name!r} cannot be used by torch {torch.__version__}: {reason}; use auto, cpu, or a "
-                          f"GPU such as cuda:0 of {torch.cuda.device_count()}; device=cpu always works") from error

@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hydra import compose
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+
+from nas_reid.run.composition import composition
+from nas_reid.run.invocation import Invocation
 
 _INTERPOLATION = re.compile(r"(\\*)\$\{")
 
@@ -25,51 +27,54 @@ def override(key: str, value: object) -> str:
     return f"{key}={_value(value)}"
 
 
-def command_line(name: str, overrides: list[str]) -> str:
-    """The line that runs the command ``name`` with overrides in Hydra's grammar, quoted for a shell."""
-    own = [flag for source in HydraConfig.get().runtime.config_sources if source.provider == "command-line"
-           for flag in ("--config-dir", source.path)]
+def command_line(call: Invocation, name: str, overrides: list[str]) -> str:
+    """The line that runs the command ``name`` with overrides in Hydra's grammar, quoted for a shell.
+
+    ``call`` is that of this job, whose own folders of configuration the other command needs too.
+    """
+    own = [flag for folder in call.config_dirs for flag in ("--config-dir", folder)]
     return shlex.join(["python", "-m", f"nas_reid.{name}", *own, *overrides])
 
 
-def next_command(name: str, arguments: Mapping[str, object], *, data: Mapping[str, Any] | None = None) -> str:
+def next_command(call: Invocation, name: str, arguments: Mapping[str, object], *,
+                 data: Mapping[str, Any] | None = None) -> str:
     """The line that runs another command, on the data of this job if it is told them.
 
     The data are named as this job's command line named them; what came from elsewhere (an experiment, a file of the
     user's own defaults) is added where the other command would not come to it by itself.
 
     Args:
-        name: of the command.
+        call: of this job.
+        name: of the other command.
         arguments: its overrides.
         data: this job's configuration of data, resolved; the command has a group ``data``. None: it takes none.
     """
     given = [override(key, value) for key, value in arguments.items()]
-    return command_line(name, [*given, *([] if data is None else _data_overrides(name, given, data))])
+    return command_line(call, name, [*given, *([] if data is None else _data_overrides(call, name, given, data))])
 
 
-def continuing_command(name: str, folder: object, *, anew: bool) -> str:
+def continuing_command(call: Invocation, name: str, folder: object, *, anew: bool) -> str:
     """The line that repeats this job's command in ``folder``, where it goes on.
 
     Args:
-        name: of the command.
+        call: of this job.
+        name: of its command.
         folder: of the run.
         anew: whether a ``resume=never`` still has to be obeyed: the run has not taken up its folder yet.
     """
-    given = HydraConfig.get().overrides
-    kept = [text for text in given.task if anew or _key(text) != "resume" or _value_of(text) != "never"]
-    kept += [text for text in given.hydra if not _key(text).startswith(("hydra.run.dir", "hydra.sweep", "hydra.mode",
-                                                                       "hydra/launcher", "hydra.launcher"))]
-    return command_line(name, [*kept, override("hydra.run.dir", folder)])
+    kept = [text for text in call.overrides if anew or _key(text) != "resume" or _value_of(text) != "never"]
+    kept += [text for text in call.hydra_overrides
+             if not _key(text).startswith(("hydra.run.dir", "hydra.sweep", "hydra.mode", "hydra/launcher",
+                                           "hydra.launcher"))]
+    return command_line(call, name, [*kept, override("hydra.run.dir", folder)])
 
 
-def _data_overrides(name: str, given: list[str], data: Mapping[str, Any]) -> Iterator[str]:
-    config = HydraConfig.get()
-    chosen = config.runtime.choices["data"]
-    details = [text for text in config.overrides.task if _key(text).startswith("data.")]
+def _data_overrides(call: Invocation, name: str, given: list[str], data: Mapping[str, Any]) -> Iterator[str]:
+    details = [text for text in call.overrides if _key(text).startswith("data.")]
     found, by_itself = _composed_data(name, [*given, *details])
-    if by_itself != chosen:
-        yield f"data={chosen}"
-        found, _ = _composed_data(name, [*given, f"data={chosen}", *details])
+    if by_itself != call.data:
+        yield f"data={call.data}"
+        found, _ = _composed_data(name, [*given, f"data={call.data}", *details])
     yield from details
     if found is not None:
         yield from _differences("data", found, data)
@@ -78,7 +83,8 @@ def _data_overrides(name: str, given: list[str], data: Mapping[str, Any]) -> Ite
 def _composed_data(name: str, overrides: list[str]) -> tuple[Any, str | None]:
     """What a command would take as its data, and their name; None where that cannot be told."""
     try:
-        cfg = compose(name, overrides, return_hydra_config=True)
+        with composition():
+            cfg = compose(name, overrides, return_hydra_config=True)
         chosen = cfg.hydra.runtime.choices.get("data")
         return OmegaConf.to_container(cfg.data, resolve=True), chosen
     except (HydraException, OmegaConfBaseException):

@@ -3,14 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from hydra import compose
-from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from nas_reid.config.groups import DataConfig
 from nas_reid.config.loading import load, to_plain
 from nas_reid.data.synthetic.domain import DOMAINS
 from nas_reid.errors import ConfigError
+from nas_reid.run.composition import data_file, data_files
 
 _OF_THE_RUN = ("image_size", "cache", "workers", "on_corrupt")  # what one run has once, whatever its data sets
 
@@ -46,10 +45,9 @@ def _settings(key: str, name: str, change: Any, data: DataConfig) -> DataConfig:
     if not isinstance(change or {}, Mapping):
         raise ConfigError(f"{key}={change!r}: expected keys of data, such as +{key}.root=DIR")
     plain = to_plain(data)
-    options = GlobalHydra.instance().config_loader().get_group_options("data")
+    options = data_files()
     if name in options:
-        plain = {**OmegaConf.to_container(compose(f"data/{name}").data, resolve=True),
-                 **{shared: plain[shared] for shared in _OF_THE_RUN}}
+        plain = {**data_file(name), **{shared: plain[shared] for shared in _OF_THE_RUN}}
     elif plain["synthetic"] is not None and name in DOMAINS:
         plain["synthetic"]["domain"] = name
     elif not change:

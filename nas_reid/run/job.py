@@ -12,14 +12,16 @@ from typing import Any
 import torch
 
 from nas_reid.config.loading import to_plain
+from nas_reid.config.schemas import SCHEMAS
 from nas_reid.config.training import TrainingConfig
 from nas_reid.drawing.curves import draw_training
 from nas_reid.network.checkpoint import load_checkpoint, save_checkpoint
+from nas_reid.network.execution import select_device
 from nas_reid.record.provenance import versions
 from nas_reid.record.report import write_report
 from nas_reid.record.tracking import Tracker, read_metrics
-from nas_reid.run.command import job_identity, output_dir, select_device
-from nas_reid.run.command_line import continuing_command
+from nas_reid.run.command_line import continuing_command, next_command
+from nas_reid.run.invocation import Invocation
 from nas_reid.run.same_config import require_same_config
 from nas_reid.run.sole_run import sole_run
 
@@ -36,6 +38,7 @@ class Job:
         tracker: the record of the run.
         config: the resolved configuration as plain data.
         resume: whether a checkpoint found in ``folder`` is continued.
+        call: of the command; None when Python asked for the run.
     """
 
     folder: Path
@@ -43,6 +46,7 @@ class Job:
     tracker: Tracker
     config: Mapping[str, Any]
     resume: bool
+    call: Invocation | None
     kept: list[int] = field(default_factory=list)  # epochs that ``last`` stood for; empty: it was not looked at yet
 
     @property
@@ -86,8 +90,15 @@ class Job:
         where = f"after epoch {epoch} of {self.config['epochs']}" if epoch else "before the end of its first epoch"
         if not self.kept:
             where = "before its training began"
-        return (f"the run stands {where}; to {'continue' if epoch else 'repeat'} it: "
-                f"{continuing_command(command, self.folder, anew=not self.kept)}")
+        again = (f"call it with {self.folder} again" if self.call is None
+                 else continuing_command(self.call, command, self.folder, anew=not self.kept))
+        return f"the run stands {where}; to {'continue' if epoch else 'repeat'} it: {again}"
+
+    def say_next(self, command: str, arguments: Mapping[str, object], *, same_data: bool) -> None:
+        """Log the command line that comes after this one's, if this run came from one."""
+        if self.call is not None:
+            log.info("next: %s", next_command(self.call, command, arguments,
+                                              data=self.config["data"] if same_data else None))
 
     def finish_epoch(self, epoch: int, record: Mapping[str, float], started: float) -> None:
         """Record an epoch (counted from 0) that began at ``started`` on the monotonic clock, and log one line."""
@@ -107,23 +118,25 @@ class Job:
 
 
 @contextmanager
-def start_job(settings: TrainingConfig, *, kind: str, name: str) -> Iterator[Job]:
+def start_job(settings: TrainingConfig, folder: Path, *, name: str | None = None,
+              call: Invocation | None = None) -> Iterator[Job]:
     """Choose the device, open the tracker, and close it whatever happens.
 
     Args:
         settings: of the run.
-        kind: ``search``, ``retrain`` or ``pretrain``.
-        name: of the run in trackers.
+        folder: where everything is written; created if it is not there.
+        name: of the run in trackers; None: the folder's.
+        call: see ``Job``.
     """
-    sweep, number = job_identity()
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    plain, device = to_plain(settings), select_device(settings.device, job=number)
-    with sole_run(output_dir()), \
-            Tracker(output_dir(), mode=settings.wandb.mode, project=settings.wandb.project,
-                    group=settings.wandb.group or sweep, name=name, job_type=kind,
-                    config={**plain, "versions": versions()}, tags=settings.wandb.tags) as tracker:
-        job = Job(output_dir(), device, tracker, plain, settings.resume == "auto")
+    plain, device = to_plain(settings), select_device(settings.device, job=call.number if call else 0)
+    kind = next(command for command, schema in SCHEMAS.items() if isinstance(settings, schema))
+    with sole_run(folder), \
+            Tracker(folder, mode=settings.wandb.mode, project=settings.wandb.project,
+                    group=settings.wandb.group or (call.group if call else None), name=name or folder.name,
+                    job_type=kind, config={**plain, "versions": versions()}, tags=settings.wandb.tags) as tracker:
+        job = Job(folder, device, tracker, plain, settings.resume == "auto", call)
         try:
             yield job
         except KeyboardInterrupt as stop:
@@ -131,13 +144,13 @@ def start_job(settings: TrainingConfig, *, kind: str, name: str) -> Iterator[Job
             raise
 
 
-def finished_result(settings: TrainingConfig) -> dict[str, Any] | None:
+def finished_result(settings: TrainingConfig, folder: Path) -> dict[str, Any] | None:
     """The result of a run that is already complete in this folder, else None.
 
     Raises:
         CheckpointError: the folder holds the result of another configuration.
     """
-    path = output_dir() / "result.json"
+    path = folder / "result.json"
     if settings.resume != "auto" or not path.exists():
         return None
     result = json.loads(path.read_text())

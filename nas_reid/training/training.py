@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
-from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 
 from nas_reid.data.batches import Batch
@@ -14,7 +13,7 @@ from nas_reid.losses.objective import Objective
 from nas_reid.network.model import Output, ReIDNetwork
 from nas_reid.training.distillation import Distillation
 from nas_reid.training.ema import WeightAverage
-from nas_reid.training.optim import LearningRate, set_lr
+from nas_reid.training.optim import LearningRate
 
 
 @dataclass(frozen=True)
@@ -43,8 +42,8 @@ class Training:
     clip: float
 
     @property
-    def evaluated(self) -> ReIDNetwork:
-        """The network to evaluate and to keep: the average, if there is one."""
+    def network_to_keep(self) -> ReIDNetwork:
+        """What has been learnt, to be evaluated and kept: the average, if there is one."""
         return self.network if self.average is None else self.average.network
 
     def loss(self, output: Output, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
@@ -54,21 +53,6 @@ class Training:
             return loss, terms
         taught, further = self.distillation(output, batch)
         return loss + taught, terms | further
-
-    def backward(self, loss: Tensor, epoch: int, batch: int, *, batches: int) -> None:
-        """Take in the loss of one of the ``batches`` of an epoch, both counted from 0, and step when it is time."""
-        step, position = divmod(batch, self.accumulate)
-        size = min(self.accumulate, batches - step * self.accumulate)
-        (loss / size).backward()
-        if position + 1 < size:
-            return
-        set_lr(self.optimizer, self.rate.at(epoch + step / steps_in_epoch(batches, self.accumulate)))
-        if self.clip:
-            clip_grad_norm_(self.network.parameters(), self.clip)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        if self.average is not None:
-            self.average.update(self.network)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a step changes."""

@@ -5,14 +5,11 @@ from functools import partial
 from typing import NamedTuple
 
 import torch
-from hydra import compose, initialize_config_dir
 
 from benchmarks.measurement import Comparison, Setting, timed
-from nas_reid.config.loading import load
-from nas_reid.config.schemas import SearchConfig
 from nas_reid.data.batches import Batch
 from nas_reid.registry import create_space
-from nas_reid.run.command import config_dir, register_schemas
+from nas_reid.run import compose
 from nas_reid.search import build_bilevel, train_one_epoch
 
 _CLASSES, _INSTANCES = 751, 4
@@ -80,9 +77,7 @@ def _in_faster_format(shape: tuple[int, ...], device: torch.device, overrides: l
 
 def _iteration(overrides: list[str], shape: tuple[int, ...], device: torch.device) -> Callable[[], object]:
     """One iteration on a batch of noise, by the command's own code."""
-    register_schemas()
-    with initialize_config_dir(config_dir(), version_base="1.3"):
-        settings = load(compose("search", [*overrides, "algorithm.warmup_epochs=0"]), SearchConfig)
+    settings = compose.settings("search", [*overrides, "algorithm.warmup_epochs=0"])
     arguments = dict(settings.space)
     space = create_space(arguments.pop("name"), arguments)
     torch.manual_seed(0)

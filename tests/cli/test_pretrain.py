@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from nas_reid import pretrain
 from nas_reid.record.tracking import read_metrics
-from nas_reid.run.job import Job
+from nas_reid.registry import load_genotype
+from nas_reid.run import compose
+from nas_reid.run.job import Job, start_job
 from tests.cli.commands import RETRAIN, Outcome, invoke
 from tests.cli.refusals import assert_nothing_half_written, assert_refused
 from tests.data.class_folders import write_classes
@@ -31,6 +34,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pretrained(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Outcome]:
     run = tmp_path_factory.mktemp("pretrain") / "run"
     return run, invoke("pretrain", *PRETRAIN, f"data.root={folder}", f"hydra.run.dir={run}")
+
+
+def test_python_gets_what_the_command_gets_and_continues_it(pretrained: tuple[Path, Outcome], folder: Path,
+                                                            tmp_path: Path) -> None:
+    settings = compose.settings("pretrain", [*PRETRAIN, f"data.root={folder}"])
+    for _ in range(2):  # the second finds the first complete
+        with start_job(settings, tmp_path) as job:
+            accuracy = pretrain.run(settings, load_genotype(settings.genotype), job)
+        assert accuracy == json.loads((pretrained[0] / "result.json").read_text())["selection"]["top1_accuracy"]
+    ours, theirs = (torch.load(path / "checkpoints" / "last.pt", weights_only=True)["weights"]
+                    for path in (tmp_path, pretrained[0]))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
 def test_it_leaves_weights_and_a_record(pretrained: tuple[Path, Outcome]) -> None:

@@ -10,7 +10,6 @@ from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 
 import nas_reid
-import nas_reid.run.command as command
 from nas_reid.config.loading import load, to_plain
 from nas_reid.config.schemas import SCHEMAS
 from nas_reid.data.augment import build_augment
@@ -20,7 +19,8 @@ from nas_reid.losses.objective import build_losses
 from nas_reid.nas.regularisers import REGULARISERS, build_regulariser
 from nas_reid.nas.relaxation import get_relaxation
 from nas_reid.registry import create_space
-from tests.composing import MANDATORY, composition, settings
+from nas_reid.run.composition import composition, config_dir
+from tests.composing import MANDATORY, settings
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 DRAWN = ("synthetic", "synthetic_domains", "synthetic_ir")
@@ -201,8 +201,8 @@ def test_plain_form_is_what_was_loaded() -> None:
 
 
 def test_config_dir_is_the_wheels_else_the_checkouts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert Path(command.config_dir()) == CONF
+    assert Path(config_dir()) == CONF
     monkeypatch.setattr(nas_reid, "__file__", str(tmp_path / "nas_reid" / "__init__.py"))
-    assert Path(command.config_dir()) == tmp_path / "conf"
+    assert Path(config_dir()) == tmp_path / "conf"
     (tmp_path / "nas_reid" / "conf").mkdir(parents=True)
-    assert Path(command.config_dir()) == tmp_path / "nas_reid" / "conf"
+    assert Path(config_dir()) == tmp_path / "nas_reid" / "conf"

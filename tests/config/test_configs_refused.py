@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from nas_reid.errors import ConfigError
-from tests.composing import changed, composition
+from nas_reid.run.composition import composition
+from tests.composing import changed
 
 
 @pytest.fixture(autouse=True, scope="module")

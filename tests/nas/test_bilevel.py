@@ -268,10 +268,10 @@ def test_second_order_sees_one_function_where_modules_draw() -> None:
 
 def test_evaluation_is_without_noise_and_without_gradient() -> None:
     bilevel = make_bilevel(relaxation="gumbel_hard")
-    evaluated = bilevel.evaluated().eval()
-    first = evaluated(make_batch(0).images)
-    assert torch.equal(first, evaluated(make_batch(0).images)) and first.shape == (6, 4)
-    weights = evaluated.mixes["path"].weights
+    supernet = bilevel.without_noise().eval()
+    first = supernet(make_batch(0).images)
+    assert torch.equal(first, supernet(make_batch(0).images)) and first.shape == (6, 4)
+    weights = supernet.mixes["path"].weights
     assert torch.equal(weights.argmax(1), bilevel.arch.alphas()["path"].argmax(1)) and not weights.requires_grad
 
 

@@ -5,7 +5,7 @@ import torch
 
 from nas_reid.errors import ConfigError
 from nas_reid.modules.head import Head
-from nas_reid.network.execution import place, trunk_dtype
+from nas_reid.network.execution import place, select_device, trunk_dtype
 from nas_reid.network.model import ReIDNetwork
 from nas_reid.search_space import Mix
 from tests.toy_space import ToySpace
@@ -66,3 +66,19 @@ def test_compiling_changes_neither_names_nor_results(monkeypatch: pytest.MonkeyP
     output = place(network, CPU, channels_last=False, compile="reduce-overhead")(images, mixes)
     assert modes == ["reduce-overhead"] and list(network.state_dict()) == names
     torch.testing.assert_close(output, exact)
+def test_auto_is_the_cpu_without_a_gpu_and_spreads_jobs_over_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert select_device("auto", job=3) == torch.device("cpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert [select_device("auto", job=job).index for job in range(4)] == [0, 1, 0, 1]
+
+
+def test_a_named_device_is_taken_as_it_is() -> None:
+    assert select_device("cpu", job=3) == torch.device("cpu")
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:99", "", "cpu,cuda"])
+def test_a_device_that_is_not_there_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=rf"device='{name}' cannot be used by torch .*; use auto, cpu"):
+        select_device(name)

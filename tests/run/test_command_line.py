@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hydra import compose
@@ -11,7 +12,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from nas_reid.run.command_line import command_line, continuing_command, next_command, override
-from tests.composing import composition
+from nas_reid.run.composition import composition
+from nas_reid.run.invocation import Invocation, invocation
 
 FOLDERS = ["plain/run", "ünï ﷽/a b", "it's {x}", "a=b,c", "[x](y)", 'say "no"', "both ' and \"", "null", "1", "1e3",
            "", " lead", "trail ", "#c", "a;b", "*?", "~/a", "${now:x}", "x\\${y}", "a\\", "a\\\\'b", "$HOME", "a:b",
@@ -24,13 +26,14 @@ def hydra() -> Iterator[None]:
         yield
 
 
-def job(monkeypatch: pytest.MonkeyPatch, command: str, *overrides: str) -> dict:
-    """Hydra as it is inside a job of this command line; the job's data, resolved."""
+def job(monkeypatch: pytest.MonkeyPatch, command: str, *overrides: str) -> tuple[Invocation, dict]:
+    """What is read of Hydra inside a job of this command line; the job's data, resolved."""
     cfg = compose(command, list(overrides), return_hydra_config=True)
     monkeypatch.setattr(HydraConfig.instance(), "cfg", cfg)
     cfg.hydra.overrides.task = [text for text in overrides if not text.startswith("hydra")]
     cfg.hydra.overrides.hydra = [text for text in overrides if text.startswith("hydra")]
-    return OmegaConf.to_container(cfg.data, resolve=True)
+    cfg.hydra.runtime.output_dir = "outputs/here"
+    return invocation(), OmegaConf.to_container(cfg.data, resolve=True)
 
 
 def typed(line: str) -> tuple[str, list[str]]:
@@ -59,8 +62,8 @@ def test_what_needs_no_quotes_has_none() -> None:
 
 @pytest.mark.parametrize("folder", FOLDERS[:8])
 def test_the_printed_line_composes_to_the_same_file_and_data(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = job(monkeypatch, "search", "data=folder", override("data.root", folder), "+data.options.junk=1")
-    name, overrides = typed(next_command("retrain", {"genotype": f"{folder}/genotype.json"}, data=data))
+    call, data = job(monkeypatch, "search", "data=folder", override("data.root", folder), "+data.options.junk=1")
+    name, overrides = typed(next_command(call, "retrain", {"genotype": f"{folder}/genotype.json"}, data=data))
     cfg = compose(name, overrides)
     assert cfg.genotype == f"{folder}/genotype.json"
     assert OmegaConf.to_container(cfg.data, resolve=True) == data
@@ -77,31 +80,42 @@ def test_the_printed_line_composes_to_the_same_file_and_data(folder: str, monkey
      ["data=folder", "data.root=x", "~data.options.combineall"])])
 def test_the_next_command_names_the_data_of_this_one(overrides: list[str], expected: list[str],
                                                      monkeypatch: pytest.MonkeyPatch) -> None:
-    data = job(monkeypatch, "search", *overrides)
-    name, found = typed(next_command("retrain", {"genotype": "my runs/g.json"}, data=data))
+    call, data = job(monkeypatch, "search", *overrides)
+    name, found = typed(next_command(call, "retrain", {"genotype": "my runs/g.json"}, data=data))
     assert (name, found[0]) == ("retrain", "genotype=my runs/g.json")
     assert [text for text in found[1:] if text in expected] == expected
     assert OmegaConf.to_container(compose(name, found).data, resolve=True) == data
 
 
 def test_a_command_without_data_is_told_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    job(monkeypatch, "search")
-    assert next_command("retrain", {"network.layers": [1, 1], "weights": "a'b"}) == (
+    call, _ = job(monkeypatch, "search")
+    assert next_command(call, "retrain", {"network.layers": [1, 1], "weights": "a'b"}) == (
         "python -m nas_reid.retrain 'network.layers=[1,1]' " + shlex.quote("weights=\"a'b\""))
 
 
 def test_the_line_that_continues_a_run_repeats_it_in_its_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     given = ("space.layers=[1,1]", "resume=never", "seed=3", "hydra.run.dir=old", "hydra.verbose=true",
              "hydra.sweep.dir=x")
-    job(monkeypatch, "search", *given)
-    name, overrides = typed(continuing_command("search", "it's, here", anew=False))
+    call, _ = job(monkeypatch, "search", *given)
+    name, overrides = typed(continuing_command(call, "search", "it's, here", anew=False))
     assert (name, overrides[:3]) == ("search", ["space.layers=[1,1]", "seed=3", "hydra.verbose=true"])
     assert compose(name, overrides, return_hydra_config=True).hydra.run.dir == "it's, here"
-    assert "resume=never" in continuing_command("search", "x", anew=True)
+    assert "resume=never" in continuing_command(call, "search", "x", anew=True)
 
 
 def test_a_folder_of_the_users_own_configuration_is_named_again(monkeypatch: pytest.MonkeyPatch) -> None:
     job(monkeypatch, "search")
     sources = HydraConfig.get().runtime.config_sources
     sources.append(ConfigSourceInfo("/my conf", "file", "command-line"))
-    assert command_line("search", ["seed=1"]) == "python -m nas_reid.search --config-dir '/my conf' seed=1"
+    line = command_line(invocation(), "search", ["seed=1"])
+    assert line == "python -m nas_reid.search --config-dir '/my conf' seed=1"
+
+
+@pytest.mark.parametrize(("mode", "group", "number"), [("RUN", "one", 0), ("MULTIRUN", "sweep", 3)])
+def test_runs_of_a_sweep_belong_together(monkeypatch: pytest.MonkeyPatch, mode: str, group: str, number: int) -> None:
+    cfg = compose("pretrain", ["genotype=x", "hydra.run.dir=/runs/one", "hydra.sweep.dir=/runs/sweep",
+                               f"hydra.mode={mode}", "+hydra.job.num=3"], return_hydra_config=True)
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", cfg)
+    cfg.hydra.runtime.output_dir = "/runs/sweep/3"
+    call = invocation()
+    assert (call.folder, call.group, call.number, call.data) == (Path("/runs/sweep/3"), group, number, None)

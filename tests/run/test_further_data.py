@@ -1,29 +1,16 @@
 """Targets and sources: what a name means, what a change changes, and which of the run's settings stay."""
 
-from collections.abc import Iterator
-
 import pytest
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 
-import nas_reid.run.command as command
 from nas_reid.config.groups import DataConfig
-from nas_reid.config.loading import load
 from nas_reid.config.schemas import RetrainConfig
 from nas_reid.errors import ConfigError
+from nas_reid.run import compose
 from nas_reid.run.further_data import further_data
 
 
-@pytest.fixture(autouse=True, scope="module")
-def hydra() -> Iterator[None]:
-    command.register_schemas()
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(command.config_dir(), version_base="1.3"):
-        yield
-
-
 def retrain(*overrides: str) -> RetrainConfig:
-    return load(compose("retrain", ["genotype=osnet_ain/paper", *overrides]), RetrainConfig)
+    return compose.settings("retrain", ["genotype=osnet_ain/paper", *overrides])
 
 
 def targets(*overrides: str) -> dict[str, DataConfig]:
