@@ -8,7 +8,7 @@ from hydra import compose
 
 from nas_reid.errors import ConfigError
 from nas_reid.losses.weighted_triplet import FORMS, WeightedTriplet, pairwise_distances, weighted_triplet
-from tests.composing import composition
+from nas_reid.run.composition import composition
 from tests.oracles.metric_losses import weighted
 
 POINTS = torch.tensor([[0, 0], [1, 0], [0, 2], [3, 0]], dtype=torch.float64)
