@@ -31,7 +31,7 @@ SEARCH = (*DATA, "space.channels=4", "space.layers=[1,1]", "space.nodes=2", "bat
           "algorithm.warmup_epochs=0", "threads=1", "wandb.mode=disabled")
 RETRAIN = (*DATA, "genotype=auto_reid/retrieval", "network.channels=4", "network.layers=[1,1]", "batch.size=8",
            "optimizer.warmup_epochs=1", "evaluation.every=1", "threads=1", "wandb.mode=disabled")
-KILLS_PER_RUN = 4
+KILLS_PER_RUN = 10
 PATIENCE_S = 10.0  # in which the children of a killed process must end
 
 
@@ -56,9 +56,9 @@ class Stage:
 STAGES = {
     "drawing": Stage("search", (*SEARCH, "epochs=1", "data.workers=2"), "cache/synthetic/.*", 4.0, cold=True),
     "decoding": Stage("search", (*SEARCH, "epochs=1", "data.workers=1"), "cache/stores/.*", 0.05, cold=True),
-    "search": Stage("search", (*SEARCH, "epochs=5", "data.workers=1"), "run/metrics.jsonl", 3.0),
-    "retrain": Stage("retrain", (*RETRAIN, "epochs=7", "data.workers=1"), "run/metrics.jsonl", 3.0),
-    "checkpoint": Stage("retrain", (*RETRAIN, "epochs=7", "data.workers=1"), "run/checkpoints/.*", 0.02),
+    "search": Stage("search", (*SEARCH, "epochs=8", "data.workers=1"), "run/metrics.jsonl", 3.0),
+    "retrain": Stage("retrain", (*RETRAIN, "epochs=9", "data.workers=1"), "run/metrics.jsonl", 3.0),
+    "checkpoint": Stage("retrain", (*RETRAIN, "epochs=12", "data.workers=1"), "run/checkpoints/.*", 0.02),
     "report": Stage("retrain", (*RETRAIN, "epochs=2", "data.workers=1"), "run/pictures", 1.0),
 }
 
@@ -95,8 +95,11 @@ def drill(stage: Stage, folder: Path, wanted: int, rng: random.Random) -> tuple[
         found = []
         for _ in range(min(KILLS_PER_RUN, wanted - kills)):
             process = start(stage, killed)
-            kills += kill_after(process, killed, stage, rng)
+            was_killed = kill_after(process, killed, stage, rng)
+            kills += was_killed
             found += survivors(process)
+            if not was_killed:
+                break
         code = finish(stage, killed)
         found += [f"exit code {code}"] if code else differences(whole, killed)
         runs += 1

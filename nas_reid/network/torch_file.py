@@ -21,6 +21,10 @@ _LFS = b"version https://git-lfs"
 _HEAD = 1024  # bytes that tell what a file is
 
 
+class _Damaged(Exception):
+    """Bytes of a file have changed."""
+
+
 def read_torch_file(path: Path, *, device: torch.device | str = "cpu") -> Any:
     """What ``torch.save`` wrote, read with ``weights_only=True``; NumPy's booleans and numbers are admitted.
 
@@ -30,15 +34,19 @@ def read_torch_file(path: Path, *, device: torch.device | str = "cpu") -> Any:
 
     Raises:
         FileNotFoundError, NotARegularFile: there is none.
-        ValueError: it is another kind of file, or holds an object that is neither a number, text, container nor tensor;
-            the message says which, in words that follow "it".
+        ValueError: it is another kind of file, is damaged, or holds an object that is neither a number, text, container
+            nor tensor; the message says which, in words that follow "it".
     """
     try:
         require_regular(path)
+        if (part := _damaged_part(path)) is not None:
+            raise _Damaged(f"is damaged: the checksum of {part} in it is another")
         with torch.serialization.safe_globals(_NUMPY_SCALARS):
             return torch.load(path, map_location=device, weights_only=True)
     except (FileNotFoundError, NotARegularFile):
         raise
+    except _Damaged as error:
+        raise ValueError(str(error)) from None
     except Exception as error:  # what is no such file can make the unpickler raise anything
         raise ValueError(_reason(path, error)) from None  # torch's words would be read in a traceback
 
@@ -50,6 +58,15 @@ def is_safetensors(path: Path) -> bool:
         return len(head) > 8 and head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= path.stat().st_size - 8
     except OSError:
         return False
+
+
+def _damaged_part(path: Path) -> str | None:
+    """Name of the first part whose bytes are not those that were written, by the checksums that torch writes."""
+    try:
+        with zipfile.ZipFile(path) as parts:
+            return parts.testzip()
+    except Exception:  # of another format, or damaged otherwise: torch will say it
+        return None
 
 
 def _reason(path: Path, error: Exception) -> str:

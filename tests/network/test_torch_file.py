@@ -84,3 +84,15 @@ def test_what_is_no_state_dict_is_refused(content: dict, message: str, tmp_path:
     torch.save(content, tmp_path / "a.pth")
     with pytest.raises(CheckpointError, match=message):
         read_state(tmp_path / "a.pth")
+
+
+def test_a_changed_byte_is_noticed_by_its_checksum(tmp_path: Path) -> None:
+    weight = torch.randn(1000, generator=torch.Generator().manual_seed(0))
+    torch.save({"format_version": 1, "weights": {"a": weight}}, tmp_path / "best.pt")
+    assert torch.equal(read_state(tmp_path / "best.pt")["a"], weight)
+    content = bytearray((tmp_path / "best.pt").read_bytes())
+    content[content.index(weight.numpy().tobytes()) + 100] ^= 1
+    (tmp_path / "best.pt").write_bytes(content)
+    for read in (read_state, load_checkpoint):
+        with pytest.raises(CheckpointError, match=r"it is damaged: the checksum of \w+/data/0 in it is another"):
+            read(tmp_path / "best.pt")
