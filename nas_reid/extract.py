@@ -21,8 +21,11 @@ from safetensors.numpy import save
 
 from nas_reid.config.deployment import MODALITIES, ExtractConfig
 from nas_reid.config.loading import load
+from nas_reid.data.readers.listing import some
+from nas_reid.data.store import unreadable
 from nas_reid.data.threads import map_in_order
 from nas_reid.deploy.feature_extractor import FeatureExtractor, image_files
+from nas_reid.errors import DataError
 from nas_reid.files import write_atomically
 from nas_reid.files.foreign import user_path
 from nas_reid.network.execution import select_device
@@ -43,24 +46,55 @@ def main(cfg: DictConfig) -> None:
     files = image_files(folder)
     extractor = FeatureExtractor(settings.checkpoint, device=select_device(settings.device), flip=settings.flip,
                                  not_rgb=settings.not_rgb, modality=MODALITIES.index(settings.modality))
-    features = extract(extractor, files, batch_size=settings.batch_size)
+    features, paths, failures = extract(extractor, folder, files, batch_size=settings.batch_size)
+    if failures and (settings.on_corrupt == "error" or not paths):
+        raise DataError(unreadable(failures, len(files), folder, keys=("images", "on_corrupt")))
     path = invocation().folder / f"features.{settings.format}"
-    write_atomically(path, encode(features, [file.relative_to(folder).as_posix() for file in files], settings.format))
+    write_atomically(path, encode(features, paths, settings.format))
+    if failures:
+        log.warning("left out %d of %d images, which cannot be read: %s", len(failures), len(files), some(failures))
     if extractor.converted:
         log.warning("%d of %d images were not RGB and were converted", extractor.converted, len(files))
-    log.info("features of %d images: %s", len(files), path)
-    summary = {"features": str(path), "images": len(files), "embedding": features.shape[1],
+    log.info("features of %d images: %s", len(paths), path)
+    summary = {"features": str(path), "images": len(paths), "skipped": len(failures), "embedding": features.shape[1],
                "image_size": list(extractor.image_size), "converted": extractor.converted}
     sys.stdout.write(json.dumps(summary) + "\n")
 
 
-def extract(extractor: FeatureExtractor, files: Sequence[Path], *, batch_size: int) -> np.ndarray:
-    """Features [N, D], float32, of image files; the next batch is decoded meanwhile."""
+def extract(extractor: FeatureExtractor, folder: Path, files: Sequence[Path], *,
+            batch_size: int) -> tuple[np.ndarray, list[str], list[str]]:
+    """Features of image files; the next batch is decoded meanwhile.
+
+    Args:
+        extractor: see there.
+        folder: of the files.
+        files: below ``folder``.
+        batch_size: images that go through the network at once.
+
+    Returns:
+        Features [N, D], float32, of the N files that can be read; their paths below the folder; and of each other file
+        its path and why.
+    """
+    def read(batch: Sequence[Path]) -> tuple[list[np.ndarray], list[str], list[str]]:
+        images, paths, failures = [], [], []
+        for file in batch:
+            name = file.relative_to(folder).as_posix()
+            try:
+                images.append(extractor.read(file))
+                paths.append(name)
+            except DataError as error:
+                failures.append(f"{name}: {error}")
+        return images, paths, failures
+
     batches = [files[start:start + batch_size] for start in range(0, len(files), batch_size)]
-    decoded = map_in_order(lambda batch: np.stack([extractor.read(file) for file in batch]), batches, workers=1,
-                           window=2)
-    return np.concatenate([extractor.embed(images).numpy()
-                           for images in progress(decoded, description="extract", total=len(batches), unit="batch")])
+    decoded = map_in_order(read, batches, workers=1, window=2)
+    features, kept, lost = [], [], []
+    for images, paths, failures in progress(decoded, description="extract", total=len(batches), unit="batch"):
+        if images:
+            features.append(extractor.embed(np.stack(images), names=paths).numpy())
+        kept += paths
+        lost += failures
+    return np.concatenate(features) if features else np.empty((0, 0), np.float32), kept, lost
 
 
 def encode(features: np.ndarray, paths: Sequence[str], format: str) -> bytes:

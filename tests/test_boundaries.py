@@ -122,7 +122,7 @@ BELOW = {
     "config": {"nas", "training", "evaluation", "losses", "network", "modules", "data"},
     "nas": {"training", "losses", "network", "data"},
     "training": {"losses", "network", "modules", "data", "files"},
-    "evaluation": {"data", "files"},
+    "evaluation": {"network", "data", "files"},
     "losses": {"network", "modules"},
     "deploy": {"network", "data", "files"},
     "record": {"drawing", "evaluation", "data", "files"},

@@ -38,6 +38,7 @@ class ExtractConfig:
     flip: bool
     not_rgb: str
     modality: str
+    on_corrupt: str
     device: str
     threads: int | None
 
@@ -46,5 +47,6 @@ class ExtractConfig:
         yield "format", *is_one_of(self.format, ("npz", "safetensors"))
         yield "batch_size", self.batch_size >= 1, "must be at least 1"
         yield "not_rgb", *is_one_of(self.not_rgb, ("convert", "refuse"))
+        yield "on_corrupt", *is_one_of(self.on_corrupt, ("error", "skip"))
         yield "modality", *is_one_of(self.modality, MODALITIES)
         yield "threads", self.threads is None or self.threads >= 1, "must be at least 1, or null for all cores"

@@ -25,9 +25,11 @@ def upright_rgb(image: Image.Image) -> Image.Image:
         image: of Pillow, open or in memory; loaded here, otherwise left as it is.
 
     Raises:
-        ValueError: floating-point, signed or 32-bit values, of which nothing says what black and white are.
+        ValueError: no pixel; floating-point, signed or 32-bit values, of which nothing says what black and white are.
         OSError, SyntaxError, ...: whatever Pillow's decoders raise for a broken file.
     """
+    if not all(image.size):
+        raise ValueError(f"it is empty: {image.width} x {image.height} pixels")
     image.load()  # the Exif data of some formats come after the pixels; Pillow turns TIFF by itself
     turn = _UPRIGHT.get(orientation(image))
     rgb = _to_rgb(image)

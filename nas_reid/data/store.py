@@ -199,15 +199,24 @@ def _decode_all(output: BinaryIO, root: Path, samples: Sequence[Sample], *, imag
             output.write(result)
             sums.append(checksums(result[None]))
     if failures and (on_corrupt == "error" or len(failures) == len(samples)):
-        raise DataError(_unreadable(failures, len(samples), root))
+        raise DataError(unreadable(failures, len(samples), root))
     write_end(output, readable, sums)
 
 
-def _unreadable(failures: Sequence[str], total: int, root: Path) -> str:
+def unreadable(failures: Sequence[str], total: int, root: Path, *, keys: tuple[str, str] = ("data.root",
+                                                                                            "data.on_corrupt")) -> str:
+    """What is wrong with the images of a folder, and what to do.
+
+    Args:
+        failures: of each image that cannot be read, its path and why.
+        total: images that were tried.
+        root: the folder.
+        keys: of the configuration, that name the folder and what to do about such images.
+    """
     listed = "".join(f"\n  {failure}" for failure in failures[:_LISTED])
     more = f"\n  and {len(failures) - _LISTED:,} more" if len(failures) > _LISTED else ""
-    way_out = ("check data.root" if len(failures) == total
-               else "replace these files, or leave them out with data.on_corrupt=skip")
+    way_out = (f"check {keys[0]}" if len(failures) == total
+               else f"replace these files, or leave them out with {keys[1]}=skip")
     return f"{len(failures):,} of {total:,} images in {root} cannot be read; {way_out}{listed}{more}"
 
 

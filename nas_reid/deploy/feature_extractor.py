@@ -24,6 +24,7 @@ from nas_reid.deploy.inference import fold
 from nas_reid.errors import CheckpointError, ConfigError, DataError
 from nas_reid.files.foreign import user_path
 from nas_reid.files.regular import read_regular, require_regular
+from nas_reid.network.finite import require_finite_features
 from nas_reid.network.trained import load_trained
 
 log = logging.getLogger(__name__)
@@ -72,7 +73,8 @@ class FeatureExtractor:
             colours: order of the channels in arrays and tensors, ``RGB`` or ``BGR`` (as OpenCV reads files).
 
         Raises:
-            DataError: no images; one that cannot be read, is not RGB where that is refused, or has another shape.
+            DataError: no images; one that cannot be read, is empty, is not RGB where that is refused, or has another
+                shape; embeddings that are not finite.
             ConfigError: unknown ``colours``.
         """
         if colours not in COLOURS:
@@ -81,7 +83,9 @@ class FeatureExtractor:
             isinstance(images, Tensor) and images.ndim == 3) else images
         rest, parts = iter(several), []
         while part := list(islice(rest, self.batch_size)):
-            parts.append(self.embed(np.stack([self.read(image, colours=colours) for image in part])))
+            names = [str(image) if isinstance(image, str | Path) else f"image {self.batch_size * len(parts) + place}"
+                     for place, image in enumerate(part)]
+            parts.append(self.embed(np.stack([self.read(image, colours=colours) for image in part]), names=names))
         if not parts:
             raise DataError("there are no images to extract features from")
         return torch.cat(parts)
@@ -102,19 +106,25 @@ class FeatureExtractor:
             except ValueError as error:
                 raise DataError(f"an image cannot be read: {error}") from error
         array = image.permute(1, 2, 0).cpu().numpy() if isinstance(image, Tensor) and image.ndim == 3 else image
-        if not isinstance(array, np.ndarray) or array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
+        if (not isinstance(array, np.ndarray) or array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3
+                or not array.size):
             given = f"{image.dtype} {list(image.shape)}" if hasattr(image, "shape") else type(image).__name__
             raise DataError(f"an image is {given}; expected a path, a Pillow image, a uint8 array [h, w, 3] or a uint8 "
-                            "tensor [3, h, w]")
+                            "tensor [3, h, w], with at least one pixel")
         array = array[..., ::-1] if colours == "BGR" else array
         return resized(Image.fromarray(np.ascontiguousarray(array)), self.image_size)
 
-    def embed(self, images: np.ndarray) -> Tensor:
-        """Embeddings [B, D] of RGB bytes [B, H, W, 3] at ``image_size``."""
+    def embed(self, images: np.ndarray, *, names: Sequence[str] = ()) -> Tensor:
+        """Embeddings [B, D] of RGB bytes [B, H, W, 3] at ``image_size``; ``names`` of the images are for messages.
+
+        Raises:
+            DataError: embeddings that are not finite.
+        """
         batch = torch.from_numpy(np.ascontiguousarray(images))
         views = (batch, batch.flip(2)) if self.flip else (batch,)
         with torch.inference_mode():
-            return (sum(self._run(view) for view in views) / len(views)).float().cpu().clone()
+            embeddings = (sum(self._run(view) for view in views) / len(views)).float().cpu().clone()
+        return require_finite_features(embeddings, names=names)
 
     def _resized(self, image: Image.Image, name: str) -> np.ndarray:
         if image.mode != "RGB":

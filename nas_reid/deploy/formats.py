@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nas_reid.data.normalise import IMAGENET_MEAN, IMAGENET_STD, normalise
-from nas_reid.errors import ConfigError, ExportError
+from nas_reid.errors import ConfigError, DataError, ExportError
+from nas_reid.network.finite import require_finite_features
 
 CHECKED_BATCHES = (1, 7)
 Runner = Callable[[Tensor], Tensor]
@@ -98,13 +99,16 @@ def check(content: bytes, plain: Runner, *, name: str, image_size: tuple[int, in
         The largest difference found.
 
     Raises:
-        ExportError: they differ by more, or the file does not run.
+        ExportError: PyTorch's are not finite, they differ by more, or the file does not run.
     """
     generator = torch.Generator().manual_seed(0)
     worst = 0.0
     for batch in CHECKED_BATCHES:
         images = torch.randint(256, (batch, *image_size, 3), dtype=torch.uint8, generator=generator)
-        expected = plain(images)
+        try:
+            expected = require_finite_features(plain(images))
+        except DataError as error:
+            raise ExportError(f"{error}, so there is nothing to export") from None
         try:
             found = FORMATS[name].open(content)(images.permute(0, 3, 1, 2).float().contiguous())
         except Exception as error:  # runtimes raise anything

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from nas_reid.errors import ConfigError, DataError
+from nas_reid.network.finite import require_finite_features
 
 BLOCK_MEMORY = 256 * 2**20  # bytes that one block of rows and its temporaries may take
 # Bytes of features widened to float64 at a time. Smaller ones start so many parallel operations that a shared CPU
@@ -90,9 +91,7 @@ class GridFeatures:
         squares = features.new_empty(len(features), dtype=torch.float64)
         for part in _chunks(features):
             values = features[part].float()
-            if not values.isfinite().all():
-                bad = int((~values.isfinite()).any(dim=1).nonzero()[0]) + part.start
-                raise DataError(f"features of image {bad} are not finite; the network that made them diverged")
+            require_finite_features(values, first=part.start)
             exponents = torch.frexp(values.abs().amax(dim=1, keepdim=True)).exponent  # |value| < 2^exponent
             step = torch.ldexp(squares.new_ones(len(values), 1), exponents - bits)
             rows[part] = (values / step).round_().mul_(step)

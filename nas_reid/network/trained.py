@@ -14,6 +14,7 @@ from nas_reid.files import write_atomically
 from nas_reid.genotype import Genotype
 from nas_reid.modules.head import build_head
 from nas_reid.network.checkpoint import load_checkpoint
+from nas_reid.network.finite import require_finite_weights
 from nas_reid.network.model import ReIDNetwork
 from nas_reid.registry import space_of
 
@@ -72,6 +73,7 @@ def load_trained(path: Path, *, device: torch.device) -> tuple[ReIDNetwork, Desc
         network.load_state_dict(state["weights"])
     except RuntimeError as error:
         raise CheckpointError(f"{path}: the weights do not fit the genotype: {str(error)[:500]}") from None
+    require_finite_weights(path, state["weights"])
     return network.eval(), description
 
 

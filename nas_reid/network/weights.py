@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from nas_reid.errors import CheckpointError
 from nas_reid.files.regular import NotARegularFile
 from nas_reid.genotype import Genotype
+from nas_reid.network.finite import require_finite_weights
 from nas_reid.network.torch_file import is_safetensors, read_torch_file
 from nas_reid.search_space import SearchSpace
 
@@ -67,18 +68,6 @@ def read_state(path: Path) -> dict[str, Tensor]:
     state = {_AROUND.sub("", name): tensor for name, tensor in _unwrap(_read(path), path).items()}
     require_finite_weights(path, state)
     return state
-
-
-def require_finite_weights(path: Path, state: Mapping[str, Tensor]) -> None:
-    """Refuse weights of which some are NaN or infinite.
-
-    Raises:
-        CheckpointError: names the first of them.
-    """
-    broken = [name for name, tensor in state.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
-    if broken:
-        raise CheckpointError(f"{path}: {len(broken)} of {len(state)} weights are NaN or infinite, such as "
-                              f"{broken[0]}; the training that wrote it diverged. Give an earlier checkpoint")
 
 
 def read_weights(path: Path, space: SearchSpace, genotype: Genotype, *, trunk: nn.Module) -> dict[str, Tensor]:

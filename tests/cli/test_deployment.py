@@ -1,15 +1,18 @@
 """From a checkpoint to a file for other runtimes, and to the features of a folder."""
 
 import json
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from safetensors import safe_open
 
 import nas_reid.export
-from nas_reid.network.checkpoint import save_checkpoint
+from nas_reid.network.checkpoint import load_checkpoint, save_checkpoint
 from tests.cli.commands import invoke
 from tests.cli.refusals import assert_refused
 from tests.cli.trained_checkpoint import save_trained
@@ -102,6 +105,38 @@ def test_images_that_cannot_be_read_are_refused(checkpoint: Path, images: Path, 
                    r"grey\.png has colour mode L")
     (tmp_path / "broken.jpg").write_bytes(b"no image")
     assert_refused(invoke("extract", f"checkpoint={checkpoint}", f"images={tmp_path}", run),
-                   r"DataError: \S+broken\.jpg cannot be read as an image")
+                   r"DataError: 1 of 2 images in .*\n  broken\.jpg: \S+broken\.jpg cannot be read as an image")
     assert_refused(invoke("extract", f"checkpoint={checkpoint}", f"images={tmp_path / 'no'}", run), "is no folder")
     assert left(tmp_path / "run") == []
+
+
+def test_unreadable_images_are_all_named_or_left_out(checkpoint: Path, images: Path, tmp_path: Path) -> None:
+    mine = shutil.copytree(images, tmp_path / "mine")
+    good = sorted(path.relative_to(mine).as_posix() for path in mine.rglob("*.png"))
+    for name in ("a.jpg", "z.png", "._0.jpg"):
+        (mine / name).write_bytes(b"broken")
+    (mine / "notes.txt").touch()
+    command = ("extract", f"checkpoint={checkpoint}", f"images={mine}", "threads=1", "batch_size=2")
+    outcome = invoke(*command, f"hydra.run.dir={tmp_path / 'refused'}")
+    assert_refused(outcome, rf"2 of {len(good) + 2} images in \S+mine cannot be read; replace these files, or leave "
+                   "them out with on_corrupt=skip\n  a.jpg: .*\n  z.png: ")
+    outcome = invoke(*command, "on_corrupt=skip", f"hydra.run.dir={tmp_path / 'run'}")
+    assert outcome.code == 0, outcome.err
+    with np.load(tmp_path / "run" / "features.npz") as file:
+        assert file["paths"].tolist() == good and file["features"].shape == (len(good), 8)
+    assert re.search(rf"left out 2 of {len(good) + 2} images, which cannot be read: a.jpg", outcome.out)
+    assert "left out 1 entries that are no images (1 .txt)" in outcome.out
+    assert json.loads(outcome.out.splitlines()[-1])["skipped"] == 2
+
+
+def test_a_network_that_diverged_is_refused_at_every_door(tmp_path: Path) -> None:
+    state = save_trained(tmp_path / "good.pt").state_dict()
+    name = next(iter(state))
+    state[name].flatten()[0] = torch.nan
+    saved = load_checkpoint(tmp_path / "good.pt")
+    save_checkpoint(tmp_path / "best.pt", {**saved, "weights": state}, config={})
+    for command in ("evaluate", "export", "extract"):
+        extra = [f"images={tmp_path}"] if command == "extract" else []
+        (tmp_path / "a.png").touch()
+        outcome = invoke(command, f"checkpoint={tmp_path / 'best.pt'}", *extra, f"hydra.run.dir={tmp_path / command}")
+        assert_refused(outcome, rf"best\.pt: 1 of \d+ weights are NaN or infinite, such as {re.escape(name)}")

@@ -124,3 +124,28 @@ def test_pixels_without_a_range_are_refused_by_name(extractor: FeatureExtractor,
         extractor(tmp_path / "a.tif")
     with pytest.raises(DataError, match="an image cannot be read: it has floating-point values"):
         extractor(Image.open(tmp_path / "a.tif"))
+
+
+@pytest.mark.parametrize("empty", [np.zeros((0, 5, 3), np.uint8), np.zeros((5, 0, 3), np.uint8),
+                                   torch.zeros(3, 0, 5, dtype=torch.uint8), Image.new("RGB", (5, 0))])
+def test_an_empty_crop_is_refused(empty: object, extractor: FeatureExtractor) -> None:
+    with pytest.raises(DataError, match=r"at least one pixel|it is empty: 5 x 0 pixels"):
+        extractor([empty])
+
+
+@pytest.mark.parametrize("suffix", ["pt", "onnx"])
+def test_features_that_are_not_finite_are_refused_whatever_computes_them(suffix: str, tmp_path: Path,
+                                                                         monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(images: torch.Tensor) -> torch.Tensor:
+        brightness = images.float().mean((1, 2, 3))
+        return torch.where(brightness > 250, torch.inf, brightness)[:, None]
+
+    monkeypatch.setattr("nas_reid.deploy.feature_extractor._open", lambda *_: (run, (4, 4)))
+    broken = FeatureExtractor(f"model.{suffix}", batch_size=2, flip=True)
+    black, white = np.zeros((4, 4, 3), np.uint8), np.full((4, 4, 3), 255, np.uint8)
+    with pytest.raises(DataError, match="features of image 3 are not finite; the network that made them diverged"):
+        broken([black, black, black, white])
+    Image.fromarray(white).save(tmp_path / "white.png")
+    with pytest.raises(DataError, match=r"features of \S+white\.png are not finite"):
+        broken([tmp_path / "white.png"])
+    assert broken([black]).tolist() == [[0.0]]
