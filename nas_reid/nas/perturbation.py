@@ -6,7 +6,7 @@ weights, not the logits.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -48,11 +48,11 @@ class Perturbation:
                  for name, centre in centres.items()}
         for _ in range(self.steps if self.is_adversarial else 0):
             leaves = {name: weights.requires_grad_() for name, weights in moved.items()}
-            value = loss({name: mixes[name]._replace(weights=leaf) for name, leaf in leaves.items()})
+            value = loss({name: replace(mixes[name], weights=leaf) for name, leaf in leaves.items()})
             slopes = torch.autograd.grad(value, list(leaves.values()), materialize_grads=True)
             moved = {name: ascend(leaf.detach(), slope, centre=centres[name], epsilon=epsilon, steps=self.steps)
                      for (name, leaf), slope in zip(leaves.items(), slopes, strict=True)}
-        return {name: mixes[name]._replace(weights=weights) for name, weights in moved.items()}
+        return {name: replace(mixes[name], weights=weights) for name, weights in moved.items()}
 
 
 def build_perturbation(kind: str, *, size: Sequence[float], steps: int) -> Perturbation | None:
