@@ -83,6 +83,10 @@ class Genotype:
 
 
 def _validate(content: dict[str, Any], origin: str) -> None:
+    for name in ("format_version", "space_version"):
+        version = content.get(name)
+        if isinstance(version, int) and not isinstance(version, bool) and version < 1:
+            raise GenotypeError(f"{origin}: field {name!r} is {version}; versions are counted from 1")
     version = content.get("format_version")
     if isinstance(version, int) and version > FORMAT_VERSION:
         raise GenotypeError(f"{origin} has format_version {version}, newer than {FORMAT_VERSION}, the newest that this "

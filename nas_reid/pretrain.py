@@ -26,6 +26,7 @@ from nas_reid.data.class_images import open_class_images
 from nas_reid.genotype import Genotype
 from nas_reid.losses.objective import build_objective
 from nas_reid.modules.head import build_head, head_arguments
+from nas_reid.nas.memory import require_room
 from nas_reid.network.execution import place
 from nas_reid.network.model import ReIDNetwork
 from nas_reid.network.trained import Description, export_safetensors, load_trained
@@ -39,7 +40,7 @@ from nas_reid.seed import derive_seed, seed_everything
 from nas_reid.training.ema import WeightAverage
 from nas_reid.training.epoch import train_one_epoch
 from nas_reid.training.optim import build_training
-from nas_reid.training.training import Training, require_drop_path, steps_in_epoch
+from nas_reid.training.training import Training, require_accumulation, require_drop_path, steps_in_epoch
 
 log = logging.getLogger("nas_reid.pretrain")
 
@@ -61,6 +62,8 @@ def run(settings: PretrainConfig, genotype: Genotype, job: Job) -> float:
     # The network and every name come first: a mistake in one must not wait for the data.
     seed_everything(settings.seed)
     epochs, space = settings.epochs, space_of(genotype, settings.network)
+    with torch.device("meta"), torch.random.fork_rng(devices=[]):
+        require_room(space.network(genotype), job.device)
     trunk, head = space.network(genotype), head_arguments(asdict(settings.head), space)
     require_drop_path(trunk, settings.drop_path)
     augment = build_augment(settings.augment)
@@ -116,6 +119,7 @@ def load_data(settings: PretrainConfig, augment: Augment,
 
 def build(settings: PretrainConfig, network: ReIDNetwork, *, batches: int) -> Training:
     """How ``network`` is trained, in epochs of ``batches``."""
+    require_accumulation(settings.accumulate, batches)
     optimizer, rate = build_training(network.named_parameters(), **asdict(settings.optimizer), epochs=settings.epochs,
                                      steps=steps_in_epoch(batches, settings.accumulate))
     average = WeightAverage(network, settings.ema) if settings.ema else None

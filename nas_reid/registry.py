@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from nas_reid.errors import ConfigError, GenotypeError
-from nas_reid.files.foreign import user_path
+from nas_reid.files.of_run import file_of_run
 from nas_reid.genotype import Genotype
 from nas_reid.search_space import SearchSpace
 
 ENTRY_POINT_GROUP = "nas_reid.search_spaces"
+LARGEST = 65_536
+"""Of any number that a space is built from: no width, depth or count of a network comes near it."""
 _BUNDLED = "search_spaces"
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _spaces: dict[str, type[SearchSpace]] = {}
@@ -78,7 +80,8 @@ def create_space(name: str, arguments: Mapping[str, Any]) -> SearchSpace:
     """Construct a space from its YAML keys.
 
     Raises:
-        ConfigError: unknown space, an argument that its constructor does not have, or one that is missing.
+        ConfigError: unknown space, an argument that its constructor does not have, one that is missing, or a number
+            beyond ``LARGEST``.
     """
     space = space_class(name)
     known = inspect.signature(space).parameters
@@ -87,7 +90,16 @@ def create_space(name: str, arguments: Mapping[str, Any]) -> SearchSpace:
     if unknown or missing:
         problem = f"has no argument {', '.join(unknown)}" if unknown else f"needs the argument {', '.join(missing)}"
         raise ConfigError(f"search space {name!r} {problem}; it has: {', '.join(known)}")
+    _require_bounds(arguments)
     return space(**arguments)
+
+
+def _require_bounds(arguments: Mapping[str, Any]) -> None:
+    """Refuse numbers that no network needs, before building one takes for ever."""
+    for key, value in arguments.items():
+        for number in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(number, int | float) and not abs(number) <= LARGEST:
+                raise ConfigError(f"space.{key}={value!r} is illegal: no network needs a number above {LARGEST:,}")
 
 
 def create_searchable(name: str, arguments: Mapping[str, Any]) -> SearchSpace:
@@ -125,12 +137,13 @@ def load_genotype(reference: str) -> Genotype:
     """A genotype from a file, or a published one by name.
 
     Args:
-        reference: a path to a JSON file, or ``<space>/<name>`` for a file that ships with a space.
+        reference: a path to a JSON file or to the folder of a search, or ``<space>/<name>`` for a file that ships
+            with a space.
 
     Raises:
         GenotypeError: neither a file nor a published name; the message lists what there is.
     """
-    path = user_path(reference)
+    path = file_of_run(reference, ("genotype.json",))
     if path.is_file():
         return Genotype.load(path)
     space, _, name = reference.partition("/")

@@ -44,6 +44,7 @@ from nas_reid.files.foreign import user_path
 from nas_reid.genotype import Genotype
 from nas_reid.losses.objective import build_objective
 from nas_reid.modules.head import build_head, head_arguments
+from nas_reid.nas.memory import require_room
 from nas_reid.network.execution import place
 from nas_reid.network.model import ReIDNetwork
 from nas_reid.network.trained import Description, export_safetensors, load_trained
@@ -60,7 +61,7 @@ from nas_reid.training.ema import WeightAverage
 from nas_reid.training.epoch import train_one_epoch
 from nas_reid.training.optim import build_training
 from nas_reid.training.teachers import Teacher, check_teachers, load_teachers, require_same_teachers
-from nas_reid.training.training import Training, require_drop_path, steps_in_epoch
+from nas_reid.training.training import Training, require_accumulation, require_drop_path, steps_in_epoch
 
 log = logging.getLogger("nas_reid.retrain")
 
@@ -82,6 +83,8 @@ def run(settings: RetrainConfig, genotype: Genotype, job: Job) -> float:
     # The network and every name come first: a mistake in one must not wait for the data.
     seed_everything(settings.seed)
     epochs, space = settings.epochs, space_of(genotype, settings.network)
+    with torch.device("meta"), torch.random.fork_rng(devices=[]):
+        require_room(space.network(genotype), job.device)
     trunk, head = space.network(genotype), head_arguments(asdict(settings.head), space)
     require_drop_path(trunk, settings.drop_path)
     weights = read_weights(user_path(settings.weights), space, genotype, trunk=trunk) if settings.weights else {}
@@ -216,6 +219,7 @@ def taught(settings: RetrainConfig, teachers: Sequence[Teacher], network: ReIDNe
 def build(settings: RetrainConfig, network: ReIDNetwork, distillation: Distillation | None, *,
           batches: int) -> Training:
     """How ``network`` is trained, in epochs of ``batches``."""
+    require_accumulation(settings.accumulate, batches)
     optimizer, rate = build_training(network.named_parameters(), **asdict(settings.optimizer), epochs=settings.epochs,
                                      steps=steps_in_epoch(batches, settings.accumulate))
     return Training(network, build_objective(settings.objective, network.head), optimizer, rate, distillation,

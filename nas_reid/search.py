@@ -75,7 +75,9 @@ def run(settings: SearchConfig, job: Job) -> float:
     algorithm, epochs = settings.algorithm, settings.epochs
     space = create_searchable(settings.space["name"],
                               {key: settings.space[key] for key in settings.space if key != "name"})
-    get_relaxation(algorithm.relaxation, space.decisions())
+    relaxation = get_relaxation(algorithm.relaxation, space.decisions())
+    foresee(space, (settings.batch.size, 3, *settings.data.image_size), instances=settings.batch.instances,
+            samples=algorithm.samples, scheme=algorithm.scheme, sampled_only=relaxation.sampled_only, device=job.device)
     temperature = build_temperature(**asdict(algorithm.temperature))
     augment = build_augment(settings.augment)
     pretrained = read_pretrained(settings.pretrained, space)
@@ -85,9 +87,6 @@ def run(settings: SearchConfig, job: Job) -> float:
 
     # The supernet's weights below, the alphas above; continue where a stopped run left off.
     bilevel = build_bilevel(settings, space, num_classes, job.device, steps=len(batches[0]))
-    foresee(bilevel.network, space.decisions(), (settings.batch.size, 3, *settings.data.image_size),
-            instances=settings.batch.instances, samples=algorithm.samples, scheme=algorithm.scheme,
-            sampled_only=bilevel.relaxation.sampled_only, device=job.device)
     history, validation, last = [], {}, False
     if (saved := job.saved()) is not None:
         bilevel.load_state_dict(saved["bilevel"])

@@ -97,9 +97,10 @@ class HeadConfig:
         yield "metric_features", *is_one_of(self.metric_features, METRIC_FEATURES)
         yield "classifier", *is_one_of(self.classifier, CLASSIFIERS)
         yield "gem_power", self.gem_power > 0, "must be positive"
-        yield "reduction", self.reduction >= 0, "must be 0 (none) or a width"
-        yield "stripes", self.stripes >= 1, "must be 1 (none) or a number of stripes"
-        yield "embedding", self.embedding is None or self.embedding >= 0, "must be 0 (none) or a width"
+        yield "reduction", 0 <= self.reduction <= 65_536, "must be 0 (none) or a width, at most 65,536"
+        yield "stripes", 1 <= self.stripes <= 1_024, "must be 1 (none) or a number of stripes, at most 1,024"
+        yield ("embedding", self.embedding is None or 0 <= self.embedding <= 65_536,
+               "must be 0 (none) or a width, at most 65,536")
         yield "init_std", self.init_std is None or self.init_std >= 0, "must be >= 0; 0: PyTorch's initial values"
         yield "dropout", 0 <= self.dropout < 1, "must lie in [0, 1)"
 
@@ -140,6 +141,7 @@ class OptimizerConfig:
                "must be two numbers in [0, 1)")
         yield "final_ratio", self.final_ratio >= 0, "must be >= 0"
         yield "milestones", self.milestones == sorted(set(self.milestones)), "must increase"
+        yield "milestones", all(epoch >= 1 for epoch in self.milestones), "must be epochs after the start, 1 or later"
         yield "gamma", self.gamma > 0, "must be positive"
         yield "warmup_epochs", self.warmup_epochs >= 0, "must be >= 0"
         yield ("warmup_steps", self.warmup_steps is None or self.warmup_steps >= 0,
@@ -160,7 +162,7 @@ class SplitConfig:
     def rules(self) -> Rules:
         """See the module."""
         yield "by", *is_one_of(self.by, ("image", "identity", "camera", "official"))
-        yield "weights_fraction", 0 < self.weights_fraction < 1, "must lie strictly between 0 and 1"
+        yield "weights_fraction", *is_share(self.weights_fraction)
 
 
 @dataclass
@@ -221,6 +223,11 @@ class WandbConfig:
 def is_one_of(value: str, known: Collection[str]) -> tuple[bool, str]:
     """Whether a name is known, and the rule that lists the known ones."""
     return value in known, f"is unknown; known are: {', '.join(known)}"
+
+
+def is_share(value: float) -> tuple[bool, str]:
+    """Whether this parts a data set in two: nobody means less than a thousandth of it."""
+    return 0.001 <= value <= 0.999, "must lie strictly between 0 and 1, and leave each side at least a thousandth"
 
 
 def is_image_size(size: list[int]) -> tuple[bool, str]:

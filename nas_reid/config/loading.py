@@ -3,6 +3,7 @@
 A command's first line is ``settings = load(cfg, SearchConfig)``: from there on there are typed values only.
 """
 
+import math
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar, get_type_hints
 
@@ -74,6 +75,20 @@ def _check(config: Any, prefix: str) -> None:
     for key, holds, rule in config.rules() if hasattr(config, "rules") else ():
         if not holds:
             raise ConfigError(f"{prefix}{key}={_value(config, key)} {rule}")
+    for field in fields(config):
+        _require_sane_numbers(f"{prefix}{field.name}", getattr(config, field.name))
+
+
+def _require_sane_numbers(key: str, value: Any) -> None:
+    """Refuse integers that no tensor can hold, NaN and infinities, wherever they are."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            _require_sane_numbers(f"{key}.{name}", inner)
+    for number in value if isinstance(value, list | tuple) else [value]:
+        if isinstance(number, int) and not -2**63 <= number < 2**63:
+            raise ConfigError(f"{key}={value} is beyond 64 bits; give a smaller number")
+        if isinstance(number, float) and not math.isfinite(number):
+            raise ConfigError(f"{key}={value} is not finite; give a number")
 
 
 def _value(config: Any, key: str) -> Any:

@@ -17,6 +17,7 @@ from nas_reid.config.groups import (
     TestConfig,
     is_image_size,
     is_one_of,
+    is_share,
 )
 from nas_reid.config.training import PretrainConfig, TrainingConfig, warmup_rules
 from nas_reid.data.splits import HOLD_OUTS
@@ -38,7 +39,7 @@ class RunConfig(TrainingConfig):
         """See ``nas_reid.config.groups``."""
         yield from super().rules()
         yield "validation_by", *is_one_of(self.validation_by, HOLD_OUTS)
-        yield "validation_fraction", 0 < self.validation_fraction < 1, "must lie strictly between 0 and 1"
+        yield "validation_fraction", *is_share(self.validation_fraction)
 
 
 @dataclass
@@ -166,7 +167,7 @@ class DescribeConfig:
 
     def rules(self) -> Rules:
         """See ``nas_reid.config.groups``."""
-        yield "num_classes", self.num_classes >= 1, "must be at least 1"
+        yield "num_classes", 1 <= self.num_classes <= 10**9, "must be at least 1, and at most 10^9"
         yield "image_size", *is_image_size(self.image_size)
 
 

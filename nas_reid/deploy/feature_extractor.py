@@ -22,7 +22,7 @@ from nas_reid.data.normalise import normalise
 from nas_reid.deploy.formats import Runner, onnx_runner
 from nas_reid.deploy.inference import fold
 from nas_reid.errors import CheckpointError, ConfigError, DataError
-from nas_reid.files.foreign import user_path
+from nas_reid.files.of_run import CHECKPOINTS, file_of_run
 from nas_reid.files.regular import read_regular, require_regular
 from nas_reid.network.finite import require_finite_features
 from nas_reid.network.trained import load_trained
@@ -37,7 +37,8 @@ class FeatureExtractor:
     """Turns images into embeddings.
 
     Args:
-        model: checkpoint of a retraining, or a ``model.onnx`` of ``nas_reid.export`` beside its ``model.json``.
+        model: checkpoint of a retraining, or a ``model.onnx`` of ``nas_reid.export`` beside its ``model.json``; or the
+            folder of the run that left one.
         device: of a checkpoint's network; ONNX files run on the CPU.
         batch_size: images that go through the network at once.
         flip: average the embeddings of an image and its mirror image.
@@ -62,7 +63,8 @@ class FeatureExtractor:
             raise ConfigError(f"batch_size={batch_size}, modality={modality}: expected at least 1, and 0 (visible) or "
                               "1 (infrared)")
         self.batch_size, self.flip, self.not_rgb, self.converted = batch_size, flip, not_rgb, 0
-        self._run, self.image_size = _open(user_path(model), torch.device(device), modality)
+        file = file_of_run(model, (*CHECKPOINTS, "model.onnx"))
+        self._run, self.image_size = _open(file, torch.device(device), modality)
 
     def __call__(self, images: ImageLike | Iterable[ImageLike], *, colours: str = "RGB") -> Tensor:
         """Embeddings, float32 [N, D] on the CPU, in the order of the images.

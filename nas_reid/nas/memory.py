@@ -8,7 +8,9 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.func import functional_call
 
-from nas_reid.search_space import Decision, Mix
+from nas_reid.errors import ConfigError
+from nas_reid.network.free_memory import memory_of
+from nas_reid.search_space import Decision, Mix, SearchSpace
 
 _COPIES_OF_WEIGHTS = {"first_order": 3, "joint": 3, "second_order": 6}
 """Weights, gradients and momentum; the unrolled step adds the moved weights, their gradients and the difference's."""
@@ -87,51 +89,70 @@ def step_bytes(network: nn.Module, decisions: Sequence[Decision], images: Sequen
     return samples * saved + _COPIES_OF_WEIGHTS[scheme] * weights
 
 
-def foresee(network: nn.Module, decisions: Sequence[Decision], images: Sequence[int], *, instances: int, samples: int,
-            scheme: str, sampled_only: bool, device: torch.device) -> None:
-    """Log what a search step will need; a warning with advice where that much is not free.
+def foresee(space: SearchSpace, images: Sequence[int], *, instances: int, samples: int, scheme: str,
+            sampled_only: bool, device: torch.device) -> None:
+    """Log what a search step will need, before any of it is allocated; a warning with advice where it is not free.
+
+    The head is left out: it is small beside a supernet.
 
     Args:
-        network, decisions, images, samples, scheme, sampled_only: see ``step_bytes``.
+        space: its supernet is built on the meta device.
+        images, samples, scheme, sampled_only: see ``step_bytes``.
         instances: K of the batches.
         device: where the search runs.
+
+    Raises:
+        ConfigError: the device does not have half as much in all, free or not: not even in bfloat16 would it do.
     """
-    needed = step_bytes(network, decisions, images, samples=samples, scheme=scheme, sampled_only=sampled_only)
-    free = free_bytes(device)
-    if warning := advice(needed, free, batch_size=images[0], instances=instances):
+    with torch.device("meta"), torch.random.fork_rng(devices=[]):
+        network = space.supernet()
+    needed = step_bytes(network, space.decisions(), images, samples=samples, scheme=scheme, sampled_only=sampled_only)
+    memory = memory_of(device)
+    warning = advice(needed, memory.free, batch_size=images[0], instances=instances)
+    if memory.total is not None and needed / 2 > memory.total:
+        raise ConfigError(f"{device} has {memory.total / 2**30:.1f} GiB in all, too little for space={space.name} as "
+                          f"it is configured: {warning}")
+    if warning:
         log.warning(warning)
     else:
         log.info("a search step keeps about %.2f GiB", needed / 2**30)
 
 
-def free_bytes(device: torch.device) -> int | None:
-    """Memory that is free on a device; None where nobody tells."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    try:
-        with open("/proc/meminfo", encoding="ascii") as lines:
-            available = dict(line.split(":", 1) for line in lines)["MemAvailable"]
-        return int(available.split()[0]) * 1024
-    except (OSError, KeyError, ValueError):
-        return None
+def require_room(network: nn.Module, device: torch.device) -> None:
+    """Refuse a network whose training cannot fit, before any of it is allocated.
+
+    Args:
+        network: on the meta device.
+        device: where it will be trained.
+
+    Raises:
+        ConfigError: its weights, their gradients and two moments take more than the device has in all.
+    """
+    parameters, total = sum(parameter.numel() for parameter in network.parameters()), memory_of(device).total
+    if total is not None and 4 * 4 * parameters > total:
+        raise ConfigError(f"this network has {parameters:,} parameters: with gradients and moments "
+                          f"{16 * parameters / 2**30:,.1f} GiB, and {device} has {total / 2**30:.1f} GiB in all. Give "
+                          "it smaller widths or depths: network.<argument>= (of a search: space.<argument>=)")
 
 
 def advice(needed: int, free: int | None, *, batch_size: int, instances: int) -> str | None:
-    """What to change when ``needed`` bytes do not fit into ``free``; None when they do, or nobody knows.
+    """What to change when ``needed`` bytes and their temporaries do not fit into ``free``; None when they do, or nobody
+    knows.
 
     Args:
         needed: of ``step_bytes``; nearly all of it grows with the batch.
-        free: of ``free_bytes``.
+        free: of ``memory_of``.
         batch_size: images in a batch now.
         instances: K; a batch has a multiple of it.
     """
-    if free is None or needed <= free:
+    if free is None or _WITH_TEMPORARIES * needed <= free:
         return None
     images = int(batch_size * free / (_WITH_TEMPORARIES * needed)) // instances * instances
     smaller = f"batch.size={images}, " if images >= 2 * instances else ""
-    return (f"a search step needs about {needed / 2**30:.1f} GiB and {free / 2**30:.1f} GiB are free. What would make "
-            f"it fit: {smaller}algorithm.relaxation=gumbel_sampled (runs one choice of each decision), a smaller "
-            "data.image_size (half of both sides: a quarter of the memory), or a smaller space")
+    return (f"a search step needs about {needed / 2**30:.1f} GiB and {free / 2**30:.1f} GiB are free (temporaries take "
+            f"some tenths more). What would make it fit: {smaller}algorithm.relaxation=gumbel_sampled (runs one choice "
+            "of each decision), a smaller data.image_size (half of both sides: a quarter of the memory), or a smaller "
+            "space")
 
 
 def _on_meta(tensor: Tensor) -> Tensor:

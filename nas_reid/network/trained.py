@@ -8,9 +8,11 @@ from typing import Any
 
 import torch
 from safetensors.torch import save
+from torch import Tensor
 
 from nas_reid.errors import CheckpointError
 from nas_reid.files import write_atomically
+from nas_reid.files.of_run import file_of_run
 from nas_reid.genotype import Genotype
 from nas_reid.modules.head import build_head
 from nas_reid.network.checkpoint import load_checkpoint
@@ -58,23 +60,31 @@ class Description:
 
 
 def load_trained(path: Path, *, device: torch.device) -> tuple[ReIDNetwork, Description]:
-    """The network of a retrain checkpoint, in evaluation mode.
+    """The network of a retrain checkpoint (or of the folder of a run), in evaluation mode.
 
     Raises:
-        CheckpointError: not a retrain checkpoint, or its weights do not fit its genotype.
+        CheckpointError: not a retrain checkpoint, or its weights do not fit its genotype or are not finite.
     """
+    path = file_of_run(path)
     state = load_checkpoint(path, device=device)
     if "description" not in state:
         raise CheckpointError(f"{path} holds no trained network; expected checkpoints/best.pt or last.pt of a retrain "
                               "run (a search leaves a genotype.json: give it to nas_reid.retrain)")
     description = Description.from_plain(state["description"])
+    with torch.device("meta"):
+        shapes = description.build()  # a file that describes a network beyond all memory must not get it
+    _require_fit(path, shapes, {name: tensor.to("meta") for name, tensor in state["weights"].items()})
+    require_finite_weights(path, state["weights"])
     network = description.build().to(device)
+    network.load_state_dict(state["weights"])
+    return network.eval(), description
+
+
+def _require_fit(path: Path, network: ReIDNetwork, weights: Mapping[str, Tensor]) -> None:
     try:
-        network.load_state_dict(state["weights"])
+        network.load_state_dict(weights, assign=True)
     except RuntimeError as error:
         raise CheckpointError(f"{path}: the weights do not fit the genotype: {str(error)[:500]}") from None
-    require_finite_weights(path, state["weights"])
-    return network.eval(), description
 
 
 def export_safetensors(path: Path, network: ReIDNetwork, description: Description) -> None:

@@ -16,8 +16,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from nas_reid.errors import CheckpointError
+from nas_reid.files.of_run import file_of_run
 from nas_reid.files.regular import NotARegularFile
 from nas_reid.genotype import Genotype
+from nas_reid.network.checkpoint import require_intact
 from nas_reid.network.finite import require_finite_weights
 from nas_reid.network.torch_file import is_safetensors, read_torch_file
 from nas_reid.search_space import SearchSpace
@@ -59,13 +61,17 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
     Args:
         path: a bare state dict, or one wrapped as torchreid, a retrain or a search of ours do; or safetensors, under
-            any name.
+            any name; or the folder of a run.
 
     Raises:
-        CheckpointError: no such file, not a file of weights, one whose reading would execute code, or weights of which
-            some are NaN or infinite.
+        CheckpointError: no such file, not a file of weights, one whose reading would execute code, weights of which some
+            are NaN or infinite, or a checkpoint of ours with other bytes than were written.
     """
-    state = {_AROUND.sub("", name): tensor for name, tensor in _unwrap(_read(path), path).items()}
+    path = file_of_run(path)
+    content = _read(path)
+    if isinstance(content, Mapping) and "format_version" in content:
+        require_intact(path)
+    state = {_AROUND.sub("", name): tensor for name, tensor in _unwrap(content, path).items()}
     require_finite_weights(path, state)
     return state
 

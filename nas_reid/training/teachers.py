@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from nas_reid.errors import CheckpointError, ConfigError
-from nas_reid.files.foreign import user_path
+from nas_reid.files.of_run import file_of_run
 from nas_reid.modules.head import Head
 from nas_reid.network.checkpoint import load_checkpoint
 from nas_reid.network.model import ReIDNetwork
@@ -45,7 +45,7 @@ def load_teachers(paths: str | Sequence[str] | None, image_size: Sequence[int], 
     """The networks of retrain checkpoints.
 
     Args:
-        paths: one file, several, or none.
+        paths: one file or folder of a run, several, or none.
         image_size: (height, width) of the student's images.
         resize: accept teachers of another size, for which the images will be resized.
         device: where the teachers go.
@@ -57,7 +57,7 @@ def load_teachers(paths: str | Sequence[str] | None, image_size: Sequence[int], 
     paths = [paths] if isinstance(paths, str) else paths or []
     if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
         raise ConfigError(f"teacher={paths!r}: expected a checkpoint of a retraining, or several: [FILE,FILE]")
-    teachers = [_load(user_path(path), device) for path in paths]
+    teachers = [_load(file_of_run(path), device) for path in paths]
     for path, teacher in zip(paths, teachers, strict=True):
         if teacher.image_size != tuple(image_size) and not resize:
             raise ConfigError(f"teacher {path} was trained on images of {list(teacher.image_size)} and the student's "

@@ -81,3 +81,14 @@ def require_drop_path(trunk: nn.Module, rate: float) -> None:
 def steps_in_epoch(batches: int, accumulate: int) -> int:
     """Optimiser steps in an epoch of ``batches``, ``accumulate`` of which make a step."""
     return -(-batches // accumulate)
+
+
+def require_accumulation(accumulate: int, batches: int) -> None:
+    """Refuse steps of more batches than an epoch has.
+
+    Raises:
+        ConfigError: they are.
+    """
+    if accumulate > batches:
+        raise ConfigError(f"accumulate={accumulate} makes one step of more batches than an epoch has, {batches}; "
+                          "lower it")

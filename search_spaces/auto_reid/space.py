@@ -29,9 +29,9 @@ class AutoReID:
     order of construction, so one seed gives one network.
 
     Args:
-        channels: width C of the first block; later blocks double it. At least 3.
-        layers: cells per block, l; every block after the first opens with a reduction cell.
-        nodes: intermediate nodes B per cell.
+        channels: width C of the first block; later blocks double it. At least 3, at most 65,536 in the last block.
+        layers: cells per block, l, each at most 256; every block after the first opens with a reduction cell.
+        nodes: intermediate nodes B per cell, at most 64.
         primitives: op set, a key of ``PRIMITIVES``.
         parts: stripes M of the part-aware op.
         part_attention: layout of the part-aware op, a key of ``PART_AWARE``.
@@ -51,13 +51,17 @@ class AutoReID:
         _check_name("part_attention", part_attention, PART_AWARE)
         _check_name("stem", stem, STEMS)
         _check_name("execution", execution, EXECUTIONS)
-        for key, value, smallest in (("channels", channels, 3), ("nodes", nodes, 1), ("parts", parts, 1)):
-            _check_integer(key, value, smallest)
+        for key, value, smallest, largest in (("channels", channels, 3, 65_536), ("nodes", nodes, 1, 64),
+                                              ("parts", parts, 1, 1_024)):
+            _check_integer(key, value, smallest, largest)
         if not layers or not isinstance(layers, list | tuple):
             raise ConfigError(f"space.layers={layers!r} is illegal; expected the number of cells of each block, for "
                               "example [2, 2, 2, 2]")
         for value in layers:
-            _check_integer("layers", value, 1)
+            _check_integer("layers", value, 1, 256)
+        if len(layers) > 12 or channels * 2 ** (len(layers) - 1) > 65_536:
+            raise ConfigError(f"space.layers={layers!r} is illegal: every block doubles the channels, {channels} at "
+                              "first, and no network needs more than 12 blocks or 65,536 channels")
         self.arguments = {"channels": channels, "layers": list(layers), "nodes": nodes, "primitives": primitives,
                           "parts": parts, "part_attention": part_attention, "stem": stem}
         self.channels, self.layers, self.nodes, self.stem = channels, tuple(layers), nodes, stem
@@ -132,6 +136,7 @@ def _check_name(key: str, value: object, known: Iterable[str]) -> None:
         raise ConfigError(f"space.{key}={value!r} is unknown; known are: {', '.join(sorted(known))}")
 
 
-def _check_integer(key: str, value: object, smallest: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < smallest:
-        raise ConfigError(f"space.{key}={value!r} is illegal; expected an integer of at least {smallest}")
+def _check_integer(key: str, value: object, smallest: int, largest: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not smallest <= value <= largest:
+        raise ConfigError(f"space.{key}={value!r} is illegal; expected an integer of at least {smallest} and at most "
+                          f"{largest:,}")

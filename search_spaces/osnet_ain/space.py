@@ -56,8 +56,9 @@ class OSNetAIN:
             if value not in known:
                 raise ConfigError(f"space.{key}={value!r} is unknown; known are: {', '.join(sorted(known))}")
         for key, value, smallest in (("streams", streams, 1), ("stream_depth", stream_depth, 0)):
-            if not isinstance(value, int) or isinstance(value, bool) or value < smallest:
-                raise ConfigError(f"space.{key}={value!r} is illegal; expected an integer of at least {smallest}")
+            if not isinstance(value, int) or isinstance(value, bool) or not smallest <= value <= 64:
+                raise ConfigError(f"space.{key}={value!r} is illegal; expected an integer of at least {smallest} and "
+                                  "at most 64")
         _check_width(width, fusion)
         self.arguments = {"width": width, "streams": streams, "stream_depth": stream_depth, "convolution": convolution,
                           "fusion": fusion, "stem": stem, "candidates": candidates}

@@ -17,6 +17,11 @@ pytestmark = pytest.mark.usefixtures("no_pictures")
     ("space.primitives=nope", ("space.primitives='nope' is unknown", "darts, reid")),
     ("space.colour=3", ("has no argument colour", "channels, layers")),
     ("space.channels=wide", ("space.channels='wide'", "integer of at least 3")),
+    ("space.channels=10000000", ("space.channels=10000000 is illegal: no network needs a number above 65,536",)),
+    ("space.channels=60000", (r"space.layers=\[1, 1\] is illegal: every block doubles the channels, 60000 at first",)),
+    ("space.nodes=65", ("space.nodes=65 is illegal; expected an integer of at least 1 and at most 64",)),
+    ("space.layers=[1000000000,1]", (r"space.layers=\[1000000000, 1\] is illegal: no network needs a number",)),
+    ("space.layers=[257]", ("space.layers=257 is illegal; expected an integer of at least 1 and at most 256",)),
     ("space.layers=3", ("space.layers=3", r"\[2, 2, 2, 2\]")),
     ("algorithm=nope", ("Could not find 'algorithm/nope'", "gdas")),
     ("algorithm.relaxation=nope", ("relaxation 'nope'", "gumbel_hard.*softmax")),
@@ -61,6 +66,11 @@ def test_a_mistake_in_the_configuration_shows_before_any_data_are_touched(
     ({"body": 3}, ("field 'body' is 3", "dict")),
     ({"colour": 3}, ("unknown fields", "colour", "space_version")),
     ({"format_version": 99}, ("format_version 99", "update nas_reid")),
+    ({"format_version": 0}, ("field 'format_version' is 0; versions are counted from 1",)),
+    ({"format_version": -3}, ("field 'format_version' is -3; versions are counted from 1",)),
+    ({"format_version": True}, ("field 'format_version' is True; expected a int",)),
+    ({"space_version": -1}, ("field 'space_version' is -1; versions are counted from 1",)),
+    ({"arguments": {"channels": 4, "layers": [1000000000, 1], "nodes": 2}}, ("space|needs the argument",)),
     ({"space": "nope"}, ("'nope'", "not installed", "auto_reid")),
     ({"space_version": 99}, ("version 99 of space 'auto_reid'", "is version 1", "update")),
     ({"body": {"normal": []}}, ("genotype", "reduce")),
@@ -102,7 +112,7 @@ def test_a_bad_checkpoint_is_refused_before_any_data_are_touched(
     elif content == "truncated":
         path.write_bytes(good.read_bytes()[:-1000])
     elif content == "folder":
-        path = retrained[0]
+        path = tmp_path
     elif content == "search":
         path = searched[0] / "checkpoints" / "last.pt"
     elif isinstance(content, dict):

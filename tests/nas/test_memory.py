@@ -4,8 +4,11 @@ import pytest
 import torch
 from torch.autograd.graph import saved_tensors_hooks
 
+import nas_reid.nas.memory
+from nas_reid.errors import ConfigError
 from nas_reid.modules.head import Head
-from nas_reid.nas.memory import SavedTensors, advice, free_bytes, saved_bytes, step_bytes
+from nas_reid.nas.memory import SavedTensors, advice, foresee, require_room, saved_bytes, step_bytes
+from nas_reid.network.free_memory import Memory
 from nas_reid.network.model import ReIDNetwork
 from nas_reid.search_space import Mix
 from tests.toy_space import ToySpace
@@ -56,6 +59,41 @@ def test_advice_names_a_batch_that_fits() -> None:
     assert "batch.size" not in advice(2**40, 2**30, batch_size=64, instances=4)
 
 
-def test_free_memory_of_this_machine() -> None:
-    free = free_bytes(torch.device("cpu"))
-    assert free is None or free > 2**20
+def test_the_temporaries_have_to_fit_too() -> None:
+    assert advice(100 * 2**30, int(129.9 * 2**30), batch_size=64, instances=4) is not None
+    assert advice(100 * 2**30, int(130.1 * 2**30), batch_size=64, instances=4) is None
+
+
+STEP = {"instances": 2, "samples": 1, "scheme": "first_order", "sampled_only": False, "device": torch.device("cpu")}
+
+
+def test_a_search_is_foreseen_without_building_it(monkeypatch: pytest.MonkeyPatch,
+                                                  caplog: pytest.LogCaptureFixture) -> None:
+    space = ToySpace()
+    with torch.device("meta"):
+        needed = step_bytes(space.supernet(), space.decisions(), IMAGES, samples=1, scheme="first_order",
+                            sampled_only=False)
+    state = torch.random.get_rng_state()
+    for free, total, expected in ((2**40, 2**40, "keeps about"), (needed, 2**40, "needs about"), (None, None, "keeps")):
+        monkeypatch.setattr(nas_reid.nas.memory, "memory_of", lambda _, free=free, total=total: Memory(free, total))
+        caplog.clear()
+        with caplog.at_level("INFO"):
+            foresee(space, IMAGES, **STEP)
+        assert expected in caplog.text
+    monkeypatch.setattr(nas_reid.nas.memory, "memory_of", lambda _: Memory(needed // 2 - 1, needed // 2 - 1))
+    with pytest.raises(ConfigError, match=r"^cpu has 0\.0 GiB in all, too little for space=\S+ as it is configured: a "
+                                          r"search step needs about .* a smaller space$"):
+        foresee(space, IMAGES, **STEP)
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_a_network_beyond_all_memory_is_refused_before_it_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    with torch.device("meta"):
+        network = torch.nn.Linear(1000, 1000, bias=False)
+    for total, refused in ((16_000_000, False), (15_999_999, True), (None, False)):
+        monkeypatch.setattr(nas_reid.nas.memory, "memory_of", lambda _, total=total: Memory(total, total))
+        if refused:
+            with pytest.raises(ConfigError, match=r"has 1,000,000 parameters: .* cpu has 0\.0 GiB in all.*network\."):
+                require_room(network, torch.device("cpu"))
+        else:
+            require_room(network, torch.device("cpu"))

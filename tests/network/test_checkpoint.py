@@ -121,7 +121,51 @@ def test_a_newer_format_asks_for_an_update(tmp_path: Path, version: object) -> N
         load_checkpoint(tmp_path / "last.pt")
 
 
+@pytest.mark.parametrize("version", [0, -3, True])
+def test_formats_are_counted_from_1(tmp_path: Path, version: object) -> None:
+    torch.save({"format_version": version, "config": {}}, tmp_path / "last.pt")
+    with pytest.raises(CheckpointError, match=f"format_version {version}; versions are counted from 1"):
+        load_checkpoint(tmp_path / "last.pt")
+
+
 def test_a_pipe_is_named_and_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "last.pt")
     with pytest.raises(CheckpointError, match=r"last\.pt is not a checkpoint.*it is a pipe \(FIFO\), not a regular"):
         load_checkpoint(tmp_path / "last.pt")
+
+
+def test_changed_bytes_are_noticed_or_without_effect(tmp_path: Path) -> None:
+    """Four bytes at a time, anywhere: nothing but what was written is ever read."""
+    path, weight = tmp_path / "best.pt", torch.arange(300.0)
+    save_checkpoint(path, {"weights": {"a": weight, "b": weight[:7].clone()}, "epoch": 3}, config=CONFIG)
+    good, draws, noticed = path.read_bytes(), random.Random(0), 0
+    for _ in range(300):
+        start = draws.randrange(len(good) - 4)
+        path.write_bytes(good[:start] + draws.randbytes(4) + good[start + 4:])
+        try:
+            loaded = load_checkpoint(path)
+        except CheckpointError:
+            noticed += 1
+        else:
+            assert (loaded["epoch"], loaded["config"]) == (3, CONFIG)
+            assert torch.equal(loaded["weights"]["a"], weight) and torch.equal(loaded["weights"]["b"], weight[:7])
+    assert noticed > 150
+
+
+def test_a_changed_weight_is_named_as_damage(tmp_path: Path) -> None:
+    path = tmp_path / "best.pt"
+    save_checkpoint(path, {"weights": {"a": torch.full((100,), 0.1)}}, config=CONFIG)
+    content, before, after = path.read_bytes(), *(torch.full((100,), value).numpy().tobytes() for value in (0.1, 0.2))
+    assert content.count(before) == 1
+    path.write_bytes(content.replace(before, after))
+    with pytest.raises(CheckpointError, match=r"best\.pt is damaged: its bytes do not match their checksum"):
+        load_checkpoint(path)
+
+
+def test_a_tensor_under_two_names_is_stored_once(tmp_path: Path) -> None:
+    """As the weights of a run are: those to evaluate are those that are trained, unless an average is kept."""
+    network = torch.nn.Linear(500, 100)
+    state = {"weights": network.state_dict()}
+    save_checkpoint(tmp_path / "one.pt", state, config=CONFIG)
+    save_checkpoint(tmp_path / "two.pt", state | {"training": {"network": network.state_dict()}}, config=CONFIG)
+    assert (tmp_path / "two.pt").stat().st_size < (tmp_path / "one.pt").stat().st_size + 1_000
