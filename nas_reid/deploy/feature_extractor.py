@@ -22,6 +22,7 @@ from nas_reid.data.normalise import normalise
 from nas_reid.deploy.formats import Runner, onnx_runner
 from nas_reid.deploy.inference import fold
 from nas_reid.errors import CheckpointError, ConfigError, DataError
+from nas_reid.files.foreign import user_path
 from nas_reid.files.of_run import CHECKPOINTS, file_of_run
 from nas_reid.files.regular import read_regular, require_regular
 from nas_reid.network.finite import require_finite_features

@@ -80,13 +80,22 @@ def _reason(path: Path, error: Exception) -> str:
         return "is a web page, not what the page offers; download the file itself"
     if is_safetensors(path):
         return "is a safetensors file; such files are for weights= and pretrained="
-    if zipfile.is_zipfile(path) and any(name.endswith("/constants.pkl") for name in zipfile.ZipFile(path).namelist()):
+    if any(name.endswith("/constants.pkl") for name in _parts(path)):
         return "is a TorchScript archive, which is code; give the checkpoint that it was exported from"
     if isinstance(error, pickle.UnpicklingError) and (match := _REFUSED.search(str(error))):
         name = next(group for group in match.groups() if group).strip()
         return (f"holds the object {name}, which only executing code could read, and that is never done. Save its "
                 "tensors alone (a state dict) where the file comes from")
     return f"breaks off or is no file of torch ({type(error).__name__} while reading it)"
+
+
+def _parts(path: Path) -> list[str]:
+    """Names inside an archive; none where it is damaged, or no archive."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.namelist()
+    except Exception:  # what is damaged can make the reader raise anything
+        return []
 
 
 def _head(path: Path) -> bytes:

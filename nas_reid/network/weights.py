@@ -64,8 +64,8 @@ def read_state(path: Path) -> dict[str, Tensor]:
             any name; or the folder of a run.
 
     Raises:
-        CheckpointError: no such file, not a file of weights, one whose reading would execute code, weights of which some
-            are NaN or infinite, or a checkpoint of ours with other bytes than were written.
+        CheckpointError: no such file, not a file of weights, one whose reading would execute code, weights of which
+            some are NaN or infinite, or a checkpoint of ours with other bytes than were written.
     """
     path = file_of_run(path)
     content = _read(path)
