@@ -83,8 +83,7 @@ def run(settings: RetrainConfig, genotype: Genotype, job: Job) -> float:
     # The network and every name come first: a mistake in one must not wait for the data.
     seed_everything(settings.seed)
     epochs, space = settings.epochs, space_of(genotype, settings.network)
-    with torch.device("meta"), torch.random.fork_rng(devices=[]):
-        require_room(space.network(genotype), job.device)
+    require_room(space, genotype, job.device)
     trunk, head = space.network(genotype), head_arguments(asdict(settings.head), space)
     require_drop_path(trunk, settings.drop_path)
     weights = read_weights(user_path(settings.weights), space, genotype, trunk=trunk) if settings.weights else {}

@@ -9,6 +9,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.func import functional_call
 
 from nas_reid.errors import ConfigError
+from nas_reid.genotype import Genotype
 from nas_reid.network.free_memory import memory_of
 from nas_reid.search_space import Decision, Mix, SearchSpace
 
@@ -118,16 +119,18 @@ def foresee(space: SearchSpace, images: Sequence[int], *, instances: int, sample
         log.info("a search step keeps about %.2f GiB", needed / 2**30)
 
 
-def require_room(network: nn.Module, device: torch.device) -> None:
+def require_room(space: SearchSpace, genotype: Genotype, device: torch.device) -> None:
     """Refuse a network whose training cannot fit, before any of it is allocated.
 
     Args:
-        network: on the meta device.
+        space, genotype: of the network, which is built on the meta device.
         device: where it will be trained.
 
     Raises:
         ConfigError: its weights, their gradients and two moments take more than the device has in all.
     """
+    with torch.device("meta"), torch.random.fork_rng(devices=[]):
+        network = space.network(genotype)
     parameters, total = sum(parameter.numel() for parameter in network.parameters()), memory_of(device).total
     if total is not None and 4 * 4 * parameters > total:
         raise ConfigError(f"this network has {parameters:,} parameters: with gradients and moments "

@@ -1,5 +1,7 @@
 """The estimate of a search step's memory: what real tensors keep, and what to do where it does not fit."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch.autograd.graph import saved_tensors_hooks
@@ -88,12 +90,11 @@ def test_a_search_is_foreseen_without_building_it(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_network_beyond_all_memory_is_refused_before_it_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
-    with torch.device("meta"):
-        network = torch.nn.Linear(1000, 1000, bias=False)
+    space, genotype = SimpleNamespace(network=lambda _: torch.nn.Linear(1000, 1000, bias=False)), None
     for total, refused in ((16_000_000, False), (15_999_999, True), (None, False)):
         monkeypatch.setattr(nas_reid.nas.memory, "memory_of", lambda _, total=total: Memory(total, total))
         if refused:
             with pytest.raises(ConfigError, match=r"has 1,000,000 parameters: .* cpu has 0\.0 GiB in all.*network\."):
-                require_room(network, torch.device("cpu"))
+                require_room(space, genotype, torch.device("cpu"))
         else:
-            require_room(network, torch.device("cpu"))
+            require_room(space, genotype, torch.device("cpu"))
