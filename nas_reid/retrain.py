@@ -249,9 +249,10 @@ def finish(settings: RetrainConfig, test: Mapping[str, RetrievalStores], job: Jo
         for line in (*retrieval.lines(name), *findings_lines(name, further[name])):
             log.info(line)
         suffix = "" if name == settings.data.name else f"_{name}"
-        write_tables(retrieval, stores.query.paths, job.folder, suffix=suffix)
+        write_tables(retrieval, stores.query.paths, job.folder, suffix=suffix, first_camera=stores.first_camera)
         pictures += draw_retrieval(retrieval, stores.query, stores.gallery, folder,
-                                   distance=settings.evaluation.distance, suffix=suffix, curve=curve)
+                                   distance=settings.evaluation.distance, suffix=suffix, curve=curve,
+                                   first_camera=stores.first_camera)
     pictures += draw_trunk(network.trunk, next(iter(test.values())).query, folder, device=job.device)
     cells = draw_genotype(space_of(description.genotype, description.network), description.genotype,
                           folder / "cells.png", stores=next(iter(test.values()))[:2])

@@ -45,7 +45,7 @@ def grid(dataset: Dataset, identities: int) -> tuple[dict[str, list[Path | None]
     count = max(min(identities, len(pids)), 1)
     chosen = [pids[i * len(pids) // count] for i in range(count)]
     rows = {f"{pid:04d}": [first.get((pid, camera)) for camera in cameras] for pid in chosen}
-    return rows, [f"camera {camera + 1}" for camera in cameras]
+    return rows, [f"camera {camera + dataset.first_camera}" for camera in cameras]
 
 
 def overlaid(root: Path, path: Path) -> Image.Image:

@@ -18,7 +18,7 @@ class Sample:
     Args:
         path: POSIX path relative to the data set's root, so that moving the root breaks nothing.
         pid: person identity as the data set numbers it; 0 is a distractor, -1 (junk) never gets this far.
-        camid: camera, counted from 0.
+        camid: camera, counted from 0; tables and pictures add ``Dataset.first_camera``.
         modality: 0 visible, 1 infrared.
     """
 
@@ -40,6 +40,7 @@ class Dataset:
         trials: what the protocol ranks, where that is not all of ``query`` against all of ``gallery``, which then are
             the unions over the trials. The same list may be both: its images are then embedded once.
         validation_pids: those training identities that the authors of the data set meant for validation.
+        first_camera: the number that the camera of camid 0 has in the names of the files.
 
     Raises:
         DataError: an image is twice in one list, or in two of them as another person or from another camera.
@@ -53,21 +54,24 @@ class Dataset:
     warnings: tuple[str, ...] = ()
     trials: tuple[Trial, ...] = ()
     validation_pids: frozenset[int] = frozenset()
+    first_camera: int = 1
 
     def __post_init__(self) -> None:
         lists = {"training": self.train, "query": self.query, "gallery": self.gallery}
         where = f"{self.name} in {self.root}"
         for name, samples in lists.items():
-            require_once(samples, where=f"the {name} list of {where}")
-        require_once(tuple({sample for samples in lists.values() for sample in samples}), where=f"the lists of {where}")
+            require_once(samples, where=f"the {name} list of {where}", first_camera=self.first_camera)
+        require_once(tuple({sample for samples in lists.values() for sample in samples}), where=f"the lists of {where}",
+                     first_camera=self.first_camera)
 
 
-def require_once(samples: Sequence[Sample], *, where: str) -> None:
+def require_once(samples: Sequence[Sample], *, where: str, first_camera: int = 1) -> None:
     """Check that no image occurs twice: its pixels would be there once, and one of its identities would be lost.
 
     Args:
         samples: of a list.
         where: the list, for the message.
+        first_camera: see ``Dataset``, for the message.
 
     Raises:
         DataError: one does; the message names both entries.
@@ -78,7 +82,8 @@ def require_once(samples: Sequence[Sample], *, where: str) -> None:
     for sample in samples:
         entries.setdefault(sample.path, []).append(sample)
     twice = sorted(path for path, found in entries.items() if len(found) > 1)
-    one, other = (f"pid {sample.pid} from camera {sample.camid + 1}" for sample in sorted(entries[twice[0]])[:2])
+    one, other = (f"pid {sample.pid} from camera {sample.camid + first_camera}"
+                  for sample in sorted(entries[twice[0]])[:2])
     raise DataError(f"{where}: {len(twice):,} images are listed twice, such as {twice[0]}, as {one} and as {other}; "
                     "leave one of the entries")
 

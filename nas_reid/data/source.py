@@ -26,11 +26,15 @@ log = logging.getLogger(__name__)
 
 
 class RetrievalStores(NamedTuple):
-    """The decoded images of a test: two lists, which may be one object, and the trials over their rows."""
+    """The decoded images of a test: two lists, which may be one object, and the trials over their rows.
+
+    ``first_camera`` is the data set's.
+    """
 
     query: ImageStore
     gallery: ImageStore
     trials: tuple[Trial, ...] = ()
+    first_camera: int = 1
 
 
 class RetrievalLists(NamedTuple):
@@ -96,7 +100,7 @@ class DataSource:
             if not trial.query or not trial.gallery:
                 raise DataError(f"{self.dataset.name} in {self.dataset.root}: {trial.name} has {len(trial.query)} "
                                 f"queries and {len(trial.gallery)} gallery images; each needs at least one")
-        return RetrievalStores(stores[0], stores[-1], trials)
+        return RetrievalStores(stores[0], stores[-1], trials, self.dataset.first_camera)
 
     def store(self, samples: Sequence[Sample]) -> ImageStore:
         """The decoded images of ``samples``; see ``build_store``."""

@@ -23,30 +23,31 @@ MOST_PAIRS = 1024
 
 
 def query_rows(ranking: Ranking, query: Embedded, paths: Sequence[str],
-               variants: Mapping[str, Ranking]) -> Iterator[dict[str, Any]]:
-    """Path, pid, camid, AP, INP and rank of the first match of every query; None where it was skipped.
+               variants: Mapping[str, Ranking], *, first_camera: int = 1) -> Iterator[dict[str, Any]]:
+    """Path, pid, camera, AP, INP and rank of the first match of every query; None where it was skipped.
 
     Args:
         ranking: plain.
         query: the queries.
         paths: [N_q].
         variants: name -> another ranking, whose AP is added as ``AP_<name>``.
+        first_camera: number that the camera of camid 0 has in the tables; see ``Dataset``.
     """
     aps = {"AP": ranking.ap, "INP": ranking.inp, **{f"AP_{name}": other.ap for name, other in variants.items()}}
     columns = [query.pids.tolist(), query.camids.tolist(), ranking.first_hit.tolist(), ranking.valid.tolist(),
                *(values.tolist() for values in aps.values())]
     for path, pid, camid, first, valid, *values in zip(paths, *columns, strict=True):
-        yield {"path": path, "pid": pid, "camid": camid, "first_match": first if valid else None,
+        yield {"path": path, "pid": pid, "camera": camid + first_camera, "first_match": first if valid else None,
                **{name: value if valid else None for name, value in zip(aps, values, strict=True)}}
 
 
-def camera_rows(ranking: Ranking, query: Embedded) -> Iterator[dict[str, Any]]:
+def camera_rows(ranking: Ranking, query: Embedded, *, first_camera: int = 1) -> Iterator[dict[str, Any]]:
     """The metrics over the queries of each camera, against the whole gallery."""
-    for camera in query.camids.unique().tolist():
-        yield _camera_row(camera, "all", ranking, query.camids == camera)
+    for camid in query.camids.unique().tolist():
+        yield _camera_row(camid + first_camera, "all", ranking, query.camids == camid)
 
 
-def camera_pair_rows(retrieval: Retrieval, *, distance: str) -> Iterator[dict[str, Any]]:
+def camera_pair_rows(retrieval: Retrieval, *, distance: str, first_camera: int = 1) -> Iterator[dict[str, Any]]:
     """The metrics of the queries of one camera against the gallery of one camera, for every pair with a match.
 
     None at all when there are more than ``MOST_PAIRS`` pairs.
@@ -54,25 +55,26 @@ def camera_pair_rows(retrieval: Retrieval, *, distance: str) -> Iterator[dict[st
     Args:
         retrieval: its two lists are ranked anew.
         distance: a name of ``distance.DISTANCES``.
+        first_camera: see ``query_rows``.
     """
     query, gallery = (side[side.camids.argsort(stable=True)] for side in (retrieval.query, retrieval.gallery))
     distances = feature_distances(query.features, gallery.features, distance=distance)
     runs = [list(_runs(side.camids)) for side in (query, gallery)]
     if len(runs[0]) * len(runs[1]) > MOST_PAIRS:
         return
-    for (camera, rows), (other, columns) in product(*runs):
+    for (camid, rows), (other, columns) in product(*runs):
         try:
             ranking = rank_blocks(distances.part(rows, columns), query_pids=query.pids[rows],
                                   query_camids=query.camids[rows], gallery_pids=gallery.pids[columns],
                                   gallery_camids=gallery.camids[columns], junk=retrieval.junk)
         except DataError:  # nobody to find, as in the query's own camera
             continue
-        yield _camera_row(camera, other, ranking, torch.ones_like(ranking.valid))
+        yield _camera_row(camid + first_camera, other + first_camera, ranking, torch.ones_like(ranking.valid))
 
 
 def write_tables(retrieval: Retrieval, paths: Sequence[str], folder: Path, *, pairs: Sequence[Mapping[str, Any]] = (),
-                 suffix: str = "") -> None:
-    """``queries.csv`` and ``cameras.csv``; cameras are counted from 0, as everywhere.
+                 suffix: str = "", first_camera: int = 1) -> None:
+    """``queries.csv`` and ``cameras.csv``, with the cameras' numbers as in the names of the files.
 
     Args:
         retrieval: what was evaluated; of several trials the first.
@@ -80,12 +82,14 @@ def write_tables(retrieval: Retrieval, paths: Sequence[str], folder: Path, *, pa
         folder: of the files.
         pairs: rows of ``camera_pair_rows``, to follow those against the whole gallery.
         suffix: of the file names, to tell data sets apart.
+        first_camera: see ``query_rows``.
     """
     if retrieval.trial:
         paths = [paths[position] for position in retrieval.trial.query]
-    rows = query_rows(retrieval.ranking, retrieval.query, paths, retrieval.variants)
+    rows = query_rows(retrieval.ranking, retrieval.query, paths, retrieval.variants, first_camera=first_camera)
     write_table(folder / f"queries{suffix}.csv", list(rows))
-    write_table(folder / f"cameras{suffix}.csv", [*camera_rows(retrieval.ranking, retrieval.query), *pairs])
+    cameras = camera_rows(retrieval.ranking, retrieval.query, first_camera=first_camera)
+    write_table(folder / f"cameras{suffix}.csv", [*cameras, *pairs])
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -107,7 +107,7 @@ def draw_trunk(trunk: nn.Module, query: ImageStore, folder: Path, *, device: tor
 
 def draw_retrieval(retrieval: Retrieval, query: ImageStore, gallery: ImageStore, folder: Path, *, distance: str,
                    suffix: str = "", seed: int = 0, curve: Roc | None = None,
-                   pairs: Sequence[Mapping[str, Any]] = ()) -> list[Path]:
+                   pairs: Sequence[Mapping[str, Any]] = (), first_camera: int = 1) -> list[Path]:
     """Ranked lists of the five worst and five other queries, the CMC curves, and ROC and camera pairs if given.
 
     Args:
@@ -119,6 +119,7 @@ def draw_retrieval(retrieval: Retrieval, query: ImageStore, gallery: ImageStore,
         seed: of the choice of queries.
         curve: of the verification.
         pairs: rows of ``tables.camera_pair_rows``.
+        first_camera: number that the camera of camid 0 has in the pictures; see ``Dataset``.
     """
     ap = retrieval.ranking.ap
     trial = retrieval.trial or Trial("", range(len(query.paths)), range(len(gallery.paths)))
@@ -133,8 +134,8 @@ def draw_retrieval(retrieval: Retrieval, query: ImageStore, gallery: ImageStore,
     lists, cmc = folder / f"ranked_lists{suffix}.png", folder / f"cmc{suffix}.png"
     draw_ranked_lists(lists, queries=rows[chosen].tolist(), ranked=columns[ranked].where(ranked >= 0, ranked).numpy(),
                       distances=distances.numpy(), query_images=query.images, gallery_images=gallery.images,
-                      query_pids=query.pids.numpy(), query_camids=query.camids.numpy(),
-                      gallery_pids=gallery.pids.numpy(), gallery_camids=gallery.camids.numpy(),
+                      query_pids=query.pids.numpy(), query_camids=query.camids.numpy() + first_camera,
+                      gallery_pids=gallery.pids.numpy(), gallery_camids=gallery.camids.numpy() + first_camera,
                       ap=torch.full((len(query.paths),), torch.nan).index_copy(0, rows, ap.float()).numpy())
     draw_cmc({trial.name or "query vs. gallery": retrieval.ranking.cmc.numpy(),
               **{name: ranking.cmc.numpy() for name, ranking in retrieval.variants.items()}}, cmc)
@@ -145,6 +146,6 @@ def draw_retrieval(retrieval: Retrieval, query: ImageStore, gallery: ImageStore,
     if pairs:
         pictures.append(folder / f"cameras{suffix}.png")
         draw_camera_pairs({(row["query_camera"], row["gallery_camera"]): row["mAP"] for row in pairs}, pictures[-1],
-                          queries=retrieval.query.camids.unique().tolist(),
-                          gallery=retrieval.gallery.camids.unique().tolist(), metric="mAP")
+                          queries=(retrieval.query.camids.unique() + first_camera).tolist(),
+                          gallery=(retrieval.gallery.camids.unique() + first_camera).tolist(), metric="mAP")
     return pictures

@@ -68,7 +68,8 @@ def test_tables_and_pictures(evaluated: Ran) -> None:
     assert sum(float(row["AP"]) for row in queries) / 16 == pytest.approx(result["metrics"]["mAP"])
     assert sum(float(row["AP_rerank"]) for row in queries) / 16 == pytest.approx(result["variants"]["rerank"]["mAP"])
     assert sum(row["first_match"] == "1" for row in queries) / 16 == result["metrics"]["rank1"]
-    assert all(row["path"].endswith(".jpg") for row in queries)
+    assert all(row["path"].endswith(".jpg") and f"_c{row['camera']}s" in row["path"] for row in queries)
+    assert {row["query_camera"] for row in cameras} == {row["camera"] for row in queries}
     assert [row["gallery_camera"] for row in cameras[:4]] == ["all"] * 4 and len(cameras) == 4 + 4 * 3
     assert sum(int(row["queries"]) * float(row["mAP"]) for row in cameras[:4]) / 16 == pytest.approx(
         result["metrics"]["mAP"])

@@ -145,3 +145,12 @@ def test_unknown_and_withdrawn_names(tmp_path):
         with pytest.raises(ConfigError, match=r"withdrawn.*MSMT17 v2.*synthetic"):
             read_dataset(name, tmp_path)
     assert not set(READERS) & {"duke", "dukemtmcreid"}
+
+
+def test_the_first_camera_has_the_number_of_the_file_names(tmp_path):
+    counted = {"zero": {**FOLDER_FILES, "query": ["20_c0_x.jpg"]}, "one": FOLDER_FILES}
+    for first, name in enumerate(counted):
+        dataset = read_dataset("folder", write(tmp_path / name, counted[name]))
+        assert dataset.first_camera == first
+        for sample in (*dataset.train, *dataset.query, *dataset.gallery):
+            assert f"_c{sample.camid + first}" in sample.path

@@ -72,8 +72,8 @@ def test_vehicleid_official_numbers_of_queries(tmp_path):
 def test_veri_wild(tmp_path):
     dataset = read_dataset("veri_wild", write_veri_wild(tmp_path))
     assert pids(dataset.train) == {1, 2} and pids(dataset.query) == {3, 4, 5} and len(dataset.gallery) == 6
-    assert {s.camid for s in dataset.train} == {0, 1, 2} and {s.camid for s in dataset.query} == {0}
-    assert dataset.query[0] == Sample("images/00003/000030.jpg", 3, 0)
+    assert {s.camid for s in dataset.train} == {8, 30, 174} and {s.camid for s in dataset.query} == {8}
+    assert dataset.query[0] == Sample("images/00003/000030.jpg", 3, 8) and dataset.first_camera == 0
     assert [(t.name, len(t.query), len(t.gallery)) for t in dataset.trials] == [
         ("small", 1, 2), ("medium", 2, 4), ("large", 3, 6)]
     assert "small has 1 queries; official VERI-Wild has 3,000" in dataset.warnings[0]

@@ -33,7 +33,7 @@ def test_a_row_for_every_query(lists):
     result = compare(query, gallery, distance="euclidean")
     rows = list(query_rows(result.ranking, query, [f"{i}.jpg" for i in range(30)], {"other": result.ranking}))
     assert [row["path"] for row in rows] == [f"{i}.jpg" for i in range(30)]
-    assert rows[4] == {"path": "4.jpg", "pid": 99, "camid": int(query.camids[4]), "first_match": None, "AP": None,
+    assert rows[4] == {"path": "4.jpg", "pid": 99, "camera": int(query.camids[4]) + 1, "first_match": None, "AP": None,
                        "INP": None, "AP_other": None}
     for row, one in zip(rows, expected(query, gallery), strict=True):
         if one:
@@ -51,18 +51,18 @@ def means(scores: list[dict | None]) -> dict:
 def test_a_row_for_every_camera(lists):
     query, gallery = lists
     rows = list(camera_rows(compare(query, gallery, distance="euclidean").ranking, query))
-    assert [(row["query_camera"], row["gallery_camera"]) for row in rows] == [(0, "all"), (1, "all"), (2, "all")]
+    assert [(row["query_camera"], row["gallery_camera"]) for row in rows] == [(1, "all"), (2, "all"), (3, "all")]
     scores = expected(query, gallery)
     for row in rows:
         of_camera = [one for one, camid in zip(scores, query.camids.tolist(), strict=True)
-                     if camid == row["query_camera"]]
+                     if camid + 1 == row["query_camera"]]
         assert row == pytest.approx({**row, **means(of_camera)})
     assert sum(row["queries"] for row in rows) == 30
 
 
 def test_a_row_for_every_pair_of_cameras_with_a_match(lists):
     query, gallery = lists
-    rows = list(camera_pair_rows(compare(query, gallery, distance="euclidean"), distance="euclidean"))
+    rows = list(camera_pair_rows(compare(query, gallery, distance="euclidean"), distance="euclidean", first_camera=0))
     pairs = [(row["query_camera"], row["gallery_camera"]) for row in rows]
     assert pairs == [(0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1)]  # in its own camera a query has only junk
     for row in rows:

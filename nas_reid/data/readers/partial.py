@@ -55,5 +55,5 @@ def _read(root: Path, name: str, folders: tuple[str, str], inside: str, cameras:
     query, gallery = (tuple(Sample(path, int(match[1]) + 1, side if cameras == "distinct" else int(match[2] or 0))
                             for path, match in named_images(base, folder, _NAME, example="001_01.jpg"))
                       for side, folder in enumerate(folders))
-    return compared(Dataset(name, base, (), query, gallery), {"query": (images, people), "gallery": (images, people)},
-                    title=title)
+    dataset = Dataset(name, base, (), query, gallery, first_camera=1 if cameras == "distinct" else 0)
+    return compared(dataset, {"query": (images, people), "gallery": (images, people)}, title=title)

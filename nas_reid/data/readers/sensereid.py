@@ -25,4 +25,4 @@ def read_sensereid(root: Path) -> Dataset:
     query, gallery = (tuple(Sample(path, int(match[1]) + 1, int(match[2]))
                             for path, match in named_images(base, folder, _NAME, example="00001_00.jpg"))
                       for folder in ("test_probe", "test_gallery"))
-    return compared(Dataset("sensereid", base, (), query, gallery), OFFICIAL, title="SenseReID")
+    return compared(Dataset("sensereid", base, (), query, gallery, first_camera=0), OFFICIAL, title="SenseReID")

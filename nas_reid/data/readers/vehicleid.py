@@ -47,7 +47,8 @@ def read_vehicleid(root: Path, *, size: str = "all", draw_seed: int = 0) -> Data
         raise DataError(f"{base / _LISTS}: {len(shared)} vehicles are in a test list and in train_list.txt, such as "
                         f"{min(shared)}; fetch the lists again")
     trials = [trial for name, samples in tested.items() for trial in _trials(name, samples, test, draw_seed)]
-    return Dataset("vehicleid", base, tuple(sorted(train)), test, test, tuple(_deviations(tested)), tuple(trials))
+    return Dataset("vehicleid", base, tuple(sorted(train)), test, test, tuple(_deviations(tested)), tuple(trials),
+                   first_camera=0)
 
 
 def _read_list(base: Path, name: str) -> list[Sample]:

@@ -47,22 +47,21 @@ def read_veri_wild(root: Path, *, size: str = "all") -> Dataset:
         if len(rows[0]) != SIZES[name]:
             warnings.append(f"{name} has {len(rows[0]):,} queries; official VERI-Wild has {SIZES[name]:,}, so results "
                             "do not compare with published ones")
-    lists = Dataset("veri_wild", base, tuple(sorted(train)), query, gallery, tuple(warnings), tuple(trials))
+    lists = Dataset("veri_wild", base, tuple(sorted(train)), query, gallery, tuple(warnings), tuple(trials),
+                    first_camera=0)
     return compared(lists, OFFICIAL, title="VERI-Wild")
 
 
 def _read_cameras(path: Path) -> Mapping[str, int]:
-    """``vehicle/image`` -> camera, counted from 0 in the order of the cameras' numbers."""
+    """``vehicle/image`` -> the camera's number, which is its camid."""
     lines = list(numbered_lines(path))[1:]  # the first is a header
     fields = [[field.strip() for field in line.split(";")] for _, line in lines]
     require_listed_once(path, ((number, row[0], line) for (number, line), row in zip(lines, fields, strict=True)))
     try:
-        numbers = {row[0]: int(row[1]) for row in fields}
+        return {row[0]: int(row[1]) for row in fields}
     except (IndexError, ValueError):
         raise DataError(f"{path}: expected lines such as '06224/000001;48;2018-03-11 08:24:01;...', the vehicle and "
                         "image, then the camera; fetch it again") from None
-    known = {number: camera for camera, number in enumerate(sorted(set(numbers.values())))}
-    return {name: known[number] for name, number in numbers.items()}
 
 
 def _read_list(base: Path, name: str, cameras: Mapping[str, int]) -> list[Sample]:
