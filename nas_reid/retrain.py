@@ -178,8 +178,8 @@ def open_stores(settings: RetrainConfig, further: Mapping[str, Mapping[str, Data
 
 def require_variants(test: Mapping[str, RetrievalStores], variants: Mapping[str, Variant], *, distance: str) -> None:
     """Refuse what ``check_variants`` does, for every query and gallery."""
-    for query, gallery, trials in test.values():
-        for _, num_gallery in sizes(trials, len(query.pids), len(gallery.pids)):
+    for stores in test.values():
+        for _, num_gallery in sizes(stores.trials, len(stores.query.pids), len(stores.gallery.pids)):
             check_variants(variants, distance=distance, num_gallery=num_gallery)
 
 

@@ -36,7 +36,7 @@ from nas_reid.nas.architect import first_order, second_order
 from nas_reid.nas.bilevel import Bilevel, Level, Moment
 from nas_reid.nas.memory import foresee
 from nas_reid.nas.perturbation import build_perturbation
-from nas_reid.nas.regularisers import build_regulariser, none_share, skip_count
+from nas_reid.nas.regularisers import build_regulariser, entropy, none_share, offers, skip_count
 from nas_reid.nas.relaxation import get_relaxation
 from nas_reid.nas.temperature import build_temperature
 from nas_reid.network.execution import place
@@ -100,7 +100,7 @@ def run(settings: SearchConfig, job: Job) -> float:
         record = train_one_epoch(bilevel, batches, epoch, algorithm=algorithm, epochs=epochs,
                                  temperature=temperature(epoch, epochs))
         history.append(bilevel.probabilities())
-        record |= signs_of_collapse(space, history[-1])
+        record |= signs_of_collapse(space, history[-1], sums_to_one=bilevel.relaxation.sums_to_one)
         last = epoch + 1 == epochs or has_collapsed(record, algorithm)
         if last or (epoch + 1) % settings.evaluation.every == 0:
             validation = validate(bilevel, lists, settings, job.device)
@@ -179,8 +179,10 @@ def build_bilevel(settings: SearchConfig, space: SearchSpace, num_classes: int, 
                                           steps=steps))
                     for objective, training, module in ((settings.objective.weights, settings.weights, network),
                                                         (settings.objective.alphas, settings.alphas, arch)))
-    return Bilevel(network, arch, lower, upper, get_relaxation(algorithm.relaxation), algorithm.samples,
-                   build_regulariser(algorithm.regularisers, decisions), settings.seed,
+    relaxation = get_relaxation(algorithm.relaxation)
+    return Bilevel(network, arch, lower, upper, relaxation, algorithm.samples,
+                   build_regulariser(algorithm.regularisers, decisions, sums_to_one=relaxation.sums_to_one),
+                   settings.seed,
                    build_perturbation(algorithm.perturbation, size=algorithm.perturbation_size,
                                       steps=algorithm.perturbation_steps))
 
@@ -255,18 +257,22 @@ def step_alphas(bilevel: Bilevel, train_batch: Batch, val_batch: Batch, moment: 
     return {"search/loss_alphas": loss}
 
 
-def signs_of_collapse(space: SearchSpace, probabilities: Mapping[str, Tensor]) -> dict[str, float]:
-    """How decided the alphas are, and how far ``none`` and ``skip`` have taken over."""
+def signs_of_collapse(space: SearchSpace, probabilities: Mapping[str, Tensor], *,
+                      sums_to_one: bool) -> dict[str, float]:
+    """How decided the alphas are, and how far ``none`` and ``skip`` have taken over where the space has them."""
     decisions = space.decisions()
-    entropy = torch.cat([-(p * p.clamp_min(1e-12).log()).sum(1) for p in probabilities.values()]).mean()
-    return {"search/alpha_entropy": entropy.item(), "search/none_share": none_share(probabilities, decisions),
-            "search/most_skips": max(skip_count(probabilities, decisions).values())}
+    signs = {"search/alpha_entropy": entropy(probabilities, sums_to_one=sums_to_one).item()}
+    if offers("none", decisions):
+        signs["search/none_share"] = none_share(probabilities, decisions)
+    if offers("skip", decisions):
+        signs["search/most_skips"] = max(skip_count(probabilities, decisions).values())
+    return signs
 
 
 def has_collapsed(signs: Mapping[str, float], algorithm: AlgorithmConfig) -> bool:
     """Whether a configured limit on skips or on ``none`` is exceeded."""
-    return ((algorithm.stop_skips is not None and signs["search/most_skips"] > algorithm.stop_skips)
-            or (algorithm.stop_none is not None and signs["search/none_share"] > algorithm.stop_none))
+    return ((algorithm.stop_skips is not None and signs.get("search/most_skips", 0) > algorithm.stop_skips)
+            or (algorithm.stop_none is not None and signs.get("search/none_share", 0) > algorithm.stop_none))
 
 
 def validate(bilevel: Bilevel, lists: Sequence[EvalBatches], settings: SearchConfig,

@@ -27,11 +27,13 @@ class Regulariser:
         weights: name in ``REGULARISERS`` -> (weight at the first epoch, weight at the last).
         decisions: of the search space.
         targets: name -> the value that a penalty of ``WITH_TARGET`` steers to.
+        sums_to_one: the probabilities of a row are a distribution; else each is that of a gate of its own.
     """
 
     weights: Mapping[str, tuple[float, float]]
     decisions: Sequence[Decision]
     targets: Mapping[str, float] = field(default_factory=dict)
+    sums_to_one: bool = True
 
     def __call__(
         self, alphas: Tensors, probabilities: Tensors, *, epoch: int, epochs: int
@@ -47,15 +49,18 @@ class Regulariser:
         total = next(iter(alphas.values())).new_zeros(())
         parts = {}
         for name, (start, end) in self.weights.items():
-            target = {"target": self.targets[name]} if name in self.targets else {}
-            value = REGULARISERS[name](alphas, probabilities, self.decisions, **target)
+            further: dict[str, Any] = {"target": self.targets[name]} if name in self.targets else {}
+            if name in ON_DISTRIBUTIONS:
+                further["sums_to_one"] = self.sums_to_one
+            value = REGULARISERS[name](alphas, probabilities, self.decisions, **further)
             total = total + linear(epoch, epochs, start=start, end=end) * value
             parts[name] = value.detach()
         return total, parts
 
 
 def build_regulariser(
-    weights: Mapping[str, float | Sequence[float] | Mapping[str, Any] | None], decisions: Sequence[Decision]
+    weights: Mapping[str, float | Sequence[float] | Mapping[str, Any] | None], decisions: Sequence[Decision], *,
+    sums_to_one: bool = True
 ) -> Regulariser:
     """A regulariser from plain numbers.
 
@@ -64,6 +69,7 @@ def build_regulariser(
             FairDARTS: ``zero_one: 10``), or ``{weight: either, target: value}`` for one of ``WITH_TARGET``.
             None leaves one out.
         decisions: of the search space.
+        sums_to_one: of the relaxation, see ``Regulariser``.
 
     Raises:
         ConfigError: unknown name, a weight that is missing or neither a number nor a pair, a target that is missing or
@@ -86,7 +92,7 @@ def build_regulariser(
     for name in sorted(ON_COSTS & set(ramps)):
         if _highest_cost(decisions) <= 0:
             raise ConfigError(f"regulariser {name!r} needs costs, but no choice of the search space declares one")
-    return Regulariser(ramps, decisions, targets)
+    return Regulariser(ramps, decisions, targets, sums_to_one)
 
 
 def _ramp(name: str, weight: Any) -> tuple[float, float]:
@@ -104,6 +110,23 @@ def _check_target(name: str, entry: Mapping[str, Any]) -> None:
     for value in entry.values():
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
             raise ConfigError(f"regulariser {name!r} has target {value!r}; expected a share from 0 to 1")
+
+
+def offers(tag: str, decisions: Sequence[Decision]) -> bool:
+    """Whether a choice of any decision has the tag, such as "none" or "skip"."""
+    return any(tag in choice.tags for decision in decisions for choice in decision.choices)
+
+
+def entropy(probabilities: Tensors, *, sums_to_one: bool) -> Tensor:
+    """How undecided the alphas are, in nats: the mean entropy of a row, or of a gate where each entry is one.
+
+    −Σ p log p over a row's choices, at most log K; or −p log p − (1 − p) log(1 − p), at most log 2.
+    """
+    rows = list(probabilities.values())
+    if not sums_to_one:
+        rows = [torch.stack([p.flatten(), 1 - p.flatten()], -1) for p in rows]
+    # The floor keeps the gradient finite where a probability has underflowed to 0.
+    return torch.cat([-(p * p.clamp_min(torch.finfo(p.dtype).tiny).log()).sum(-1) for p in rows]).mean()
 
 
 def none_share(probabilities: Tensors, decisions: Sequence[Decision]) -> float:
@@ -144,11 +167,10 @@ def _zero_one(alphas: Tensors, probabilities: Tensors, decisions: Sequence[Decis
     return -torch.cat([(p - 0.5).square().flatten() for p in probabilities.values()]).mean()
 
 
-def _entropy(alphas: Tensors, probabilities: Tensors, decisions: Sequence[Decision]) -> Tensor:
-    """Mean over all rows of −Σ p log p, in nats; rows are meant to be distributions (not ``sigmoid``)."""
-    # The floor keeps the gradient finite where a probability has underflowed to 0.
-    rows = [-(p * p.clamp_min(torch.finfo(p.dtype).tiny).log()).sum(-1) for p in probabilities.values()]
-    return torch.cat(rows).mean()
+def _entropy(alphas: Tensors, probabilities: Tensors, decisions: Sequence[Decision], *,
+             sums_to_one: bool = True) -> Tensor:
+    """See ``entropy``."""
+    return entropy(probabilities, sums_to_one=sums_to_one)
 
 
 def _expected_cost(alphas: Tensors, probabilities: Tensors, decisions: Sequence[Decision]) -> Tensor:
@@ -180,3 +202,4 @@ REGULARISERS: dict[str, Callable[..., Tensor]] = {
 }
 ON_COSTS = {"expected_cost", "cost_budget"}
 WITH_TARGET = {"cost_budget"}
+ON_DISTRIBUTIONS = {"entropy"}

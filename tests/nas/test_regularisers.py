@@ -1,11 +1,13 @@
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import Tensor
 
 from nas_reid.errors import ConfigError
-from nas_reid.nas.regularisers import REGULARISERS, build_regulariser, none_share, skip_count
+from nas_reid.nas.regularisers import REGULARISERS, build_regulariser, entropy, none_share, skip_count
+from nas_reid.search import has_collapsed, signs_of_collapse
 from nas_reid.search_space import Choice, Decision
 
 NONE, SKIP = frozenset({"none", "param_free"}), frozenset({"skip", "param_free"})
@@ -50,6 +52,18 @@ def test_entropy_by_hand_and_at_the_corners() -> None:
     far = {"cell": torch.tensor([[0.0, -500.0, 500.0]] * 2).requires_grad_(), "gate": torch.zeros(3, 2)}
     value = REGULARISERS["entropy"](far, soft(far), DECISIONS)
     assert torch.autograd.grad(value, far["cell"])[0].isfinite().all()
+
+
+def test_entropy_of_independent_gates_by_hand() -> None:
+    """H(0.9) + H(0.1) + H(0.5) + H(1): gates do not sum to 1, and -p log p of one alone is no entropy."""
+    gates = {"a": torch.tensor([[0.9, 0.1]]), "b": torch.tensor([[0.5, 1.0]])}
+    expected = (2 * -(0.9 * math.log(0.9) + 0.1 * math.log(0.1)) + math.log(2) + 0) / 4
+    assert entropy(gates, sums_to_one=False).item() == pytest.approx(expected, rel=1e-6)
+    values = {"cell": torch.full((2, 3), 200.0).requires_grad_(), "gate": torch.zeros(3, 2).requires_grad_()}
+    opened = {name: value.sigmoid() for name, value in values.items()}
+    total, parts = build_regulariser({"entropy": 2.0}, DECISIONS, sums_to_one=False)(values, opened, epoch=0, epochs=3)
+    assert parts["entropy"].item() == pytest.approx(6 * math.log(2) / 12, rel=1e-6)
+    assert all(gradient.isfinite().all() for gradient in torch.autograd.grad(total, list(values.values())))
 
 
 def test_expected_cost_by_hand() -> None:
@@ -123,6 +137,17 @@ def test_illegal_regularisers() -> None:
     assert build_regulariser({"entropy": None}, DECISIONS).weights == {}
     with pytest.raises(ConfigError, match="no choice of the search space declares one"):
         build_regulariser({"expected_cost": 1.0}, (Decision("cell", 1, (Choice("a"), Choice("b"))),))
+
+
+def test_signs_are_recorded_where_the_space_can_show_them() -> None:
+    probabilities = {"cell": torch.tensor([[0.6, 0.3, 0.1], [0.2, 0.3, 0.5]]), "gate": torch.full((3, 2), 0.5)}
+    everything = signs_of_collapse(SimpleNamespace(decisions=lambda: DECISIONS), probabilities, sums_to_one=True)
+    assert everything == {"search/alpha_entropy": pytest.approx(0.80141, abs=1e-5), "search/none_share": 0.5,
+                          "search/most_skips": 1}
+    gates = SimpleNamespace(decisions=lambda: (GATE,))
+    signs = signs_of_collapse(gates, {"gate": torch.full((3, 2), 0.5)}, sums_to_one=False)
+    assert signs == {"search/alpha_entropy": pytest.approx(math.log(2))}
+    assert not has_collapsed(signs, SimpleNamespace(stop_skips=0, stop_none=0.0))
 
 
 def test_signs_of_collapse() -> None:
