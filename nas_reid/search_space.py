@@ -66,6 +66,10 @@ class Mix:
     sampled_only: bool = False
     all_gradients: bool = False
 
+    def alone(self) -> Tensor | None:
+        """``index`` where the sampled choices run alone, [R]; None where all choices run."""
+        return self.index if self.sampled_only else None
+
 
 class SearchSpace(Protocol):
     """What a plugin implements. Constructor arguments are the keys of its ``conf/space/<name>.yaml``; ``name`` and

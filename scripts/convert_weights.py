@@ -138,7 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         height, width = options.image_size
         if options.direction == "import" and options.genotype:
-            network = OmegaConf.to_container(OmegaConf.from_dotlist(options.network))
+            network: Any = OmegaConf.to_container(OmegaConf.from_dotlist(options.network))
             head = import_network(options.source, options.target, reference=options.genotype, network=network,
                                   pooling=options.pooling, image_size=(height, width))
             print(f"{options.target}: {options.genotype}, {head}")

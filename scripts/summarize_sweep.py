@@ -115,10 +115,10 @@ def summarize(sweep: Sweep, metric: str) -> dict[str, Any]:
 
 def _best(runs: Sequence[Run], metric: str) -> dict[str, Any] | None:
     """The run with the best validation metric, and the command that goes on from it."""
-    ranked = [run for run in runs if validation_value(run, metric) is not None]
+    ranked = [(value, run) for run in runs if (value := validation_value(run, metric)) is not None]
     if not ranked:
         return None
-    run = max(ranked, key=lambda run: validation_value(run, metric))
+    _, run = max(ranked, key=lambda pair: pair[0])
     own = run.folder / "genotype.json"
     genotype = str(own if own.exists() else run.result.get("genotype"))
     checkpoint = run.folder / "checkpoints" / "best.pt"

@@ -90,7 +90,7 @@ class _Residual(nn.Module):
         return Shortcut(in_channels, out_channels, stride=stride, settings=settings, site=site)
 
     def _end(self, out_channels: int, shortcut: nn.Module | None, *, se: bool, instance_norm: bool) -> None:
-        self.downsample = shortcut
+        self.downsample: nn.Module | None = shortcut
         self.se = SqueezeExcitation(out_channels) if se else nn.Identity()
         self.IN = nn.InstanceNorm2d(out_channels, affine=True) if instance_norm else nn.Identity()
 

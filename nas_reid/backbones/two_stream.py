@@ -6,7 +6,7 @@ Entries have torchvision's names, those of a specific part below ``visible.`` an
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,15 @@ DEPTHS: Mapping[int, tuple[str, tuple[int, int, int, int]]] = {
 _PREFIXES = tuple(f"{name}." for name in (*MODALITIES, "stem"))
 
 AfterBlock = Mapping[str, Callable[[Tensor, Samples], Tensor]]
+
+
+class TwoStreamArguments(TypedDict):
+    """What a ``TwoStreamResNet`` is made of, as keyword arguments."""
+
+    depth: int
+    width: float
+    specific: int
+    last_stride: int
 
 
 class TwoStreamResNet(nn.Module):

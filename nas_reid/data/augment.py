@@ -78,13 +78,14 @@ class Augment:
         return result.permute(0, 3, 1, 2)
 
 
-def _merged(steps: Sequence[Callable[[Tensor, Generator], Tensor]]) -> tuple[Callable[..., Tensor] | FlipCrop, ...]:
+def _merged(steps: Sequence[Callable[[Tensor, Generator], Tensor]]) -> tuple[Any, ...]:
     """The steps, a flip and the crop after it as one."""
-    merged: list[Callable[..., Tensor] | FlipCrop] = []
+    merged: list[Any] = []
     for step in steps:
         if isinstance(step, PadCrop) and merged and isinstance(merged[-1], HorizontalFlip):
-            step = FlipCrop(merged.pop(), step)
-        merged.append(step)
+            merged.append(FlipCrop(merged.pop(), step))
+        else:
+            merged.append(step)
     return tuple(merged)
 
 

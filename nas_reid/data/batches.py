@@ -15,7 +15,7 @@ from torch import Generator, Tensor
 from nas_reid.data.image_source import ImageSource
 from nas_reid.data.normalise import normalise
 from nas_reid.data.store import ImageStore
-from nas_reid.data.threads import map_in_order
+from nas_reid.data.threads import Results, map_in_order
 from nas_reid.seed import derive_seed
 
 _Item = TypeVar("_Item")
@@ -176,7 +176,7 @@ class EvalBatches:
         return EvalBatch(images, self.modalities[positions].to(self.device))
 
 
-def _load_ahead(load: Callable[[_Item], _Loaded], items: Iterable[_Item], *, device: torch.device) -> Iterator[_Loaded]:
+def _load_ahead(load: Callable[[_Item], _Loaded], items: Iterable[_Item], *, device: torch.device) -> Results[_Loaded]:
     """``load`` of each item in order: one batch ahead for a GPU, which does the work; two on two threads of a CPU.
 
     These threads compute on one core each. Torch's parallel operations wait for one another, and where the network

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from nas_reid.data.class_images import LabelledImages
 from nas_reid.data.crops import centre_crop, draw_crops, random_crop
 from nas_reid.data.decoding import Box, decode_box
 from nas_reid.data.normalise import normalise
-from nas_reid.data.threads import map_in_order
+from nas_reid.data.threads import Results, map_in_order
 from nas_reid.errors import DataError
 from nas_reid.seed import derive_seed
 
@@ -118,7 +119,7 @@ class CentreCropBatches:
         return Batch(normalise(pixels), labels, torch.zeros_like(labels))
 
 
-def _on_threads(load: Callable, items: Iterable, *, workers: int) -> Iterator[Batch]:
+def _on_threads(load: Callable[[Any], Batch], items: Iterable[Any], *, workers: int) -> Results[Batch]:
     # Each thread computes on one core: they would otherwise all wait for each other's parallel operations.
     return map_in_order(load, items, workers=workers, window=workers + 1, initializer=lambda: torch.set_num_threads(1))
 

@@ -85,6 +85,7 @@ def decode_box(path: Path, box_of: Callable[[int, int], Box], image_size: tuple[
         if shrink >= 2:
             image.draft(None, (ceil(image.width / shrink), ceil(image.height / shrink)))
         upright = upright_rgb(image)
-        part = tuple(min(max(edge * now / before, 0.0), now)  # rounding must not lead out of the image
-                     for edge, now, before in zip(box, upright.size * 2, full * 2, strict=True))
-        return np.asarray(upright.resize((width, height), Image.Resampling.BILINEAR, box=part))
+        left, top, right, bottom = (
+            min(max(edge * now / before, 0.0), now)  # rounding must not lead out of the image
+            for edge, now, before in zip(box, upright.size * 2, full * 2, strict=True))
+        return np.asarray(upright.resize((width, height), Image.Resampling.BILINEAR, box=(left, top, right, bottom)))

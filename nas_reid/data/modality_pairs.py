@@ -53,7 +53,7 @@ class ModalityPairSampler:
         identities, identity = np.unique(labels.numpy(), return_inverse=True)
         counts = np.stack([np.bincount(identity[infrared == flag], minlength=len(identities))
                            for flag in (False, True)])                                           # [2, identities]
-        paired = counts.all(axis=0)
+        paired = (counts[0] > 0) & (counts[1] > 0)
         self.num_left_out = int((~paired).sum())
         if paired.sum() < num_identities:
             raise DataError(f"a batch needs {num_identities} identities with visible and infrared images, and "

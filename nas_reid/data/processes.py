@@ -14,7 +14,7 @@ _CHUNK = 16  # items a worker takes at once
 
 
 @contextmanager
-def mapper(workers: int) -> Iterator[Callable[[Callable, Iterable], Iterator[Any]]]:
+def mapper(workers: int) -> Iterator[Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]]:
     """An ordered ``map``, over processes if there are several workers; leaving the block by an exception ends them."""
     if workers <= 1:
         yield map

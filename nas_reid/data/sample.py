@@ -88,6 +88,10 @@ def require_once(samples: Sequence[Sample], *, where: str, first_camera: int = 1
                     "leave one of the entries")
 
 
+Lists = tuple[tuple[Sample, ...], tuple[Sample, ...], tuple[Sample, ...]]
+"""Training, query and gallery list."""
+
+
 def label_map(samples: Sequence[Sample]) -> dict[int, int]:
     """Classifier label 0..N-1 of each pid, in increasing pid order (the same on every machine and run)."""
     return {pid: label for label, pid in enumerate(sorted({sample.pid for sample in samples}))}
@@ -101,7 +105,7 @@ def identity_digest(samples: Sequence[Sample], labels: Mapping[int, int], *, dra
         labels: pid -> class.
         drawn: how synthetic images were drawn; None for others.
     """
-    names = [[] for _ in labels]
+    names: list[list[str]] = [[] for _ in labels]
     for sample in samples:
         if sample.pid in labels:
             names[labels[sample.pid]].append(sample.path.rpartition("/")[2])

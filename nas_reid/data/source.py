@@ -137,6 +137,8 @@ def open_source(*, name: str, reader: str, root: str | None, synthetic: Mapping[
             raise ConfigError(f"data.reader={reader} does not read data.synthetic.layout={spec.layout}; set both to "
                               "the same name")
         root = str(generate(folder / "synthetic", spec, workers=workers))
+    if root is None:
+        raise ConfigError(f"data.reader={reader} reads a folder; set data.root= to it")
     dataset = read_dataset(reader, root, **options)
     log.info("%s: %d training, %d query, %d gallery images in %s", name, len(dataset.train), len(dataset.query),
              len(dataset.gallery), dataset.root)

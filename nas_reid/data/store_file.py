@@ -108,7 +108,7 @@ def open_images(file: Path, count: int, image_size: tuple[int, int]) -> StoredIm
         return None
     end = content[stored * size:-4]
     readable = end[:count].astype(bool)
-    if zlib.crc32(end) != int.from_bytes(content[-4:].tobytes(), "little") or readable.sum() != stored:
+    if zlib.crc32(end.data) != int.from_bytes(content[-4:].tobytes(), "little") or readable.sum() != stored:
         return None
     images = torch.from_numpy(content[:stored * size]).view(stored, *image_size, 3)
     return StoredImages(file, mapping, images, readable, np.frombuffer(end[count:].tobytes(), _WORD))

@@ -1,16 +1,18 @@
 """Work on threads whose results are consumed in order, with a bound on what waits."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
+Results = Generator[_Result, None, None]
+"""An iterator that ``close`` ends early."""
 
 
 def map_in_order(function: Callable[[_Item], _Result], items: Iterable[_Item], *, workers: int, window: int,
-                 initializer: Callable[[], object] | None = None) -> Iterator[_Result]:
+                 initializer: Callable[[], object] | None = None) -> Results[_Result]:
     """``map`` on threads, in order. Errors come through; the threads end with the iterator.
 
     Args:

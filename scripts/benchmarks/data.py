@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
 
@@ -19,7 +20,8 @@ from nas_reid.data.synthetic import SyntheticSpec, generate
 
 _SIZE = (256, 128)
 _WORKERS = 2
-_STANDARD = {"flip": {"p": 0.5}, "crop": {"padding": 4}, "erase": {"p": 0.5, "area": [0.02, 0.4], "aspect": 0.3}}
+_STANDARD: dict[str, dict[str, Any]] = {"flip": {"p": 0.5}, "crop": {"padding": 4},
+                                        "erase": {"p": 0.5, "area": [0.02, 0.4], "aspect": 0.3}}
 
 
 def data(setting: Setting) -> Iterator[Comparison]:

@@ -84,7 +84,7 @@ def compare(comparison: Comparison, device: torch.device, tick: Callable[[str], 
         is_first = turn == -comparison.warm_up
         for name, work in works if turn % 2 == 0 else works[::-1]:
             tick(f"{comparison.name}: {name}, " + (f"round {turn + 1}/{comparison.rounds}" if turn >= 0 else "warm-up"))
-            start = _start_of_memory(device) if is_first else None
+            start = _start_of_memory(device) if is_first else 0
             seconds = timed(work, device)
             if is_first and (peak := _peak_of_memory(device)) is not None:
                 measured.peak_bytes[name] = peak - start

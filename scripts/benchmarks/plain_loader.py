@@ -1,7 +1,7 @@
 """Batches as a Pillow-per-image ``DataLoader`` makes them: opened, decoded, resized and augmented one by one."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from nas_reid.data.normalise import IMAGENET_MEAN, IMAGENET_STD
 
 
-class PillowImages(Dataset):
+class PillowImages(Dataset[tuple[Tensor, int]]):
     """Images with their labels: flip, pad-and-crop, to float, normalise, erase.
 
     Args:
@@ -42,7 +42,8 @@ class PillowImages(Dataset):
         return _erased(pixels.sub_(self.mean).div_(self.std)), self.labels[index]
 
 
-def pillow_loader(images: PillowImages, batches: Sequence[Sequence[int]], *, workers: int) -> DataLoader:
+def pillow_loader(images: PillowImages, batches: Iterable[list[int]], *,
+                  workers: int) -> DataLoader[tuple[Tensor, int]]:
     """A loader of the given batches whose worker processes stay alive between epochs."""
     return DataLoader(images, batch_sampler=batches, num_workers=workers, persistent_workers=True)
 

@@ -65,7 +65,7 @@ def _comparison(case: _Case, setting: Setting) -> Comparison:
     width = next((f", C={override.split('=')[1]}" for override in case.ours if "channels=" in override), "")
     fastest = partial(_in_faster_format, case.shape, setting.device)
     return Comparison(f"{case.name}{width}, {'×'.join(map(str, case.shape))}", fastest(case.ours),
-                      case.plain and fastest(case.plain), case.plain_form, case.asked)
+                      fastest(case.plain) if case.plain else None, case.plain_form, case.asked)
 
 
 def _in_faster_format(shape: tuple[int, ...], device: torch.device, overrides: list[str]) -> Callable[[], object]:

@@ -17,7 +17,7 @@ run over (source, target, channel). Letters: S sources, E edges per source (= ta
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -46,6 +46,22 @@ class Group:
     rows: tuple[int, ...]
     shared: tuple[str, ...]
     scaled: tuple[str, ...]
+
+
+class Cell(Protocol):
+    """What is used of a ``SearchCell``: its parameters, and how its edges are grouped."""
+
+    @property
+    def preprocess(self) -> nn.ModuleList:
+        """Of both inputs."""
+
+    @property
+    def groups(self) -> Sequence[Group]:
+        """As ``edge_groups`` gives them."""
+
+    @property
+    def edges(self) -> Any:
+        """Row -> the ops of this edge by name."""
 
 
 class GroupWeights(NamedTuple):
@@ -81,7 +97,7 @@ def group_weights(weights: Tensor, groups: Sequence[Group], primitives: Sequence
     return arranged
 
 
-def fused_cell(cell: nn.Module, older: Tensor, newer: Tensor, weights: Sequence[GroupWeights]) -> Tensor:
+def fused_cell(cell: Cell, older: Tensor, newer: Tensor, weights: Sequence[GroupWeights]) -> Tensor:
     """Run a ``SearchCell`` group by group.
 
     Args:
@@ -107,11 +123,12 @@ def fused_cell(cell: nn.Module, older: Tensor, newer: Tensor, weights: Sequence[
 
 def _preprocess(preprocess: nn.ModuleList, older: Tensor, newer: Tensor) -> Tensor:
     """Both inputs side by side at the cell's width, [B, 2 c, H, W]: one batch norm for all convolutions."""
-    if isinstance(preprocess[0], FactorizedReduce):
-        maps = [preprocess[0].even(older), preprocess[0].odd(shift_by_one(older))]
+    first, second = preprocess
+    if isinstance(first, FactorizedReduce):
+        maps = [first.even(older), first.odd(shift_by_one(older))]
     else:
-        maps = [preprocess[0].conv(older)]
-    return normalise(torch.cat([*maps, preprocess[1].conv(newer)], dim=1))
+        maps = [first.get_submodule("conv")(older)]
+    return normalise(torch.cat([*maps, second.get_submodule("conv")(newer)], dim=1))
 
 
 def _add_group(pending: Tensor | None, fan: Fan, group: Group, edges: Sequence[nn.ModuleDict],

@@ -6,7 +6,7 @@ Letters as in ``fused``: S sources, E targets, G = S E edges (source by source),
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +26,7 @@ def is_shared(name: str, stride: int) -> bool:
 
 def shared_map(name: str, fan: Fan, op: nn.Module) -> Tensor:
     """Output [B, S c, H', W'] of an op without parameters, for all targets."""
-    return fan.x if name == "skip_connect" else normalise(op[0](fan.x))
+    return fan.x if name == "skip_connect" else normalise(next(op.children())(fan.x))  # the pool, without its norm
 
 
 def scaled_map(fan: Fan, ops: Sequence[nn.Module], scale: Tensor) -> Tensor:
@@ -55,8 +55,8 @@ def _separable(fan: Fan, ops: Sequence[DepthwiseSeparable], scale: Tensor | None
 
 
 def _two_separable(fan: Fan, ops: Sequence[SeparableConv], scale: Tensor) -> Tensor:
-    x = _separable(fan, [op[0] for op in ops], None)
-    return _stage(F.relu(x), [op[1] for op in ops], scale, sources=len(ops), targets=1)
+    first, second = (cast(Sequence[DepthwiseSeparable], stage) for stage in zip(*ops, strict=True))
+    return _stage(F.relu(_separable(fan, first, None)), second, scale, sources=len(ops), targets=1)
 
 
 def _stage(x: Tensor, ops: Sequence[DepthwiseSeparable], scale: Tensor | None, *, sources: int,
@@ -88,13 +88,14 @@ def _part_aware(fan: Fan, ops: Sequence[PublishedPartAware], scale: Tensor) -> T
     vectors = part_vectors(fan, ops)                                             # [G, B M, h]
     select = stripe_selection(fan.x.shape[2], ops[0].parts, fan.x.dtype, fan.x.device).select
     if fan.stride == 1:
-        fused = _fuse(fan, fan.x, vectors, [op.fuse[0] for op in ops], select)
-        return normalise(fused, scale)
+        convs = cast(Sequence[nn.Conv2d], [next(op.fuse.children()) for op in ops])
+        return normalise(_fuse(fan, fan.x, vectors, convs, select), scale)
     vectors = F.relu(vectors)
     height, width = fan.x.shape[2:]
-    even = _fuse(fan, fan.rectified, vectors, [op.fuse.even for op in ops], select[::2])
+    halves = [cast(FactorizedReduce, op.fuse) for op in ops]
+    even = _fuse(fan, fan.rectified, vectors, [half.even for half in halves], select[::2])
     # FactorizedReduce pads the concatenation with zeros on odd sizes, so the vectors end at the same pixels.
-    odd = _fuse(fan, shift_by_one(fan.rectified), vectors, [op.fuse.odd for op in ops],
+    odd = _fuse(fan, shift_by_one(fan.rectified), vectors, [half.odd for half in halves],
                 F.pad(select[1::2], (0, 0, 0, height % 2)), padded_columns=width % 2)
     return normalise(_join_halves(even, odd, edges=len(ops)), scale)
 
@@ -130,7 +131,7 @@ def part_vectors(fan: Fan, ops: Sequence[PublishedPartAware]) -> Tensor:
     parts, batch, edges = ops[0].parts, len(fan.x), len(ops)
     stripes = F.relu(fan.stripes(parts)).unflatten(-1, (fan.sources, -1)).permute(1, 2, 3, 0).flatten(0, 1)
     weight = torch.stack([op.project.weight.view(parts, -1, fan.channels) for op in ops], dim=1)  # [M, G, h, c]
-    bias = torch.stack([op.project.bias.view(parts, -1) for op in ops], dim=1)                    # [M, G, h]
+    bias = torch.stack([cast(Tensor, op.project.bias).view(parts, -1) for op in ops], dim=1)      # [M, G, h]
     hidden, groups = bias.shape[-1], parts * fan.sources
     projected = torch.baddbmm(bias.view(groups, -1, 1), weight.view(groups, -1, fan.channels), stripes)
     # These norms average over the batch only: as [1, M G h, B] it is a map of one sample.

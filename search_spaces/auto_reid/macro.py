@@ -76,4 +76,4 @@ STEMS: dict[str, Callable[[int, OpSettings], nn.Sequential]] = {"reid": _reid_st
 def build_stem(name: str, channels: int, *, settings: OpSettings) -> tuple[nn.Sequential, int]:
     """The stem and the channels it returns. ``reid``: C channels at stride 4; ``cifar``: 3 C channels at stride 1."""
     stem = STEMS[name](channels, settings)
-    return stem, stem[0].out_channels
+    return stem, len(next(stem.parameters()))  # the rows of its convolution

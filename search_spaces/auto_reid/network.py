@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from nas_reid.modules.typed_lists import ModuleListOf
 from search_spaces.auto_reid.cell import INPUTS, Edge, build_preprocess, edge_stride, source_index
 from search_spaces.auto_reid.macro import CellPlan, build_stem, plan_cells
 from search_spaces.auto_reid.ops import OPS, OpSettings
@@ -43,7 +44,7 @@ class FixedCell(nn.Module):
         self.plan = plan
         self.preprocess = build_preprocess(plan, settings=settings)
         self.sources = [[source_index(entry["source"]) for entry in node["inputs"]] for node in nodes]
-        self.nodes = nn.ModuleList(
+        self.nodes: ModuleListOf[nn.ModuleList] = ModuleListOf(
             nn.ModuleList(self._op(entry["op"], Edge(source, position + INPUTS), settings)
                           for entry, source in zip(node["inputs"], sources, strict=True))
             for position, (node, sources) in enumerate(zip(nodes, self.sources, strict=True)))
@@ -78,7 +79,8 @@ class Network(nn.Module):
         nodes = len(body["normal"])
         self.stem, stem_channels = build_stem(stem, channels, settings=settings)
         plans = plan_cells(channels, layers, nodes=nodes, stem_channels=stem_channels)
-        self.cells = nn.ModuleList(FixedCell(plan, body[plan.kind], settings=settings) for plan in plans)
+        self.cells: ModuleListOf[FixedCell] = ModuleListOf(
+            FixedCell(plan, body[plan.kind], settings=settings) for plan in plans)
         self.out_channels = nodes * plans[-1].channels
 
     def set_drop_path(self, rate: float) -> None:

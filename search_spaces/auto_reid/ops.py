@@ -80,6 +80,8 @@ def shift_by_one(x: Tensor) -> Tensor:
 class DepthwiseConv(nn.Conv2d):
     """``nn.Conv2d`` with one kernel per channel, trained through ``grouped_conv`` where that is faster."""
 
+    padding: tuple[int, ...]
+
     def forward(self, x: Tensor) -> Tensor:
         """As ``nn.Conv2d``."""
         if self.dilation[0] == 1 or not torch.is_grad_enabled():

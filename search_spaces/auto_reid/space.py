@@ -1,6 +1,7 @@
 """The search space itself: what the engine sees of Auto-ReID."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -67,7 +68,8 @@ class AutoReID:
         self.channels, self.layers, self.nodes, self.stem = channels, tuple(layers), nodes, stem
         self.execution = execution
         self.primitives = PRIMITIVES[primitives]
-        self._settings = {"parts": parts, "part_attention": part_attention}
+        self._settings = partial(OpSettings, parts=parts, part_attention=part_attention)
+        self._parts = parts
 
     def decisions(self) -> Sequence[Decision]:
         """``normal`` and ``reduce``: one row per edge, grouped by the node it enters."""
@@ -79,7 +81,7 @@ class AutoReID:
     def supernet(self) -> nn.Module:
         """The supernet; its batch norms have no affine parameters and no running statistics."""
         return Supernet(self.channels, self.layers, nodes=self.nodes, primitives=self.primitives, stem=self.stem,
-                        execution=self.execution, settings=OpSettings(search=True, **self._settings))
+                        execution=self.execution, settings=self._settings(search=True))
 
     def derive(self, probs: Mapping[str, Tensor]) -> Genotype:
         """Two likeliest predecessors per node, the likeliest op other than ``none`` on each."""
@@ -110,7 +112,7 @@ class AutoReID:
         """
         check_body(genotype.body, nodes=self.nodes)
         return Network(self.channels, self.layers, body=genotype.body, stem=self.stem,
-                       settings=OpSettings(search=False, **self._settings))
+                       settings=self._settings(search=False))
 
     def graphs(self, genotype: Genotype) -> list[Graph]:
         """The derived cells, to draw."""
@@ -122,8 +124,8 @@ class AutoReID:
 
     def _costs(self) -> list[float]:
         """Multiply-accumulates of each primitive on a cell's map at stride 1, relative to the dearest."""
-        settings = OpSettings(search=True, **self._settings)
-        rows = max(16, self._settings["parts"])
+        settings = self._settings(search=True)
+        rows = max(16, self._parts)
         with torch.device("meta"):
             x = torch.zeros(2, self.channels, rows, rows)
             ops = [OPS[name](self.channels, 1, settings) for name in self.primitives]
@@ -131,7 +133,7 @@ class AutoReID:
         return [count / max(macs) for count in macs]
 
 
-def _check_name(key: str, value: object, known: Iterable[str]) -> None:
+def _check_name(key: str, value: object, known: Collection[str]) -> None:
     if value not in known:
         raise ConfigError(f"space.{key}={value!r} is unknown; known are: {', '.join(sorted(known))}")
 

@@ -5,13 +5,14 @@ edges over the same parameters and is what a search should use.
 """
 
 from collections.abc import Mapping, Sequence
-from functools import reduce
+from functools import partial, reduce
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nas_reid.modules.sampled import sampled_mixture
+from nas_reid.modules.typed_lists import ModuleListOf
 from nas_reid.search_space import Mix
 from search_spaces.auto_reid.cell import INPUTS, build_preprocess, cell_edges, edge_stride
 from search_spaces.auto_reid.fused import edge_groups, fused_cell, group_weights
@@ -37,7 +38,7 @@ class MixedOp(nn.ModuleDict):
             ``sum_k w_k op_k(x)``, [B, c, H', W'].
         """
         if chosen is not None:
-            return sampled_mixture(weights, [lambda op=op: op(x) for op in self.values()], chosen,
+            return sampled_mixture(weights, [partial(op, x) for op in self.values()], chosen,
                                    all_gradients=all_gradients)
         # `none` adds exact zeros: its weight acts through the softmax's denominator only, which is in the others.
         return reduce(torch.add, (weight * op(x) for weight, (name, op) in zip(weights.unbind(), self.items(),
@@ -54,7 +55,7 @@ class SearchCell(nn.Module):
         self.groups = edge_groups(nodes, primitives, is_reduction=plan.is_reduction)
         self.wiring = cell_edges(nodes)
         self.preprocess = build_preprocess(plan, settings=settings)
-        self.edges = nn.ModuleList(
+        self.edges: ModuleListOf[MixedOp] = ModuleListOf(
             MixedOp({name: OPS[name](plan.channels, edge_stride(edge, plan), settings) for name in primitives})
             for edge in self.wiring)
 
@@ -97,8 +98,8 @@ class Supernet(nn.Module):
         self.is_fused = execution == "fused"
         self.stem, stem_channels = build_stem(stem, channels, settings=settings)
         plans = plan_cells(channels, layers, nodes=nodes, stem_channels=stem_channels)
-        self.cells = nn.ModuleList(SearchCell(plan, nodes=nodes, primitives=primitives, settings=settings)
-                                   for plan in plans)
+        self.cells: ModuleListOf[SearchCell] = ModuleListOf(
+            SearchCell(plan, nodes=nodes, primitives=primitives, settings=settings) for plan in plans)
         self.out_channels = nodes * plans[-1].channels
 
     def forward(self, images: Tensor, mixes: Mapping[str, Mix], modality: Tensor | None = None) -> Tensor:
@@ -116,7 +117,7 @@ class Supernet(nn.Module):
         if self.is_fused and not any(mix.sampled_only for mix in mixes.values()):
             return self._forward_fused(images, mixes)
         # One copy to the host per decision and forward: asking edge by edge would stop a GPU 14 times per cell.
-        chosen = {name: mix.index.tolist() if mix.sampled_only else None for name, mix in mixes.items()}
+        chosen = {name: None if (alone := mix.alone()) is None else alone.tolist() for name, mix in mixes.items()}
         older = newer = self.stem(images)
         for cell in self.cells:
             kind = cell.plan.kind

@@ -37,12 +37,14 @@ class Cell:
     def channel_decisions(self) -> tuple[str, str]:
         """Name of the decision about the channels of visible and of infrared images."""
         if self.shared_channels:
-            return (f"{self.name}_channels",) * 2
-        return tuple(f"{self.name}_channels_{modality}" for modality in MODALITIES)
+            return f"{self.name}_channels", f"{self.name}_channels"
+        visible, infrared = MODALITIES
+        return f"{self.name}_channels_{visible}", f"{self.name}_channels_{infrared}"
 
     def pixel_decisions(self) -> tuple[str, str]:
         """Name of the decision about the pixels of visible and of infrared images."""
-        return tuple(f"{self.name}_pixels_{modality}" for modality in MODALITIES)
+        visible, infrared = MODALITIES
+        return f"{self.name}_pixels_{visible}", f"{self.name}_pixels_{infrared}"
 
 
 def place_cells(depth: int, width: float, *, specific: int, last_stride: int, image_size: tuple[int, int],

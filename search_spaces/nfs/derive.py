@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from typing import TypedDict
 
 import torch
 from torch import Tensor
@@ -9,6 +10,14 @@ from torch import Tensor
 from nas_reid.errors import ConfigError
 
 DERIVATIONS = ("threshold", "top_k")
+
+class Derivation(TypedDict):
+    """Arguments of ``kept`` beside the probabilities."""
+
+    derivation: str
+    ratio: float
+    floor: float
+
 
 Share = float | Mapping[str, float]
 """One number for both levels, or ``{"channels": ..., "pixels": ...}``."""
@@ -32,7 +41,7 @@ def kept(probs: Tensor, *, derivation: str, ratio: float, floor: float) -> Tenso
     return mask
 
 
-def derivation_by_level(derivation: str, ratio: Share, floor: Share) -> dict[str, dict[str, str | float]]:
+def derivation_by_level(derivation: str, ratio: Share, floor: Share) -> dict[str, Derivation]:
     """The arguments of ``kept`` for ``channels`` and for ``pixels``.
 
     Raises:

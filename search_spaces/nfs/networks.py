@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from functools import partial
+from typing import Unpack
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from nas_reid.backbones.modality import Samples
-from nas_reid.backbones.two_stream import TwoStreamResNet
+from nas_reid.backbones.two_stream import TwoStreamArguments, TwoStreamResNet
+from nas_reid.modules.typed_lists import ModuleDictOf
 from nas_reid.search_space import Mix
 from search_spaces.nfs.cells import Cell, by_block, gate
 from search_spaces.nfs.masks import CellMasks
@@ -24,11 +26,13 @@ class Supernet(TwoStreamResNet):
         arguments: of ``TwoStreamResNet``.
     """
 
-    def __init__(self, cells: Mapping[str, Cell], *, levels: str, combination: str, **arguments: float) -> None:
+    def __init__(self, cells: Mapping[str, Cell], *, levels: str, combination: str,
+                 **arguments: Unpack[TwoStreamArguments]) -> None:
         super().__init__(**arguments)
         self._cells, self._levels, self._combination = by_block(cells), levels, combination
 
-    def forward(self, images: Tensor, mixes: Mapping[str, Mix], modality: Tensor | None = None) -> Tensor:
+    def forward(self, images: Tensor, mixes: Mapping[str, Mix],  # type: ignore[override]  # a supernet takes mixes
+                modality: Tensor | None = None) -> Tensor:
         """See ``TwoStreamResNet.run``; ``mixes`` has weights [R, 2], ``drop`` and ``keep``, for every decision."""
         def weigh(cell: Cell, x: Tensor, samples: Samples) -> Tensor:
             channels = pixels = None
@@ -54,12 +58,12 @@ class MaskedNetwork(TwoStreamResNet):
     """
 
     def __init__(self, masks: Mapping[str, CellMasks], cells: Mapping[str, Cell], *, combination: str,
-                 **arguments: float) -> None:
+                 **arguments: Unpack[TwoStreamArguments]) -> None:
         super().__init__(**arguments)
         self._combination = combination
         kept = kept_channels(masks, cells, combination)
         prune(self, kept)
-        self._masks = nn.ModuleDict()
+        self._masks: ModuleDictOf[_Masks] = ModuleDictOf()
         for name, mask in masks.items():
             block = cells[name].block
             self._masks[block.replace(".", "_")] = _Masks(mask, kept.get(block), factors=combination == "product")
@@ -77,12 +81,16 @@ class MaskedNetwork(TwoStreamResNet):
 class _Masks(nn.Module):
     """A cell's masks as numbers, beside the weights but not among them: the genotype says them."""
 
+    channels: Tensor | None
+    pixels: Tensor | None
+
     def __init__(self, masks: CellMasks, kept: np.ndarray | None, *, factors: bool) -> None:
         super().__init__()
         channels = masks.channels if kept is None or masks.channels is None else masks.channels[:, kept]
         for name, mask in (("channels", channels), ("pixels", masks.pixels)):
-            needed = mask is not None and not (factors and mask.all())  # a factor of ones changes nothing
-            self.register_buffer(name, torch.from_numpy(mask.astype(np.float32)) if needed else None, persistent=False)
+            idle = mask is None or (factors and mask.all())  # a factor of ones changes nothing
+            self.register_buffer(name, None if mask is None or idle else torch.from_numpy(mask.astype(np.float32)),
+                                 persistent=False)
 
 
 def kept_channels(masks: Mapping[str, CellMasks], cells: Mapping[str, Cell], combination: str) -> dict[str, np.ndarray]:

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nas_reid.backbones.blocks import BasicBlock, Bottleneck
+from nas_reid.backbones.stages import Stage
 from nas_reid.backbones.two_stream import TwoStreamResNet
 
 
@@ -24,6 +26,8 @@ class Passed(nn.Module):
     Args:
         before, after: indices, in the full network, of the channels of input and output.
     """
+
+    place: Tensor
 
     def __init__(self, before: np.ndarray, after: np.ndarray) -> None:
         super().__init__()
@@ -46,17 +50,22 @@ def prune(network: TwoStreamResNet, kept: Mapping[str, np.ndarray]) -> None:
     """
     for name, cut in cuts(network, kept).items():
         full = network.get_submodule(name)
-        if isinstance(full, nn.Conv2d):
-            inputs, outputs = (count if left is None else len(left) for left, count in
-                               ((cut.inputs, full.in_channels), (cut.outputs, full.out_channels)))
-            narrow = type(full)(inputs, outputs, full.kernel_size, full.stride, full.padding, full.dilation, bias=False)
-        else:
-            narrow = nn.BatchNorm2d(len(cut.outputs))
+        narrow = _narrow(full, cut)
         narrow.load_state_dict({key: sliced(value, cut) for key, value in full.state_dict().items()})
         network.set_submodule(name, narrow)
-    for block, before, after in _ends(network, kept):
-        if network.get_submodule(block).downsample is None and not np.array_equal(before, after):
-            network.get_submodule(block).downsample = Passed(before, after)
+    for name, before, after in _ends(network, kept):
+        block = _block(network, name)
+        if block.downsample is None and not np.array_equal(before, after):
+            block.downsample = Passed(before, after)
+
+
+def _narrow(full: nn.Module, cut: Cut) -> nn.Module:
+    """A new layer like ``full`` with the channels that are left."""
+    if isinstance(full, nn.Conv2d):
+        shape: dict[str, Any] = {key: getattr(full, key) for key in ("kernel_size", "stride", "padding", "dilation")}
+        return type(full)(full.in_channels if cut.inputs is None else len(cut.inputs),
+                          full.out_channels if cut.outputs is None else len(cut.outputs), bias=False, **shape)
+    return nn.BatchNorm2d(0 if cut.outputs is None else len(cut.outputs))  # listed only where its outputs are cut
 
 
 def cuts(network: TwoStreamResNet, kept: Mapping[str, np.ndarray]) -> dict[str, Cut]:
@@ -69,7 +78,7 @@ def cuts(network: TwoStreamResNet, kept: Mapping[str, np.ndarray]) -> dict[str, 
     found: dict[str, Cut] = {}
     before = None
     for block in _blocks(network):
-        module, after = network.get_submodule(block), kept.get(block)
+        module, after = _block(network, block), kept.get(block)
         last = 3 if hasattr(module, "conv3") else 2
         layers = {"conv1": Cut(None, before), f"conv{last}": Cut(after, None), f"bn{last}": Cut(after, None)}
         if isinstance(module.downsample, nn.Sequential):
@@ -89,7 +98,16 @@ def sliced(value: Tensor, cut: Cut) -> Tensor:
 
 
 def _blocks(network: TwoStreamResNet) -> list[str]:
-    return [f"{layer}.{index}" for layer in network.shared for index in range(network.get_submodule(layer).length)]
+    return [f"{layer}.{index}" for layer in network.shared for index in range(_stage(network, layer).length)]
+
+
+def _stage(network: TwoStreamResNet, layer: str) -> Stage:
+    return getattr(network, layer)
+
+
+def _block(network: TwoStreamResNet, name: str) -> BasicBlock | Bottleneck:
+    layer, index = name.split(".")
+    return getattr(_stage(network, layer), index)
 
 
 def _ends(network: TwoStreamResNet, kept: Mapping[str, np.ndarray]) -> list[tuple[str, np.ndarray, np.ndarray]]:
@@ -99,7 +117,7 @@ def _ends(network: TwoStreamResNet, kept: Mapping[str, np.ndarray]) -> list[tupl
     """
     ends, before = [], None
     for block in _blocks(network):
-        full = np.arange(network.get_submodule(block.split(".")[0]).out_channels)
+        full = np.arange(_stage(network, block.split(".")[0]).out_channels)
         after = kept.get(block, full)
         ends.append((block, full if before is None else before, after))
         before = after

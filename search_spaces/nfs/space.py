@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nas_reid.backbones.two_stream import block_channels, check_arguments, fan_out
+from nas_reid.backbones.two_stream import TwoStreamArguments, block_channels, check_arguments, fan_out
 from nas_reid.drawing.masks import FeatureMasks
 from nas_reid.errors import ConfigError, GenotypeError
 from nas_reid.genotype import Genotype
@@ -60,7 +60,8 @@ class NFS:
                                   ("combination", combination, COMBINATIONS)):
             if value not in known:
                 raise ConfigError(f"space.{key}={value!r} is unknown; known are: {', '.join(known)}")
-        self._trunk = {"depth": depth, "width": width, "specific": specific, "last_stride": last_stride}
+        self._trunk: TwoStreamArguments = {"depth": depth, "width": width, "specific": specific,
+                                           "last_stride": last_stride}
         self.levels, self.combination, self.initial_logit = levels, combination, initial_logit
         self.cells = place_cells(**self._trunk, image_size=(image_size[0], image_size[1]), position=position)
 
@@ -69,7 +70,7 @@ class NFS:
         choices = (Choice("drop", frozenset({"none"})), Choice("keep", cost=1.0, initial=self.initial_logit))
         return [Decision(name, rows, choices) for name, (_, rows) in self._gates().items()]
 
-    def supernet(self) -> nn.Module:
+    def supernet(self) -> Supernet:
         """The two-stream network with a gate for every channel and pixel."""
         return Supernet(self.cells, levels=self.levels, combination=self.combination, **self._trunk)
 
@@ -144,7 +145,7 @@ class NFS:
 
     def _gates(self) -> dict[str, tuple[str, int]]:
         """Decision -> its level and its number of gates."""
-        gates = {}
+        gates: dict[str, tuple[str, int]] = {}
         for cell in self.cells.values():
             if self.levels != "pixels":
                 gates |= dict.fromkeys(cell.channel_decisions(), ("channels", cell.channels))

@@ -57,16 +57,18 @@ class Supernet(TwoStreamResNet):
 
     Args:
         sites: site -> row.
-        arguments: of ``TwoStreamResNet``.
+        depth, width, last_stride: of ``TwoStreamResNet``.
     """
 
-    def __init__(self, sites: Mapping[str, int], **arguments: float) -> None:
-        super().__init__(specific=0, norm=lambda site, channels: SiteChoice(sites[site], channels), **arguments)
+    def __init__(self, sites: Mapping[str, int], depth: int, width: float, *, last_stride: int) -> None:
+        super().__init__(depth, width, specific=0, last_stride=last_stride,
+                         norm=lambda site, channels: SiteChoice(sites[site], channels))
 
-    def forward(self, images: Tensor, mixes: Mapping[str, Mix], modality: Tensor | None = None) -> Tensor:
+    def forward(self, images: Tensor, mixes: Mapping[str, Mix],  # type: ignore[override]  # a supernet takes mixes
+                modality: Tensor | None = None) -> Tensor:
         """See ``TwoStreamResNet.run``."""
         mix = mixes[DECISION]
-        chosen = mix.index.tolist() if mix.sampled_only else None  # one copy to the host per forward
+        chosen = None if (alone := mix.alone()) is None else alone.tolist()  # one copy to the host per forward
         return self.run(images, modality, extra=SiteMixes(mix.weights, chosen, mix.all_gradients))
 
 

@@ -39,7 +39,8 @@ class NormSites:
     def __init__(self, depth: int, width: float, *, last_stride: int) -> None:
         check_arguments(depth, width, specific=0, last_stride=last_stride)
         self.arguments = {"depth": depth, "width": width, "last_stride": last_stride}
-        self.sites = tuple(find_sites(**self.arguments))
+        self._depth, self._width, self._last_stride = depth, width, last_stride
+        self.sites = tuple(find_sites(depth, width, last_stride))
 
     def decisions(self) -> Sequence[Decision]:
         """One, a row for each site in the order of construction; to split costs 1, to share 0."""
@@ -47,7 +48,8 @@ class NormSites:
 
     def supernet(self) -> nn.Module:
         """The network with both norms at every site."""
-        return Supernet({site: row for row, site in enumerate(self.sites)}, **self.arguments)
+        return Supernet({site: row for row, site in enumerate(self.sites)}, self._depth, self._width,
+                        last_stride=self._last_stride)
 
     def derive(self, probs: Mapping[str, Tensor]) -> Genotype:
         """The likelier choice of each site; equally likely ones share."""
@@ -72,7 +74,8 @@ class NormSites:
         Raises:
             GenotypeError: the body is malformed.
         """
-        return TwoStreamResNet(specific=0, norm=norms_of(self._checked(genotype)), **self.arguments)
+        return TwoStreamResNet(self._depth, self._width, specific=0, last_stride=self._last_stride,
+                               norm=norms_of(self._checked(genotype)))
 
     def convert_weights(self, state: Mapping[str, Tensor], genotype: Genotype) -> dict[str, Tensor]:
         """Entries under the names of a network of ``genotype``: from torchvision or from a supernet.

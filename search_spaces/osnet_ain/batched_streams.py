@@ -5,7 +5,7 @@ reads one map for all streams, hence its pointwise part is one convolution; from
 product. Maps are in channels-last memory, where pixels [B H W] by channels are a matrix without moving anything.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -18,10 +18,10 @@ class BatchedStreams(nn.Module):
     """The same maps as of T separate streams; their batch norms must be folded into their convolutions.
 
     Args:
-        streams: the layers of each stream, in the order of execution.
+        streams: the layers of each stream, all ``LiteConv`` or all ``ConvNorm``, in the order of execution.
     """
 
-    def __init__(self, streams: Sequence[Sequence[LiteConv | ConvNorm]]) -> None:
+    def __init__(self, streams: Sequence[Sequence[nn.Module]]) -> None:
         super().__init__()
         order = sorted(range(len(streams)), key=lambda t: -len(streams[t]))  # those that run on are the first channels
         depths = range(max(map(len, streams)))
@@ -40,12 +40,22 @@ class BatchedStreams(nn.Module):
         return [maps[depth][:, place * channels:(place + 1) * channels] for depth, place in self.ends]
 
 
-def _together(layers: Sequence[LiteConv | ConvNorm], first: bool) -> nn.Module:
-    return _LiteLayers(layers, first) if isinstance(layers[0], LiteConv) else _FullLayers(layers, first)
+def _together(layers: Sequence[nn.Module], first: bool) -> nn.Module:
+    if lite := [layer for layer in layers if isinstance(layer, LiteConv)]:
+        return _LiteLayers(lite, first)
+    return _FullLayers([layer for layer in layers if isinstance(layer, ConvNorm)], first)
+
+
+def _biases(convs: Iterable[nn.Conv2d]) -> Tensor:
+    return torch.cat([conv.bias for conv in convs if conv.bias is not None])
 
 
 class _LiteLayers(nn.Module):
     """n Lite 3x3 layers at once. The first n read the same c channels, later ones n c channels, c each."""
+
+    pointwise: Tensor
+    depthwise: Tensor
+    bias: Tensor
 
     def __init__(self, layers: Sequence[LiteConv], first: bool) -> None:
         super().__init__()
@@ -53,7 +63,7 @@ class _LiteLayers(nn.Module):
         pointwise = [layer.conv1.weight.flatten(1) for layer in layers]
         self.register_buffer("pointwise", torch.cat(pointwise) if first else torch.stack(pointwise).mT.contiguous())
         self.register_buffer("depthwise", torch.cat([layer.conv2.weight for layer in layers]))
-        self.register_buffer("bias", torch.cat([layer.conv2.bias for layer in layers]))
+        self.register_buffer("bias", _biases(layer.conv2 for layer in layers))
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, c or n c, H, W] to [B, n c, H, W]."""
@@ -73,11 +83,14 @@ class _LiteLayers(nn.Module):
 class _FullLayers(nn.Module):
     """n plain 3x3 convolutions at once; channels as in ``_LiteLayers``."""
 
+    weight: Tensor
+    bias: Tensor
+
     def __init__(self, layers: Sequence[ConvNorm], first: bool) -> None:
         super().__init__()
         self.groups = 1 if first else len(layers)
         self.register_buffer("weight", torch.cat([layer.conv.weight for layer in layers]))
-        self.register_buffer("bias", torch.cat([layer.conv.bias for layer in layers]))
+        self.register_buffer("bias", _biases(layer.conv for layer in layers))
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, c or n c, H, W] to [B, n c, H, W]."""

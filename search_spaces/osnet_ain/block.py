@@ -80,7 +80,7 @@ class Streams(nn.ModuleList):
         """The streams run together, once their batch norms are folded; as they are before that."""
         if any(isinstance(module, nn.BatchNorm2d) for module in self.modules()):
             return self
-        return BatchedStreams([list(stream.layers) for stream in self])
+        return BatchedStreams([list(stream.get_submodule("layers").children()) for stream in self])
 
 
 class OSBlock(nn.Module):

@@ -1,6 +1,7 @@
 """A searched block: the mixture of the four placements, in two builds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +32,7 @@ class SeparateCandidates(nn.ModuleDict):
             chosen: run only this block; its straight-through weight keeps the gradient. None: run all.
             all_gradients: with ``chosen``, give the other weights their gradients too.
         """
-        return _mix(weights, [lambda block=block: block(x) for block in self.values()], chosen, all_gradients)
+        return _mix(weights, [partial(block, x) for block in self.values()], chosen, all_gradients)
 
 
 class SharedCandidates(nn.Module):
@@ -57,11 +58,11 @@ class SharedCandidates(nn.Module):
             y = (F.instance_norm(raw) if inside else self.shared.conv3.bn(raw)) + identity
             return torch.relu(F.instance_norm(y) if outside else y)
 
-        return _mix(weights, [lambda placement=placement: output(*placement) for placement in PLACEMENTS.values()],
+        return _mix(weights, [partial(output, *placement) for placement in PLACEMENTS.values()],
                     chosen, all_gradients)
 
 
-def _mix(weights: Tensor, outputs: list[Callable[[], Tensor]], chosen: int | None, all_gradients: bool) -> Tensor:
+def _mix(weights: Tensor, outputs: Sequence[Callable[[], Tensor]], chosen: int | None, all_gradients: bool) -> Tensor:
     if chosen is None:
         return mixture(weights, outputs)
     return sampled_mixture(weights, outputs, chosen, all_gradients=all_gradients)

@@ -38,6 +38,9 @@ class ConvNorm(nn.Module):
 class Pointwise(nn.Module):
     """A 1x1 ``ConvNorm`` for inference: the product of pixels and weights, without a convolution's preparations."""
 
+    weight: Tensor
+    bias: Tensor | None
+
     def __init__(self, layer: ConvNorm) -> None:
         super().__init__()
         self.relu = isinstance(layer.relu, nn.ReLU)

@@ -101,7 +101,8 @@ def _sum(tensors: Sequence[Tensor]) -> Tensor:
     return reduce(torch.add, tensors)
 
 
-FUSIONS: dict[str, Callable[[int, int], nn.Module]] = {
+Fusion = UnifiedGate | SeparateGates | StaticGates | Addition | Concatenation
+FUSIONS: dict[str, Callable[[int, int], Fusion]] = {
     "unified": UnifiedGate,
     "stream_wise": partial(UnifiedGate, per_channel=False),
     "separate": SeparateGates,

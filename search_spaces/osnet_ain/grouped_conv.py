@@ -18,6 +18,7 @@ def grouped_conv(x: Tensor, convs: Sequence[nn.Conv2d]) -> Tensor:
         [B, G c', H', W'].
     """
     weight = torch.cat([conv.weight for conv in convs])
-    bias = None if convs[0].bias is None else torch.cat([conv.bias for conv in convs])
+    biases = [conv.bias for conv in convs if conv.bias is not None]
+    bias = torch.cat(biases) if biases else None
     # Also right for depthwise convolutions, whose weights have one input channel.
     return F.conv2d(x, weight, bias, padding=convs[0].padding, groups=x.shape[1] // weight.shape[1])

@@ -55,9 +55,9 @@ class OSNetAIN:
                                   ("execution", execution, EXECUTIONS)):
             if value not in known:
                 raise ConfigError(f"space.{key}={value!r} is unknown; known are: {', '.join(sorted(known))}")
-        for key, value, smallest in (("streams", streams, 1), ("stream_depth", stream_depth, 0)):
-            if not isinstance(value, int) or isinstance(value, bool) or not smallest <= value <= 64:
-                raise ConfigError(f"space.{key}={value!r} is illegal; expected an integer of at least {smallest} and "
+        for key, number, smallest in (("streams", streams, 1), ("stream_depth", stream_depth, 0)):
+            if not isinstance(number, int) or isinstance(number, bool) or not smallest <= number <= 64:
+                raise ConfigError(f"space.{key}={number!r} is illegal; expected an integer of at least {smallest} and "
                                   "at most 64")
         _check_width(width, fusion)
         self.arguments = {"width": width, "streams": streams, "stream_depth": stream_depth, "convolution": convolution,

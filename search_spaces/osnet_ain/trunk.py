@@ -1,6 +1,7 @@
 """OSNet's macro structure (Table 1), for fixed networks and for the supernet: they differ in their blocks alone."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +36,8 @@ class Trunk(nn.Module):
         settings: shared by all blocks.
         build_block: (block name, in_channels, out_channels) -> block.
     """
+
+    conv4: nn.ModuleList
 
     def __init__(self, width: float, *, stem: str, settings: BlockSettings, build_block: BuildBlock) -> None:
         super().__init__()
@@ -75,7 +78,8 @@ class Trunk(nn.Module):
         if height * width < 2:
             raise ConfigError(f"images of {tuple(images.shape[2:])} pixels are too small for a network of stride 16; "
                               "use at least data.image_size=[32,16]")
-        arguments = dict.fromkeys(BLOCKS, ()) if mixes is None else _candidate_arguments(mixes)
+        arguments: Mapping[str, tuple[Any, ...]] = (dict.fromkeys(BLOCKS, ()) if mixes is None
+                                                    else _candidate_arguments(mixes))
         x = self.maxpool(self.conv1(images))
         x = self._stage("conv2", x, arguments)
         x = self._stage("conv3", self.pool2(x), arguments)
@@ -84,9 +88,9 @@ class Trunk(nn.Module):
 
     def gating_vectors(self, images: Tensor) -> Tensor | None:
         """See ``gating.gating_vectors``; the engine draws clusters of them."""
-        return gating_vectors(self, images)
+        return gating_vectors(self, self.conv4[-1], images)
 
-    def _stage(self, stage: str, x: Tensor, arguments: Mapping[str, tuple]) -> Tensor:
+    def _stage(self, stage: str, x: Tensor, arguments: Mapping[str, tuple[Any, ...]]) -> Tensor:
         for index, block in enumerate(getattr(self, stage)):
             x = block(x, *arguments[f"{stage}_{index}"])
         return x
@@ -94,10 +98,9 @@ class Trunk(nn.Module):
 
 def _candidate_arguments(mixes: Mapping[str, Mix]) -> dict[str, tuple[Tensor, int | None, bool]]:
     """Block name -> its weights [4], the choice to run alone, if any, and whether all weights want their gradients."""
-    chosen = [None] * len(BLOCKS)
-    if all(mixes[block].sampled_only for block in BLOCKS):
-        # One copy to the host per forward: asking block by block would stop a GPU six times.
-        chosen = torch.cat([mixes[block].index for block in BLOCKS]).tolist()
+    alone = [index for block in BLOCKS if (index := mixes[block].alone()) is not None]
+    # One copy to the host per forward: asking block by block would stop a GPU six times.
+    chosen = torch.cat(alone).tolist() if len(alone) == len(BLOCKS) else [None] * len(BLOCKS)
     return {block: (mixes[block].weights[0], index, mixes[block].all_gradients)
             for block, index in zip(BLOCKS, chosen, strict=True)}
 

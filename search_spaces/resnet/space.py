@@ -1,6 +1,7 @@
 """The fixed residual networks, as a space without decisions."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -44,18 +45,20 @@ class ResNets:
     def __init__(self, depth: int, *, channels: int, stem_channels: int, stem_pool: str, groups: int, group_width: int,
                  radix: int, ibn: str, se: bool, non_local: Sequence[int], non_local_width: int,
                  last_stride: int) -> None:
-        self.arguments = {"depth": depth, "channels": channels, "stem_channels": stem_channels, "stem_pool": stem_pool,
-                          "groups": groups, "group_width": group_width, "radix": radix, "ibn": ibn, "se": se,
-                          "non_local": non_local, "non_local_width": non_local_width, "last_stride": last_stride}
+        self.arguments: dict[str, Any] = {
+            "depth": depth, "channels": channels, "stem_channels": stem_channels, "stem_pool": stem_pool,
+            "groups": groups, "group_width": group_width, "radix": radix, "ibn": ibn, "se": se,
+            "non_local": non_local, "non_local_width": non_local_width, "last_stride": last_stride}
         _check_names(self.arguments)
         _check_numbers(self.arguments)
         block, lengths = DEPTHS[depth]
-        self.arguments["non_local"] = _checked_non_local(non_local, lengths)
+        blocks = _checked_non_local(non_local, lengths)
+        self.arguments["non_local"] = list(blocks)
         _check_together(self.arguments, block)
-        self._stem = {"stem_channels": stem_channels, "deep_stem": radix > 0, "stem_pool": stem_pool}
+        self._stem_channels, self._deep_stem, self._stem_pool = stem_channels, radix > 0, stem_pool
         self._plan = StagePlan(block=block, lengths=lengths, planes=channels, last_stride=last_stride,
                                dilate_last=radix > 0, instance_norm_stages=(0, 1) if ibn == "b" else (),
-                               non_local=tuple(self.arguments["non_local"]), non_local_inner=non_local_width)
+                               non_local=blocks, non_local_inner=non_local_width)
         self._settings = BlockSettings(norm=IBN_NORMS[ibn], groups=groups, group_width=group_width, radix=radix,
                                        average_shortcut=radix > 0, se=se)
 
@@ -85,10 +88,11 @@ class ResNets:
     def convert_weights(self, state: Mapping[str, Tensor], genotype: Genotype) -> dict[str, Tensor]:
         """Entries under the names of a network of ours, from any of the layouts of ``weights.our_names``."""
         return our_names(state, lengths=self._plan.lengths, non_local=self._plan.non_local,
-                         stem_pool=self.arguments["stem_pool"])
+                         stem_pool=self._stem_pool)
 
     def _build(self) -> ResNet:
-        trunk = ResNet(plan=self._plan, settings=self._settings, **self._stem)
+        trunk = ResNet(self._stem_channels, self._plan, self._settings, deep_stem=self._deep_stem,
+                       stem_pool=self._stem_pool)
         initialise(trunk)
         return trunk
 
@@ -102,7 +106,7 @@ class _WithoutMixes(nn.Module):
         return self.trunk(images, modality)
 
 
-def _check_names(arguments: Mapping[str, object]) -> None:
+def _check_names(arguments: Mapping[str, Any]) -> None:
     for key, known in (("depth", DEPTHS), ("stem_pool", STEM_POOLS), ("ibn", IBN_NORMS), ("last_stride", (1, 2)),
                        ("se", (False, True))):
         value = arguments[key]
@@ -110,7 +114,7 @@ def _check_names(arguments: Mapping[str, object]) -> None:
             raise ConfigError(f"space.{key}={value!r} is unknown; known are: {', '.join(map(str, known))}")
 
 
-def _check_numbers(arguments: Mapping[str, object]) -> None:
+def _check_numbers(arguments: Mapping[str, Any]) -> None:
     smallest = {"channels": 1, "stem_channels": 1, "groups": 1, "group_width": 1, "radix": 0, "non_local_width": 0}
     for key, least in smallest.items():
         value = arguments[key]
@@ -118,16 +122,18 @@ def _check_numbers(arguments: Mapping[str, object]) -> None:
             raise ConfigError(f"space.{key}={value!r} is illegal; expected an integer of at least {least}")
 
 
-def _checked_non_local(non_local: Sequence[int], lengths: Sequence[int]) -> list[int]:
-    sound = isinstance(non_local, Sequence) and not isinstance(non_local, str) and len(non_local) == len(lengths)
-    if not sound or not all(isinstance(count, int) and not isinstance(count, bool) and 0 <= count <= length
-                            for count, length in zip(non_local, lengths, strict=True)):
+def _checked_non_local(non_local: object, lengths: Sequence[int]) -> tuple[int, int, int, int]:
+    counts = non_local if isinstance(non_local, Sequence) and not isinstance(non_local, str) else ()
+    if len(counts) != len(lengths) or not all(
+            isinstance(count, int) and not isinstance(count, bool) and 0 <= count <= length
+            for count, length in zip(counts, lengths, strict=True)):
         raise ConfigError(f"space.non_local={non_local!r} is illegal; expected four integers, for each stage at most "
                           f"its {list(lengths)} blocks, such as [0, 2, 3, 0]")
-    return list(non_local)
+    first, second, third, fourth = counts
+    return first, second, third, fourth
 
 
-def _check_together(arguments: Mapping[str, object], block: str) -> None:
+def _check_together(arguments: Mapping[str, Any], block: str) -> None:
     groups, group_width, radix = (arguments[key] for key in ("groups", "group_width", "radix"))
     if block == "basic" and (groups, group_width, radix) != (1, 64, 0):
         raise ConfigError(f"space.depth={arguments['depth']} has blocks of two 3x3 convolutions, which are not "

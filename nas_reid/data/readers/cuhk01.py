@@ -28,5 +28,5 @@ def read_cuhk01(root: Path, *, split: int = 0, direction: str = "a_to_b", split_
     base = locate("cuhk01", root, ("campus",), inside="cuhk01")
     samples = [Sample(path, int(match[1]), (int(match[2]) - 1) // 2)
                for path, match in named_images(base, "campus", _NAME, example="0001001.png")]
-    parts = halve(samples, split=split, split_seed=split_seed, direction=direction)
-    return compared(Dataset("cuhk01", base, **parts), OFFICIAL, title="CUHK01")
+    lists = halve(samples, split=split, split_seed=split_seed, direction=direction)
+    return compared(Dataset("cuhk01", base, *lists), OFFICIAL, title="CUHK01")

@@ -72,7 +72,7 @@ def _read_new(base: Path, folder: str, config: str) -> Dataset:
                             "it is not the file of the new protocol, fetch it again")
         lists[part] = sorted(_sample(folder, names[number - 1], config) for number in numbers)
     require_images(base, [sample for samples in lists.values() for sample in samples], listed_in=config)
-    return Dataset("cuhk03", base, **{part: tuple(samples) for part, samples in lists.items()})
+    return Dataset("cuhk03", base, tuple(lists["train"]), tuple(lists["query"]), tuple(lists["gallery"]))
 
 
 def _read_classic(base: Path, folder: str, split: int) -> Dataset:

@@ -7,7 +7,7 @@ from pathlib import Path
 from nas_reid.data.readers.listing import locate, named_images
 from nas_reid.data.readers.official import compared
 from nas_reid.data.readers.random_splits import check_split
-from nas_reid.data.sample import Dataset, Sample
+from nas_reid.data.sample import Dataset, Lists, Sample
 from nas_reid.errors import DataError
 
 OFFICIAL = {"train": (None, 59), "query": (60, 60), "gallery": (60, 60)}
@@ -38,17 +38,16 @@ def read_ilids(root: Path, *, split: int = 0, split_seed: int = 1) -> Dataset:
     if single := [pid for pid, images in people.items() if len(images) < 2]:
         raise DataError(f"{base / 'Persons'}: {len(single)} persons have a single image, the first is {single[0]:04d}; "
                         "a query needs another image to find. Fetch a complete copy of the data set")
-    parts = _draw(people, split, random.Random(split_seed))
-    lists = Dataset("ilids", base, **{part: tuple(sorted(samples)) for part, samples in parts.items()})
+    lists = Dataset("ilids", base, *_draw(people, split, random.Random(split_seed)))
     return compared(lists, OFFICIAL, title="i-LIDS")
 
 
-def _draw(people: dict[int, list[Sample]], split: int, generator: random.Random) -> dict[str, list[Sample]]:
+def _draw(people: dict[int, list[Sample]], split: int, generator: random.Random) -> Lists:
     """The lists of the ``split``-th draw."""
     for _ in range(split + 1):
         order = list(people)
         generator.shuffle(order)
         half = len(order) // 2
         pairs = [generator.sample(people[pid], 2) for pid in order[half:]]
-    return {"train": [sample for pid in order[:half] for sample in people[pid]],
-            "query": [pair[0] for pair in pairs], "gallery": [pair[1] for pair in pairs]}
+    return (tuple(sorted(sample for pid in order[:half] for sample in people[pid])),
+            tuple(sorted(pair[0] for pair in pairs)), tuple(sorted(pair[1] for pair in pairs)))

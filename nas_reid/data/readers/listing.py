@@ -57,7 +57,7 @@ def named_images(base: Path, folder: str, pattern: re.Pattern[str], *,
         raise DataError(f"{base}: {len(unnamed):,} images are not named like {example}: {some(unnamed)}; "
                         "move them away, or choose the reader of this layout (data.reader)")
     warn_left_out(base / folder, listed)
-    return matches
+    return [(path, match) for path, match in matches if match is not None]
 
 
 def warn_left_out(folder: Path, paths: Sequence[str]) -> None:

@@ -44,7 +44,7 @@ def read_msmt17(root: Path, *, version: str | None = None, with_val: bool = Fals
     first = 1 + max((sample.pid for sample in training), default=0)
     query, gallery = ([replace(sample, pid=first + sample.pid - 1) for sample in lists[name]]
                       for name in ("query", "gallery"))
-    dataset = Dataset("msmt17", base, *(tuple(sorted(part)) for part in (training, query, gallery)))
+    dataset = Dataset("msmt17", base, tuple(sorted(training)), tuple(sorted(query)), tuple(sorted(gallery)))
     official = OFFICIAL | ({"train": (_WITH_VAL, 1_041)} if with_val else {})
     return compared(dataset, official, title=f"MSMT17 {version}")
 

@@ -10,13 +10,13 @@ SEEDS = range(2**32)
 """What the split generators take as a seed."""
 
 
-def option_names(reader: Callable) -> list[str]:
+def option_names(reader: Callable[..., Any]) -> list[str]:
     """The options of a reader: its keyword-only arguments."""
     return [name for name, parameter in signature(reader).parameters.items()
             if parameter.kind is Parameter.KEYWORD_ONLY]
 
 
-def check_option(name: str, value: Any, known: Sequence) -> None:
+def check_option(name: str, value: Any, known: Sequence[Any]) -> None:
     """Refuse a value that is not in ``known``.
 
     Raises:

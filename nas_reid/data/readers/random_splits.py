@@ -10,7 +10,7 @@ import numpy as np
 
 from nas_reid.data.readers.listing import some
 from nas_reid.data.readers.options import SEEDS, check_option
-from nas_reid.data.sample import Sample
+from nas_reid.data.sample import Lists, Sample
 from nas_reid.errors import DataError
 
 NUM_SPLITS = 10
@@ -28,7 +28,7 @@ def check_split(split: int, split_seed: int) -> None:
     check_option("split_seed", split_seed, SEEDS)
 
 
-def halve(samples: Sequence[Sample], *, split: int, split_seed: int, direction: str) -> dict[str, tuple[Sample, ...]]:
+def halve(samples: Sequence[Sample], *, split: int, split_seed: int, direction: str) -> Lists:
     """Train, query and gallery of people whom both of two cameras saw.
 
     Args:
@@ -55,4 +55,4 @@ def halve(samples: Sequence[Sample], *, split: int, split_seed: int, direction: 
     training = {pids[i] for i in order[:len(pids) // 2]}
     test = [tuple(sorted(s for s in samples if s.pid not in training and s.camid == camid)) for camid in (0, 1)]
     query, gallery = test if direction == "a_to_b" else reversed(test)
-    return {"train": tuple(sorted(s for s in samples if s.pid in training)), "query": query, "gallery": gallery}
+    return tuple(sorted(s for s in samples if s.pid in training)), query, gallery

@@ -49,7 +49,9 @@ def read_regdb(root: Path, *, split: int = 0) -> Dataset:
 def _read_list(base: Path, name: str, modality: int) -> list[Sample]:
     """The samples of a list; the label of a line must stand for one folder, and a folder for one label."""
     rows = read_labelled(base / name)
-    samples, labels, folders = [], {}, {}
+    samples: list[Sample] = []
+    labels: dict[str, int] = {}
+    folders: dict[int, str] = {}
     for path, label in rows:
         folder = PurePosixPath(path).parent.name
         if not folder.isdigit() or labels.setdefault(folder, label) != label or folders.setdefault(label,

@@ -49,7 +49,8 @@ def read_split_folders(root: Path, layout: SplitFolders) -> Dataset:
     if lonely := _without_match(parts["query"], parts["gallery"]):
         warnings.append(f"{lonely:,} of {len(parts['query']):,} queries have no image of their person from another "
                         f"camera in {layout.gallery}: an evaluation skips them")
-    return Dataset(layout.reader, base, **parts, warnings=tuple(warnings), first_camera=first_camera)
+    return Dataset(layout.reader, base, parts["train"], parts["query"], parts["gallery"], tuple(warnings),
+                   first_camera=first_camera)
 
 
 def _without_match(query: Sequence[Sample], gallery: Sequence[Sample]) -> int:

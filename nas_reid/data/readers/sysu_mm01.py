@@ -85,7 +85,8 @@ def sysu_trials(query: Sequence[Sample], gallery: Sequence[Sample],
 
 def _images(base: Path, ids: dict[str, list[int]]) -> dict[int, list[Sample]]:
     """The images of all cameras by identity."""
-    images, listed = defaultdict(list), []
+    images: defaultdict[int, list[Sample]] = defaultdict(list)
+    listed = []
     for camid, camera in enumerate(CAMERAS):
         for folder in entries(base / camera):
             if not folder.isdigit() or not (base / camera / folder).is_dir():

@@ -43,7 +43,7 @@ def read_veri_wild(root: Path, *, size: str = "all") -> Dataset:
     places = [{sample: position for position, sample in enumerate(samples)} for samples in (query, gallery)]
     for name, pair in tested.items():
         rows = [tuple(sorted(place[s] for s in set(samples))) for place, samples in zip(places, pair, strict=True)]
-        trials.append(Trial(name, *rows))
+        trials.append(Trial(name, rows[0], rows[1]))
         if len(rows[0]) != SIZES[name]:
             warnings.append(f"{name} has {len(rows[0]):,} queries; official VERI-Wild has {SIZES[name]:,}, so results "
                             "do not compare with published ones")

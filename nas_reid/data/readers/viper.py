@@ -30,5 +30,5 @@ def read_viper(root: Path, *, split: int = 0, direction: str = "a_to_b", split_s
     base = locate("viper", root, ("cam_a", "cam_b"), inside="viper/VIPeR")
     samples = [Sample(path, int(match[1]) + 1, camid) for camid, folder in enumerate(("cam_a", "cam_b"))
                for path, match in named_images(base, folder, _NAME, example="000_45.bmp")]
-    parts = halve(samples, split=split, split_seed=split_seed, direction=direction)
-    return compared(Dataset("viper", base, **parts), OFFICIAL, title="VIPeR")
+    lists = halve(samples, split=split, split_seed=split_seed, direction=direction)
+    return compared(Dataset("viper", base, *lists), OFFICIAL, title="VIPeR")

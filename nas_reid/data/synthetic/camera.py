@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 
 from nas_reid.data.synthetic.domain import LOOKS
+from nas_reid.data.synthetic.material import as_colour
 from nas_reid.data.synthetic.spec import SyntheticSpec
 from nas_reid.data.synthetic.stream import stream
 
@@ -78,7 +79,8 @@ def camera(spec: SyntheticSpec, index: int) -> Camera:
     fall_off = spec.illuminator * stream(spec.stream_seed, "illuminator", index).uniform(1, 5)
     # SYSU-MM01's third camera, the first infrared one, looks into the room of the second.
     room = 1 if spec.layout == "sysu_mm01" and index == 2 else index
-    return Camera(style=INFRARED_STYLES[infrared](style), views=tuple(float(v) for v in views),
+    front, side, back = (float(view) for view in views)
+    return Camera(style=INFRARED_STYLES[infrared](style), views=(front, side, back),
                   overlay=_overlay(spec, index), scene=1000 + room, infrared=infrared, fall_off=float(fall_off))
 
 
@@ -92,7 +94,7 @@ def _style(spec: SyntheticSpec, rng: np.random.Generator) -> Style:
     black, white = 0.8 * k * spec.levels * rng.random(), 1 - k * spec.levels * rng.random()
     blur, noise = k * spec.blur * rng.random(), k * spec.noise * rng.uniform(0.16, 1.0)
     resolution = 1 - k * spec.resolution * rng.random()
-    return Style(tuple(float(g) for g in gains), float(max(saturation, 0)), float(gamma), float(black), float(white),
+    return Style(as_colour(gains), float(max(saturation, 0)), float(gamma), float(black), float(white),
                  float(blur), float(noise), float(resolution))
 
 

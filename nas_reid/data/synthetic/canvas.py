@@ -7,7 +7,7 @@ from enum import IntEnum
 import numpy as np
 
 from nas_reid.data.synthetic.material import Material
-from nas_reid.data.synthetic.shape import Shape
+from nas_reid.data.synthetic.shape import Shape, Surface
 
 
 class Part(IntEnum):
@@ -61,9 +61,9 @@ class Canvas:
     def __init__(self, background: np.ndarray, *, scale: float, origin: tuple[float, float],
                  light: float = 0.0) -> None:
         self.colour = background
-        self.part = np.zeros(background.shape[:2], np.uint8)
+        height, width = background.shape[:2]
+        self.part: np.ndarray = np.zeros((height, width), np.uint8)
         self.scale, self.light = scale, light
-        height, width = self.part.shape
         self._x = ((np.arange(width, dtype=np.float32) + 0.5 - origin[0]) / scale)[None, :]
         self._y = ((np.arange(height, dtype=np.float32) + 0.5 - origin[1]) / scale)[:, None]
         self.origin = origin
@@ -82,7 +82,8 @@ class Canvas:
         norm = np.sqrt(((self._x - x) / rx) ** 2 + ((self._y - y) / (0.28 * rx)) ** 2)
         self.colour *= 1.0 - strength * np.clip(1.3 - norm, 0, 1)[..., None]
 
-    def _blend(self, layer: Layer, surface: tuple, material: Material, colour: np.ndarray, part: np.ndarray) -> None:
+    def _blend(self, layer: Layer, surface: Surface, material: Material, colour: np.ndarray,
+               part: np.ndarray) -> None:
         distance, u, s, t = surface
         edge = distance * self.scale
         if layer.shadow:

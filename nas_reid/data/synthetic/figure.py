@@ -114,4 +114,5 @@ class Figure:
     @staticmethod
     def between(a: Point, b: Point, fraction: float) -> Point:
         """The point a fraction of the way from ``a`` to ``b``."""
-        return tuple(p + fraction * (q - p) for p, q in zip(a, b, strict=True))
+        x, y, z = (p + fraction * (q - p) for p, q in zip(a, b, strict=True))
+        return x, y, z

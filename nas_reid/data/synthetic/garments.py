@@ -90,9 +90,9 @@ def leg_layers(figure: Figure) -> list[Layer]:
             layers.append(Layer(Part.LOWER, "lower", Limb(chain, flat=True), shade=shade, shadow=0.3))
     waist = figure.torso(pad=0.0, hem=figure.hip_y + 0.03)[-3:]
     if lower == "skirt":
-        knee = figure.leg(1)[1][1]
+        knee_y = figure.leg(1)[1][1]
         end = figure.half_width(0.112, 0.098) * figure.girth
-        waist = [*waist[:-1], (figure.hip_y + 0.02, 0.0, waist[-1][2] * 1.04), (knee - 0.01, 0.0, end)]
+        waist = [*waist[:-1], (figure.hip_y + 0.02, 0.0, waist[-1][2] * 1.04), (knee_y - 0.01, 0.0, end)]
     return [*layers, Layer(Part.LOWER, "lower", Profile(waist), relief=0.25, shadow=0.3 if lower == "skirt" else 0.0)]
 
 

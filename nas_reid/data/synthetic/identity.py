@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TypedDict
 
 import numpy as np
 
-from nas_reid.data.synthetic.material import Colour, Material
+from nas_reid.data.synthetic.material import Colour, Material, as_colour
 from nas_reid.data.synthetic.spec import SyntheticSpec
 
 SKIN: tuple[Colour, ...] = ((0.96, 0.80, 0.69), (0.90, 0.70, 0.56), (0.78, 0.57, 0.42), (0.63, 0.44, 0.31),
@@ -79,6 +80,21 @@ class Identity:
         return replace(self, materials={**self.materials, **materials})
 
 
+class Logo(TypedDict):
+    """The fields of an ``Identity`` that describe a print."""
+
+    logo: str
+    logo_place: str
+    logo_size: float
+
+
+class Bag(TypedDict):
+    """The fields of an ``Identity`` that describe a bag."""
+
+    bag: str
+    bag_side: int
+
+
 def sample_identity(rng: np.random.Generator, spec: SyntheticSpec, *, skin_tone: int) -> Identity:
     """A person with every attribute drawn independently of the skin tone."""
     textured, printed, carrying = rng.random(3) < (spec.textures, spec.logos, spec.bags)
@@ -89,8 +105,11 @@ def sample_identity(rng: np.random.Generator, spec: SyntheticSpec, *, skin_tone:
         upper=str(rng.choice(UPPER_KINDS, p=(0.26, 0.2, 0.16, 0.14, 0.1, 0.14))), lower=lower,
         materials=_sample_materials(rng, SKIN[skin_tone], textured=textured))
     logo, bag = sample_logo(rng), sample_bag(rng)
-    return replace(identity, **(logo if printed else {}), **(bag if carrying else {}),
-                   side_stripe=bool(lower == "trousers" and rng.random() < 0.2))
+    if printed:
+        identity = replace(identity, **logo)
+    if carrying:
+        identity = replace(identity, **bag)
+    return replace(identity, side_stripe=bool(lower == "trousers" and rng.random() < 0.2))
 
 
 def sample_body(rng: np.random.Generator, variation: float) -> Body:
@@ -101,14 +120,14 @@ def sample_body(rng: np.random.Generator, variation: float) -> Body:
     return Body(*(float(value) for value in average + variation * (drawn - average)))
 
 
-def sample_logo(rng: np.random.Generator) -> dict[str, object]:
-    """Fields of an identity that describe a print."""
+def sample_logo(rng: np.random.Generator) -> Logo:
+    """A print."""
     return {"logo": str(rng.choice(LOGOS)), "logo_place": str(rng.choice(LOGO_PLACES)),
             "logo_size": float(rng.uniform(0.018, 0.035))}
 
 
-def sample_bag(rng: np.random.Generator) -> dict[str, object]:
-    """Fields of an identity that describe a bag."""
+def sample_bag(rng: np.random.Generator) -> Bag:
+    """A bag."""
     return {"bag": str(rng.choice(BAGS, p=(5 / 12, 4 / 12, 3 / 12))), "bag_side": int(rng.choice((-1, 1)))}
 
 
@@ -132,8 +151,8 @@ def _sample_materials(rng: np.random.Generator, skin: Colour, *, textured: bool)
     lower = Material(_pick(rng, LOWER))
     return {
         "skin": Material(skin), "hair": Material(_jitter(rng, HAIR[rng.integers(len(HAIR))], 0.1)),
-        "face": Material(tuple(0.45 * c for c in skin)), "upper": patterned if textured else upper,
-        "inner": Material(_pick(rng, UPPER)), "trim": Material(tuple(0.55 * c for c in upper.colour)),
+        "face": Material(as_colour(0.45 * c for c in skin)), "upper": patterned if textured else upper,
+        "inner": Material(_pick(rng, UPPER)), "trim": Material(as_colour(0.55 * c for c in upper.colour)),
         "lower": lower, "stripe": Material(_pick(rng, UPPER)),
         "shoes": Material(_pick(rng, SHOES)), "sole": Material((0.82, 0.82, 0.8)),
         "bag": Material(_pick(rng, UPPER)), "logo": logo, "cap": Material(_pick(rng, UPPER)),
@@ -154,4 +173,4 @@ def _unlike(rng: np.random.Generator, material: Material, gap: float) -> Materia
 
 def _jitter(rng: np.random.Generator, colour: Colour, amount: float) -> Colour:
     """The colour with every channel scaled by up to ``amount`` either way."""
-    return tuple(float(c) for c in np.clip(np.multiply(colour, rng.uniform(1 - amount, 1 + amount, 3)), 0.02, 0.97))
+    return as_colour(np.clip(np.multiply(colour, rng.uniform(1 - amount, 1 + amount, 3)), 0.02, 0.97))

@@ -1,11 +1,17 @@
 """What a surface looks like in visible light: a colour, and a pattern in a second colour."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 Colour = tuple[float, float, float]
+
+
+def as_colour(values: Iterable[float]) -> Colour:
+    """Three numbers as a colour."""
+    red, green, blue = (float(value) for value in values)
+    return red, green, blue
 
 
 @dataclass(frozen=True)

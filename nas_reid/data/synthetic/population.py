@@ -84,7 +84,7 @@ def _detail_twins(identity: Identity, rng: np.random.Generator, spec: SyntheticS
             changed = sample_pattern(rng, upper)
         twin = twin.wearing(upper=changed)
     if spec.bags and rng.random() < 0.5:
-        twin = replace(twin, **(sample_bag(rng) if identity.bag == "none" else {"bag": "none"}))
+        twin = replace(twin, **sample_bag(rng)) if identity.bag == "none" else replace(twin, bag="none")
     else:
         twin = twin.wearing(shoes=_another(rng, identity.materials["shoes"]))
     return identity, twin
@@ -101,7 +101,7 @@ def _shape_twins(identity: Identity, rng: np.random.Generator, spec: SyntheticSp
 def _another(rng: np.random.Generator, shoes: Material) -> Material:
     """A shoe colour that is clearly not that of ``shoes``."""
     choices: Sequence[Material] = [Material(colour) for colour in SHOES if distance(Material(colour), shoes) > 0.3]
-    return choices[rng.integers(len(choices))]
+    return choices[int(rng.integers(len(choices)))]
 
 
 TWINS = {"swap": _swap_twins, "detail": _detail_twins, "shape": _shape_twins}

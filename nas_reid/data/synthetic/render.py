@@ -11,7 +11,7 @@ from nas_reid.data.synthetic.camera import camera
 from nas_reid.data.synthetic.canvas import Canvas, Layer, Part
 from nas_reid.data.synthetic.figure import Pose
 from nas_reid.data.synthetic.identity import Identity, sample_identity
-from nas_reid.data.synthetic.material import Material
+from nas_reid.data.synthetic.material import Material, as_colour
 from nas_reid.data.synthetic.near_infrared import illuminate
 from nas_reid.data.synthetic.population import populate
 from nas_reid.data.synthetic.scene import HORIZON, scene, smooth_noise
@@ -115,7 +115,7 @@ def _box(canvas: Canvas, shot: Shot, spec: SyntheticSpec, rng: np.random.Generat
     x, top = rng.uniform(-0.25, 0.25), 1.05 - shot.cover
     half = rng.uniform(0.18, 0.45)
     body, lid = Box(x, top + 0.4, half, 0.4, 0.03), Box(x, top + 0.01, half + 0.015, 0.02, 0.01)
-    colour = tuple(float(c) for c in rng.uniform(0.1, 0.7, 3))
+    colour = as_colour(rng.uniform(0.1, 0.7, 3))
     return ([Layer(Part.OCCLUDER, "box", body, relief=0.2, shadow=0.3), Layer(Part.OCCLUDER, "box", lid, shade=1.25)],
             {"box": Material(colour)})
 

@@ -28,7 +28,8 @@ class Painter:
         self.pixels = np.zeros((height, width, 3), np.float32)
         self.span = width / height
 
-    def box(self, left: float, top: float, right: float, bottom: float, colour: np.ndarray, alpha: float = 1.0) -> None:
+    def box(self, left: float, top: float, right: float, bottom: float, colour: np.ndarray | np.float32,
+            alpha: float = 1.0) -> None:
         """Fill a rectangle."""
         h = self.height
         area = self.pixels[max(int(top * h), 0):max(int(bottom * h), 0), max(int(left * h), 0):max(int(right * h), 0)]
@@ -127,7 +128,7 @@ def _street(painter: Painter) -> None:
     painter.box(0, kerb + 0.02, painter.span, 1, _colour(rng, 0.25, 0.45, 0.05), 0.8)
     for x in rng.uniform(0, painter.span, rng.integers(2, 5)):
         _car(painter, x)
-    _posts(painter, rng.integers(2, 6))
+    _posts(painter, int(rng.integers(2, 6)))
 
 
 def _park(painter: Painter) -> None:
@@ -166,7 +167,7 @@ def _square(painter: Painter) -> None:
     for x in rng.uniform(0, painter.span, rng.integers(1, 4)):
         painter.blob(x, HORIZON + 0.02, 0.09, 0.09, np.array([0.2, 0.34, 0.16], np.float32), ragged=0.3)
         painter.box(x - 0.05, HORIZON + 0.06, x + 0.05, HORIZON + 0.13, _colour(rng, 0.3, 0.7, 0.15))
-    _posts(painter, rng.integers(1, 5))
+    _posts(painter, int(rng.integers(1, 5)))
 
 
 def _hall(painter: Painter) -> None:

@@ -75,7 +75,7 @@ class Limb:
 
     def sample(self, x: np.ndarray, y: np.ndarray) -> Surface:
         """See ``Shape``."""
-        parts, start, beyond = [], 0.0, None
+        parts, start, beyond = [], 0.0, np.zeros(())
         for (ax, ay, ar), (bx, by, br) in zip(self.joints[:-1], self.joints[1:], strict=True):
             dx, dy = bx - ax, by - ay
             length = max(float(np.hypot(dx, dy)), 1e-5)

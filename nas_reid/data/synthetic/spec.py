@@ -60,6 +60,9 @@ LEVELS: dict[str, dict[str, object]] = {
 }
 
 
+_PRESET: Any = None  # of a field that ``__post_init__`` fills in
+
+
 @dataclass(frozen=True)
 class SyntheticSpec:
     """Everything that decides the bytes of a synthetic data set; two equal specs give equal files.
@@ -124,19 +127,19 @@ class SyntheticSpec:
     factors: str = "default"
     seed: int = 0
     layout: str = "market1501"
-    infrared: str | None = None
-    val_ids: int | None = None
+    infrared: str = _PRESET
+    val_ids: int = _PRESET
     luminance: float = 0.5
     woven: float = 1.0
     illuminator: float = 1.0
     domain: str = ""
     image_size: tuple[int, int] = (128, 64)
-    train_ids: int | None = None
-    test_ids: int | None = None
-    distractor_ids: int | None = None
-    cameras: int | None = None
-    min_cameras: int | None = None
-    images_per_camera: int | None = None
+    train_ids: int = _PRESET
+    test_ids: int = _PRESET
+    distractor_ids: int = _PRESET
+    cameras: int = _PRESET
+    min_cameras: int = _PRESET
+    images_per_camera: int = _PRESET
     junk: float = 0.05
     lookalikes: float = 0.5
     lookalike_kinds: tuple[str, ...] = LOOKALIKES
@@ -145,7 +148,7 @@ class SyntheticSpec:
     bags: float = 0.6
     body_variation: float = 1.0
     skin_tones: int = 6
-    style: float | None = None
+    style: float = _PRESET
     cast: float = 0.4
     saturation: float = 0.55
     gamma: float = 0.5
@@ -153,18 +156,18 @@ class SyntheticSpec:
     blur: float = 1.2
     noise: float = 0.05
     resolution: float = 0.6
-    jpeg_quality: tuple[int, int] | None = None
+    jpeg_quality: tuple[int, int] = _PRESET
     overlay: float = 0.5
-    own: float | None = None
+    own: float = _PRESET
     views: int = 8
     gait: float = 1.0
     light: float = 0.25
     exposure: float = 0.15
-    detector_scale: tuple[float, float] | None = None
-    detector_dx: float | None = None
-    detector_dy: float | None = None
-    truncation: float | None = None
-    occluders: float | None = None
+    detector_scale: tuple[float, float] = _PRESET
+    detector_dx: float = _PRESET
+    detector_dy: float = _PRESET
+    truncation: float = _PRESET
+    occluders: float = _PRESET
     occluder_cover: tuple[float, float] = (0.15, 0.45)
     masks: bool = False
     metadata: bool = True
