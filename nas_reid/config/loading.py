@@ -36,7 +36,7 @@ def load(cfg: DictConfig, schema: type[_Config]) -> _Config:
     """
     try:
         plain = OmegaConf.to_container(cfg, resolve=True)
-        settings = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), plain))
+        settings: Any = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), plain))
     except MissingMandatoryValue as error:
         raise ConfigError(f"{error.full_key} must be given: {error.full_key}=VALUE; --help shows examples") from error
     except (ConfigKeyError, ConfigAttributeError) as error:
@@ -49,7 +49,8 @@ def load(cfg: DictConfig, schema: type[_Config]) -> _Config:
 
 def to_plain(config: Any) -> dict[str, Any]:
     """The configuration as nested dicts, lists and scalars: what checkpoints and trackers keep."""
-    return OmegaConf.to_container(OmegaConf.structured(config), resolve=True)
+    plain: Any = OmegaConf.to_container(OmegaConf.structured(config), resolve=True)
+    return plain
 
 
 def _plainly(error: OmegaConfBaseException) -> str:
@@ -61,9 +62,9 @@ def _plainly(error: OmegaConfBaseException) -> str:
 def _has_open_part(schema: type, key: str) -> bool:
     """Whether ``key`` is a part of the schema that is not itself a dataclass."""
     first, _, rest = key.partition(".")
-    part = get_type_hints(schema).get(first)
+    part: Any = get_type_hints(schema).get(first)
     if rest:
-        return is_dataclass(part) and _has_open_part(part, rest)
+        return isinstance(part, type) and is_dataclass(part) and _has_open_part(part, rest)
     return part is not None and not is_dataclass(part)
 
 

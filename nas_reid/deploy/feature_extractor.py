@@ -8,6 +8,7 @@
 import json
 import logging
 from collections.abc import Iterable, Sequence
+from functools import reduce
 from itertools import islice
 from pathlib import Path
 
@@ -126,7 +127,7 @@ class FeatureExtractor:
         batch = torch.from_numpy(np.ascontiguousarray(images))
         views = (batch, batch.flip(2)) if self.flip else (batch,)
         with torch.inference_mode():
-            embeddings = (sum(self._run(view) for view in views) / len(views)).float().cpu().clone()
+            embeddings = (reduce(torch.add, map(self._run, views)) / len(views)).float().cpu().clone()
         return require_finite_features(embeddings, names=names)
 
     def _resized(self, image: Image.Image, name: str) -> np.ndarray:
@@ -146,11 +147,11 @@ def _open(model: Path, device: torch.device, modality: int) -> tuple[Runner, tup
                               "checkpoint that it was exported from")
         return _open_onnx(model)
     network, description = load_trained(model, device=device)
-    network = fold(network, image_size=description.image_size)
+    folded = fold(network, image_size=description.image_size)
 
     def run(images: Tensor) -> Tensor:
         modalities = torch.full((len(images),), modality, device=device)
-        return network(normalise(images.to(device)), modality=modalities)
+        return folded(normalise(images.to(device)), modality=modalities)
 
     return run, description.image_size
 

@@ -31,6 +31,9 @@ class Deployed(nn.Module):
         l2_normalise: scale embeddings to length 1, after which Euclidean and cosine distance rank alike.
     """
 
+    scale: Tensor
+    shift: Tensor
+
     def __init__(self, network: nn.Module, *, l2_normalise: bool = False) -> None:
         super().__init__()
         self.network, self.l2_normalise = network, l2_normalise
@@ -152,6 +155,8 @@ def _write_onnx(network: nn.Module, example: Tensor) -> bytes:
     with _errors_only("torch.onnx", "onnxscript", "onnx_ir"):  # else over a hundred lines about their own passes
         program = torch.onnx.export(network, (example,), dynamo=True, input_names=["images"],
                                     output_names=["embeddings"], dynamic_shapes=_free_batch(), verbose=False)
+    if program is None:
+        raise ExportError("format=onnx: torch.onnx gave no program; try another version of torch or onnxscript")
     return program.model_proto.SerializeToString()
 
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from nas_reid.deploy.norm_folding import fold_norms
+from nas_reid.network.execution import in_channels_last
 
 
 def fold(network: nn.Module, *, image_size: tuple[int, int] = (256, 128)) -> nn.Module:
@@ -19,7 +20,7 @@ def fold(network: nn.Module, *, image_size: tuple[int, int] = (256, 128)) -> nn.
         network: takes images [B, 3, H, W] and returns embeddings in evaluation mode; or such a network's trunk.
         image_size: (height, width) of images that it accepts; the wiring is read off a pass on the meta device.
     """
-    return _prepared(folded_norms(network, image_size=image_size)).to(memory_format=torch.channels_last)
+    return in_channels_last(_prepared(folded_norms(network, image_size=image_size)))
 
 
 def folded_norms(network: nn.Module, *, image_size: tuple[int, int] = (256, 128)) -> nn.Module:
@@ -34,8 +35,9 @@ def folded_norms(network: nn.Module, *, image_size: tuple[int, int] = (256, 128)
 
 
 def _prepared(module: nn.Module) -> nn.Module:
-    if hasattr(module, "for_inference"):
-        module = module.for_inference()
+    for_inference = getattr(module, "for_inference", None)
+    if for_inference is not None:
+        module = for_inference()
     if type(module) is nn.InstanceNorm2d and not module.track_running_stats:
         return _InstanceNorm(module)
     for name, child in module.named_children():
@@ -45,6 +47,9 @@ def _prepared(module: nn.Module) -> nn.Module:
 
 class _InstanceNorm(nn.Module):
     """``nn.InstanceNorm2d`` that stays in channels-last memory, where torch's own moves the map to and fro."""
+
+    weight: Tensor
+    bias: Tensor
 
     def __init__(self, norm: nn.InstanceNorm2d) -> None:
         super().__init__()

@@ -9,7 +9,7 @@ the meta device, not guessed from names; so it does not matter how a network's f
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -68,10 +68,11 @@ class _Wiring(TorchFunctionMode):
         super().__init__()
         self.readers: Counter[int] = Counter()
         self.norms: list[tuple[str, _Channels]] = []
-        self._names, self._channels = names, {}
+        self._names = names
+        self._channels: dict[int, _Channels] = {}
         self._alive: list[Any] = []  # ids are compared, so no tensor may die before the end
 
-    def __torch_function__(self, func: Callable, types: Sequence[type], args: tuple = (),
+    def __torch_function__(self, func: Callable[..., Any], types: Sequence[type], args: tuple[Any, ...] = (),
                            kwargs: Mapping[str, Any] | None = None) -> Any:
         """Called in place of every function of torch."""
         result = func(*args, **(kwargs or {}))
@@ -83,7 +84,7 @@ class _Wiring(TorchFunctionMode):
         self._follow(func, args, kwargs or {}, result)
         return result
 
-    def _follow(self, func: Callable, args: tuple, kwargs: Mapping[str, Any], result: Any) -> None:
+    def _follow(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Any) -> None:
         known = self._channels.get(id(args[0])) if args else None
         if func in _LAYERS and (func is not F.linear or result.ndim == 2):
             layer, _, entry = self._names.get(id(args[1]), "").rpartition(".")
@@ -95,9 +96,9 @@ class _Wiring(TorchFunctionMode):
             if entry == "running_mean":
                 self.norms.append((norm, _Channels(known.rows, known.through | {id(args[1])})))
         elif func in _JOINS and _dimension(args[1:], kwargs) == 1:
-            parts = [self._channels.get(id(part)) for part in args[0]]
-            if all(parts):
-                self._channels[id(result)] = _Channels(sum((part.rows for part in parts), ()),
+            parts = [self._channels[id(part)] for part in args[0] if id(part) in self._channels]
+            if len(parts) == len(args[0]):
+                self._channels[id(result)] = _Channels(tuple(row for part in parts for row in part.rows),
                                                        frozenset({id(result)}).union(*(p.through for p in parts)))
         elif func in _SPLITS and known is not None and _dimension(args[2:], kwargs) == 1:
             start = 0
@@ -108,7 +109,7 @@ class _Wiring(TorchFunctionMode):
             self._channels[id(result)] = _Channels(known.rows, known.through | {id(result)})
 
 
-def _dimension(args: tuple, kwargs: Mapping[str, Any]) -> int:
+def _dimension(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> int:
     return args[0] if args else kwargs.get("dim", 0)
 
 
@@ -152,27 +153,27 @@ def _foldable(network: nn.Module, image_size: tuple[int, int]) -> Iterator[tuple
 
 
 def _fold(network: nn.Module, norm: str, rows: Sequence[_Rows]) -> None:
-    bn, position = network.get_submodule(norm), 0
-    scale = (bn.running_var.double() + bn.eps).rsqrt()
+    bn, position = cast(nn.BatchNorm2d, network.get_submodule(norm)), 0  # or of another number of dimensions
+    scale = (bn.get_buffer("running_var").double() + bn.eps).rsqrt()
     if bn.weight is not None:
         scale = scale * bn.weight.double()
-    shift = -bn.running_mean.double() * scale
+    shift = -bn.get_buffer("running_mean").double() * scale
     if bn.bias is not None:
         shift = shift + bn.bias.double()
     for part in rows:
         width = part.stop - part.start
-        _scale_rows(network.get_submodule(part.layer), slice(part.start, part.stop), scale[position:position + width],
-                    shift[position:position + width])
+        _scale_rows(cast(nn.Linear, network.get_submodule(part.layer)), slice(part.start, part.stop),
+                    scale[position:position + width], shift[position:position + width])
         position += width
     parent, _, leaf = norm.rpartition(".")
     setattr(network.get_submodule(parent), leaf, nn.Identity())
 
 
-def _scale_rows(layer: nn.Module, rows: slice, scale: Tensor, shift: Tensor) -> None:
-    """Give the layer's output channels ``rows`` a factor and a summand, computed in float64."""
+def _scale_rows(layer: nn.Linear, rows: slice, scale: Tensor, shift: Tensor) -> None:
+    """Give output channels of a layer (or a convolution) a factor and a summand, computed in float64."""
     weight = layer.weight.detach().double().clone()
     bias = weight.new_zeros(len(weight)) if layer.bias is None else layer.bias.detach().double().clone()
     weight[rows] *= scale.view(-1, *[1] * (weight.ndim - 1))
     bias[rows] = bias[rows] * scale + shift
-    layer.weight, layer.bias = (nn.Parameter(tensor.to(layer.weight.dtype), requires_grad=False)
-                                for tensor in (weight, bias))
+    dtype = layer.weight.dtype
+    layer.weight, layer.bias = (nn.Parameter(tensor.to(dtype), requires_grad=False) for tensor in (weight, bias))

@@ -36,7 +36,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         temporary.unlink(missing_ok=True)
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes | memoryview) -> None:
     """Write ``content`` to ``path`` in one step, seen by a reader as a whole or not at all; see ``replacing``."""
     with replacing(path) as file:
         file.write(content)

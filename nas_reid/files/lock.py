@@ -5,12 +5,13 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
-try:
-    import fcntl
-except ImportError:  # a system without it, which is treated as a file system without locks
-    fcntl = None
+# Missing on some systems, which are treated as file systems without locks.
+fcntl: Any = import_module("fcntl") if find_spec("fcntl") else None
 
 POLL_S = 0.2
 """How often a waiting process looks again."""

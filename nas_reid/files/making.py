@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from nas_reid.files import UNFINISHED
 from nas_reid.files.leftovers import lock_of, remove_unfinished
@@ -30,7 +31,7 @@ def sole_maker(target: Path, *, what: str, total: int, unit: str, done: Callable
         OSError: the folder of ``target`` cannot be written.
     """
     with ExitStack() as stack, ExitStack() as shown:
-        bars = []
+        bars: list[Any] = []
 
         def wait(holder: str) -> None:
             if not bars:

@@ -15,7 +15,7 @@ class NotARegularFile(OSError):
 
     def __str__(self) -> str:
         """Without the number, which says nothing."""
-        return self.strerror
+        return self.strerror or "it is not a regular file"
 
 
 def require_regular(path: str | os.PathLike[str]) -> None:

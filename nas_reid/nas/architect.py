@@ -8,6 +8,7 @@ from here: its gradient is one ordinary backward pass of the weights' loss with 
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -131,7 +132,7 @@ def _central_difference(
 @contextmanager
 def _without_tf32() -> Iterator[None]:
     """Convolutions and products in float32 proper; 10 bits of mantissa are too few to be differentiated twice."""
-    backends = torch.backends.cudnn, torch.backends.cuda.matmul
+    backends: tuple[Any, ...] = torch.backends.cudnn, torch.backends.cuda.matmul
     allowed = [backend.allow_tf32 for backend in backends]
     try:
         for backend in backends:

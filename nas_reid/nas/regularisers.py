@@ -81,7 +81,7 @@ def build_regulariser(
             raise ConfigError(f"unknown regulariser {name!r}; choose among {sorted(REGULARISERS)}")
         if given is None:
             continue
-        entry = dict(given) if isinstance(given, Mapping) else {"weight": given}
+        entry: dict[str, Any] = dict(given) if isinstance(given, Mapping) else {"weight": given}
         ramp = _ramp(name, entry.pop("weight", None))
         if not any(ramp):
             continue

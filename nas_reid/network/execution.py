@@ -3,6 +3,7 @@
 import logging
 
 import torch
+from torch import nn
 
 from nas_reid.errors import ConfigError
 from nas_reid.network.model import ReIDNetwork
@@ -30,11 +31,16 @@ def place(network: ReIDNetwork, device: torch.device, *, channels_last: bool, pr
     network.trunk_dtype = trunk_dtype(precision, device)
     network.to(device)
     if channels_last:
-        network.to(memory_format=torch.channels_last)
+        in_channels_last(network)
     if compile is not None:
         network.trunk.compile(mode=compile)
         log.info("the network is compiled at its first steps, which may take minutes (compile=null: not at all)")
     return network
+
+
+def in_channels_last(network: nn.Module) -> nn.Module:
+    """The network itself, its weights in channels-last memory."""
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch declares no such form
 
 
 def trunk_dtype(precision: str, device: torch.device) -> torch.dtype:

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from nas_reid.modules.head import Head, StripeHead
+from nas_reid.errors import ConfigError
+from nas_reid.modules.head import Head, StripeHead, build_head
 from nas_reid.search_space import Mix
 
 
@@ -70,10 +71,28 @@ class ReIDNetwork(nn.Module):
         seen = embedding if self.head.metric_features == "after_neck" else features
         return Output(seen, self.head.classify(embedding))
 
-    def _autocast(self, images: Tensor) -> AbstractContextManager:
+    def _autocast(self, images: Tensor) -> AbstractContextManager[object]:
         if self.trunk_dtype == torch.float32 or images.is_meta:  # the meta device knows no autocast
             return nullcontext()
         return torch.autocast(images.device.type, self.trunk_dtype)
+
+
+def build_network(trunk: nn.Module, num_classes: int, **head: Any) -> ReIDNetwork:
+    """A space's network or supernet with a head.
+
+    Args:
+        trunk: carries ``out_channels``.
+        num_classes: training identities.
+        head: arguments of ``build_head``.
+
+    Raises:
+        ConfigError: the trunk does not say how many channels its map has.
+    """
+    channels = getattr(trunk, "out_channels", None)
+    if not isinstance(channels, int):
+        raise ConfigError(f"the search space's {type(trunk).__name__} has out_channels={channels!r}; expected the "
+                          "number of channels of the map that it returns (nas_reid.conformance checks a space)")
+    return ReIDNetwork(trunk, build_head(channels, num_classes, **head))
 
 
 class WithMixes(nn.Module):

@@ -14,10 +14,9 @@ from nas_reid.errors import CheckpointError
 from nas_reid.files import write_atomically
 from nas_reid.files.of_run import file_of_run
 from nas_reid.genotype import Genotype
-from nas_reid.modules.head import build_head
 from nas_reid.network.checkpoint import load_checkpoint
 from nas_reid.network.finite import require_finite_weights
-from nas_reid.network.model import ReIDNetwork
+from nas_reid.network.model import ReIDNetwork, build_network
 from nas_reid.registry import space_of
 
 
@@ -44,7 +43,7 @@ class Description:
     def build(self) -> ReIDNetwork:
         """The network with fresh weights, drawn from the global generator."""
         trunk = space_of(self.genotype, self.network).network(self.genotype)
-        return ReIDNetwork(trunk, build_head(trunk.out_channels, self.num_classes, **self.head))
+        return build_network(trunk, self.num_classes, **self.head)
 
     def to_plain(self) -> dict[str, Any]:
         """For a checkpoint."""

@@ -127,7 +127,7 @@ def load_weights(network: nn.Module, state: Mapping[str, Tensor], *, origin: str
     Raises:
         CheckpointError: the trunk does not match.
     """
-    _require_trunk(network.trunk, state, origin=origin)
+    _require_trunk(network.get_submodule("trunk"), state, origin=origin)
     own = network.state_dict()
     foreign = any(_CLASSIFIERS.match(name) and tensor.shape != own[name].shape
                   for name, tensor in state.items() if name in own)

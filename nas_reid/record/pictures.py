@@ -1,6 +1,6 @@
 """Which pictures a command leaves, drawn from what it has at hand."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -95,11 +95,11 @@ def draw_trunk(trunk: nn.Module, query: ImageStore, folder: Path, *, device: tor
     shown, clustered = spread(12), spread(300)
     with torch.inference_mode():
         maps = activation_maps(trunk(load(shown), modality=query.modalities[shown].to(device))).cpu()
-        vectors = getattr(trunk, "gating_vectors", lambda images: None)
-        gates = [vectors(load(rows)) for rows in clustered.split(64)]
+        vectors: Callable[[Tensor], Tensor | None] = getattr(trunk, "gating_vectors", lambda images: None)
+        gates = [found for rows in clustered.split(64) if (found := vectors(load(rows))) is not None]
     pictures = [folder / "activations.png"]
     draw_activations(pictures[0], images=query.take(shown).numpy(), maps=maps.numpy())
-    if gates[0] is not None:
+    if gates:
         pictures.append(folder / "gates.png")
         draw_gate_clusters(pictures[1], images=query.take(clustered).numpy(), gates=torch.cat(gates).cpu().numpy())
     return pictures

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 from nas_reid.errors import ConfigError, NasReidError
 from nas_reid.files import write_atomically
@@ -55,7 +55,8 @@ class Tracker:
                               "check wandb.mode and the environment's WANDB_MODE")
         self.output_dir = output_dir
         self._mode = mode
-        self._identity = {"project": project, "group": group, "name": name, "job_type": job_type, "tags": list(tags)}
+        self._identity: dict[str, Any] = {"project": project, "group": group, "name": name, "job_type": job_type,
+                                          "tags": list(tags)}
         self._config = dict(config)
         self._records = rank == 0
         self._epoch: float | None = None
@@ -170,14 +171,15 @@ class Tracker:
         """The wandb run; an online run that cannot start becomes an offline one, and that None."""
         if self._mode == "disabled":
             return None
-        for mode in dict.fromkeys((self._mode, "offline")):
+        modes: list[Literal["online", "offline"]] = ["online", "offline"] if self._mode == "online" else ["offline"]
+        for mode in modes:
             try:
                 return self._init_wandb(mode)
             except Exception as error:
                 log.warning("wandb cannot run in mode %s: %s", mode, error)
         return None
 
-    def _init_wandb(self, mode: str) -> Any:
+    def _init_wandb(self, mode: Literal["online", "offline"]) -> Any:
         import wandb
 
         # Without a key wandb.init prompts on a terminal, and a batch job would wait for ever.

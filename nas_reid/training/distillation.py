@@ -1,6 +1,8 @@
 """What a student learns from its teachers beside the objective: their logits, or how alike they find two images."""
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
+from operator import add
 from typing import Any
 
 import torch
@@ -152,7 +154,7 @@ class Distillation:
                       for network, size in self.teachers]
         terms = {name: torch.stack([loss(student, teacher) for teacher in taught]).mean()
                  for name, (_, loss) in self.losses.items()}
-        total = sum(weight * terms[name] for name, (weight, _) in self.losses.items())
+        total = reduce(add, (weight * terms[name] for name, (weight, _) in self.losses.items()))
         return total, {f"teacher_{name}": term.detach() for name, term in terms.items()}
 
 

@@ -99,7 +99,8 @@ def _begin_momentum(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
                 optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
 
 
-_ADAMS: dict[str, type[Optimizer]] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+_ADAMS: dict[str, type[torch.optim.Adam] | type[torch.optim.AdamW]] = {"adam": torch.optim.Adam,
+                                                                       "adamw": torch.optim.AdamW}
 OPTIMIZERS = ("sgd", *_ADAMS)
 
 

@@ -37,7 +37,8 @@ class Teacher:
     @property
     def image_size(self) -> tuple[int, int]:
         """(height, width) it was trained on."""
-        return tuple(self.description.image_size)
+        height, width = self.description.image_size
+        return height, width
 
 
 def load_teachers(paths: str | Sequence[str] | None, image_size: Sequence[int], *, resize: bool,

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.measurement import Comparison, Setting
-from nas_reid.modules.head import Head, head_arguments
-from nas_reid.network.model import ReIDNetwork
+from nas_reid.modules.head import head_arguments
+from nas_reid.network.model import build_network
 from nas_reid.registry import load_genotype, space_of
 
 _MODULE, _FUNCTION = "nas_reid.deploy.inference", "fold"
@@ -30,8 +30,7 @@ def inference(setting: Setting) -> Iterator[Comparison]:
     for name, (reference, changes, size, asked) in _NETWORKS.items():
         genotype = load_genotype(reference)
         space = space_of(genotype, changes)
-        trunk = space.network(genotype)
-        plain = ReIDNetwork(trunk, Head(trunk.out_channels, 1, **head_arguments({}, space))).eval().to(setting.device)
+        plain = build_network(space.network(genotype), 1, **head_arguments({}, space)).eval().to(setting.device)
         image = torch.randn(1, 3, *size, device=setting.device)
         yield Comparison(f"{name}, {_REPEATS} × 1 image of {size[0]}×{size[1]}", _repeated(prepare(deepcopy(plain)),
                          image), _repeated(plain, image), "the network as trained, PyTorch's default layout", asked)
