@@ -1,6 +1,7 @@
 # make search: a first search and its genotype, from nothing. make test: everything the CI runs but the wheel.
 PYTHON ?= python3
 VENV ?= .venv
+TORCH ?=  # such as torch==2.6.*, to choose among the versions that pyproject.toml allows
 BIN := $(VENV)/bin
 
 .PHONY: search test lint clean
@@ -16,11 +17,11 @@ lint: $(VENV)/installed-dev
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --editable .
+	$(BIN)/pip install --quiet $(TORCH) --editable .
 	touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed
-	$(BIN)/pip install --quiet --editable ".[dev]"
+	$(BIN)/pip install --quiet $(TORCH) --editable ".[dev]"
 	touch $@
 
 clean:

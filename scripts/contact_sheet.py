@@ -32,7 +32,8 @@ def main() -> None:
     dataset = read_dataset(arguments.reader, arguments.root)
     rows, columns = grid(dataset, arguments.identities)
     read = partial(overlaid, dataset.root) if arguments.masks else read_picture
-    sheet = contact_sheet({label: [path and read(path) for path in paths] for label, paths in rows.items()}, columns)
+    sheet = contact_sheet({label: [None if path is None else read(path) for path in paths]
+                           for label, paths in rows.items()}, columns)
     write_picture(arguments.output, lambda buffer: sheet.save(buffer, "PNG"))
     print(arguments.output)
 

@@ -41,7 +41,7 @@ class AlgorithmConfig:
     init_mean: float               # mean of the initial alphas
     init_scale: float              # their standard deviation
     perturbation: str              # of the mixing weights while the weights train
-    perturbation_size: list[float] # half-width of its box in the first and in the last epoch
+    perturbation_size: list[float]  # half-width of its box in the first and in the last epoch
     perturbation_steps: int        # adversarial only
     regularisers: Any              # name -> weight, or [first, last]
     stop_skips: int | None

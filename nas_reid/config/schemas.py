@@ -178,6 +178,7 @@ OPEN_KEYS = ("space", "network", "augment", "algorithm.regularisers", "data.synt
              "objective.weights", "objective.alphas", "distillation")
 """Parts that take any key: whoever receives them refuses the unknown ones, and its message lists the known ones."""
 
+
 def _objective(key: str, terms: Any, run: RunConfig) -> Rules:
     """What the losses of an objective ask of the rest of the configuration."""
     for name, (_, loss) in build_losses(terms, key=key).items():

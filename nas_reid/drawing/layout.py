@@ -70,6 +70,7 @@ def layered_layout(
     right = np.cumsum(widths + column_gap)
     bottom = min((place.y - place.height / 2 for place in places), default=0.0) - row_gap
     top = max((place.y + place.height / 2 for place in places), default=0.0) + row_gap
+
     def point(index: int, side: float) -> tuple[float, float]:
         column = places[index].column
         return float(right[column] - side * widths[column]), places[index].y - bottom

@@ -10,14 +10,6 @@ import torch
 import nas_reid
 
 
-def package_version() -> str:
-    """Version of the installed distribution, or ``unknown`` in a bare checkout."""
-    try:
-        return metadata.version("nas-reid")
-    except metadata.PackageNotFoundError:
-        return "unknown"
-
-
 def git_revision() -> str | None:
     """Revision of the checkout that this code runs from, with ``-dirty`` when files differ; None outside a checkout."""
     root = Path(nas_reid.__file__).resolve().parent.parent
@@ -33,7 +25,7 @@ def git_revision() -> str | None:
 
 def versions() -> dict[str, str | None]:
     """What ran: package, revision, torch, Python."""
-    return {"nas_reid": package_version(), "revision": git_revision(), "torch": torch.__version__,
+    return {"nas_reid": nas_reid.__version__, "revision": git_revision(), "torch": torch.__version__,
             "python": platform.python_version()}
 
 

@@ -17,6 +17,7 @@ from nas_reid.run.invocation import Invocation
 
 _INTERPOLATION = re.compile(r"(\\*)\$\{")
 
+
 def override(key: str, value: object) -> str:
     """``key=value`` in Hydra's grammar, with quotes where the value would otherwise be read as something else.
 

@@ -11,6 +11,7 @@ from nas_reid.errors import ConfigError
 
 DERIVATIONS = ("threshold", "top_k")
 
+
 class Derivation(TypedDict):
     """Arguments of ``kept`` beside the probabilities."""
 

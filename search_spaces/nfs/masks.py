@@ -103,7 +103,7 @@ def _from_runs(runs: Any, channels: int, cell: str) -> np.ndarray:
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
         if not first <= last < channels:
             raise GenotypeError(f"cell {cell}: {run!r} is no run of channels below {channels}; expected text such as "
-                                "\"0-12 14\" (was it searched with another width?)")
+                                '"0-12 14" (was it searched with another width?)')
         kept[first:last + 1] = True
     return kept
 

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 import nas_reid.retrain
-import nas_reid.run.job
 import nas_reid.search
 import nas_reid.training.training
 from nas_reid.run.job import Job

@@ -71,6 +71,7 @@ def test_an_unknown_form_is_refused():
     with pytest.raises(ConfigError, match="form=fast is unknown; known are: softmax, agw"):
         WeightedTriplet(form="fast")
 
+
 @pytest.mark.parametrize("labels", [[0, 0, 0, 0], [0, 1, 2, 3]])
 def test_a_batch_without_pairs_or_without_strangers_has_no_loss(labels):
     assert math.isnan(weighted_triplet(POINTS, torch.tensor(labels), margin=None))

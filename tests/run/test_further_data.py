@@ -79,4 +79,3 @@ def test_one_data_set_is_enough_to_validate_on() -> None:
 def test_illegal_values_are_refused_by_name(override: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         retrain("epochs=20", f"full_training_set={override.startswith('validation_data')}", override)
-

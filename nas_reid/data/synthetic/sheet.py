@@ -24,6 +24,6 @@ def write_sheet(folder: Path, spec: SyntheticSpec, entries: Sequence[Entry]) -> 
     rows = {f"{i + 1:04d}\n{everyone[i].kind if everyone[i].group >= 0 else ''}":
             [files.get((i + 1, camera, index)) for camera in range(spec.cameras) for index in shown]
             for i in paired + loners}
-    cells = {label: [file and read_picture(file) for file in row] for label, row in rows.items()}
+    cells = {label: [None if file is None else read_picture(file) for file in row] for label, row in rows.items()}
     columns = [f"camera {camera + 1}" for camera in range(spec.cameras) for _ in shown]
     contact_sheet(cells, columns).save(folder / "contact_sheet.png")

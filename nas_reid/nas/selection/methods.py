@@ -84,4 +84,3 @@ def halving(judge: Judge, generator: Generator, *, candidates: int, rounds: int)
 METHODS: dict[str, Callable[..., None]] = {
     "random": random_search, "evolution": evolution, "halving": halving, "sampling": sampling,
 }
-
