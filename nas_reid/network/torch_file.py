@@ -15,7 +15,8 @@ from nas_reid.files.regular import NotARegularFile, open_regular, require_regula
 # is a dtype and its bytes: building one executes nothing of the file. NumPy 1 and 2 name the function differently.
 _SCALAR = np.float64(0).__reduce__()[0]
 _NUMPY_SCALARS: list[Any] = [(_SCALAR, "numpy.core.multiarray.scalar"), (_SCALAR, "numpy._core.multiarray.scalar"),
-                             np.dtype, *{type(np.dtype(code)) for code in "?bBhHiIlLqQefdgFDG"}]  # booleans and numbers of every width
+                             np.dtype,  # and booleans and numbers of every width
+                             *{type(np.dtype(code)) for code in "?bBhHiIlLqQefdgFDG"}]
 _REFUSED = re.compile(r"GLOBAL ([\w.]+)|<class '([\w.]+)'>|function ([\w.<> ]+)")
 _LFS = b"version https://git-lfs"
 _HEAD = 1024  # bytes that tell what a file is
