@@ -66,6 +66,8 @@ def test_compiling_changes_neither_names_nor_results(monkeypatch: pytest.MonkeyP
     output = place(network, CPU, channels_last=False, compile="reduce-overhead")(images, mixes)
     assert modes == ["reduce-overhead"] and list(network.state_dict()) == names
     torch.testing.assert_close(output, exact)
+
+
 def test_auto_is_the_cpu_without_a_gpu_and_spreads_jobs_over_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert select_device("auto", job=3) == torch.device("cpu")
