@@ -13,9 +13,9 @@ from omegaconf import DictConfig
 from nas_reid.config.loading import load
 from nas_reid.config.schemas import DescribeConfig
 from nas_reid.drawing.masks import mask_table
-from nas_reid.modules.head import build_head, head_arguments
+from nas_reid.modules.head import head_arguments
 from nas_reid.network.complexity import count_macs, count_parameters, stage_table
-from nas_reid.network.model import ReIDNetwork
+from nas_reid.network.model import ReIDNetwork, build_network
 from nas_reid.record.pictures import draw_genotype
 from nas_reid.registry import load_genotype, space_of
 from nas_reid.run.command import command
@@ -31,8 +31,7 @@ def main(cfg: DictConfig) -> None:
     height, width = settings.image_size
     with torch.device("meta"):
         trunk = space.network(genotype)
-        head = build_head(trunk.out_channels, settings.num_classes, **head_arguments(asdict(settings.head), space))
-        network = ReIDNetwork(trunk, head)
+        network = build_network(trunk, settings.num_classes, **head_arguments(asdict(settings.head), space))
     picture = draw_genotype(space, genotype, invocation().folder / "cells.png")
     sys.stdout.write(table(network, (height, width)) + "\n")
     kept = space.feature_masks(genotype) if hasattr(space, "feature_masks") else []

@@ -9,7 +9,7 @@ Leaves result.json, queries.csv, cameras.csv and pictures/ in the run folder.
 import json
 import logging
 import sys
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -54,7 +54,7 @@ def run(settings: EvaluateConfig, folder: Path) -> dict[str, float]:
 
     # The data, at the size that the network was trained on unless the configuration names another.
     size = settings.image_size or description.image_size
-    source = open_source(**asdict(settings.data) | {"image_size": size})
+    source = open_source(replace(settings.data, image_size=list(size)))
     stores = source.test_stores()
     lists = retrieval_lists(stores, batch_size=settings.evaluation.batch_size, device=device)
 

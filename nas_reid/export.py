@@ -37,7 +37,8 @@ def main(cfg: DictConfig) -> None:
     if settings.threads:
         torch.set_num_threads(settings.threads)
     network, description = load_trained(user_path(settings.checkpoint), device=torch.device("cpu"))
-    size = tuple(settings.image_size or description.image_size)
+    height, width = settings.image_size or description.image_size
+    size = (height, width)
     answers = {"l2_normalise": settings.l2_normalise}
 
     # The file exists only when it computes what PyTorch computes.

@@ -17,6 +17,7 @@ from dataclasses import asdict
 
 import torch
 from omegaconf import DictConfig
+from torch import Tensor
 
 from nas_reid.config.loading import load
 from nas_reid.config.training import PretrainConfig
@@ -25,10 +26,10 @@ from nas_reid.data.class_batches import CentreCropBatches, RandomCropBatches
 from nas_reid.data.class_images import open_class_images
 from nas_reid.genotype import Genotype
 from nas_reid.losses.objective import build_objective
-from nas_reid.modules.head import build_head, head_arguments
+from nas_reid.modules.head import head_arguments
 from nas_reid.nas.memory import require_room
 from nas_reid.network.execution import place
-from nas_reid.network.model import ReIDNetwork
+from nas_reid.network.model import ReIDNetwork, build_network
 from nas_reid.network.trained import Description, export_safetensors, load_trained
 from nas_reid.progress import progress
 from nas_reid.record.pictures import draw_genotype
@@ -71,7 +72,7 @@ def run(settings: PretrainConfig, genotype: Genotype, job: Job) -> float:
     batches, validation_batches, num_classes = load_data(settings, augment, job.device)
 
     # The fixed network and its optimiser; continue where a stopped run left off.
-    network = place(ReIDNetwork(trunk, build_head(trunk.out_channels, num_classes, **head)), job.device,
+    network = place(build_network(trunk, num_classes, **head), job.device,
                     channels_last=settings.channels_last, precision=settings.precision, compile=settings.compile)
     training = build(settings, network, batches=len(batches))
     height, width = settings.data.image_size
@@ -119,7 +120,7 @@ def load_data(settings: PretrainConfig, augment: Augment,
 def build(settings: PretrainConfig, network: ReIDNetwork, *, batches: int) -> Training:
     """How ``network`` is trained, in epochs of ``batches``."""
     require_accumulation(settings.accumulate, batches)
-    optimizer, rate = build_training(network.named_parameters(), **asdict(settings.optimizer), epochs=settings.epochs,
+    optimizer, rate = build_training(network.named_parameters(), settings.optimizer, epochs=settings.epochs,
                                      steps=steps_in_epoch(batches, settings.accumulate))
     average = WeightAverage(network, settings.ema) if settings.ema else None
     return Training(network=network, objective=build_objective(settings.objective, network.head), optimizer=optimizer,
@@ -130,12 +131,14 @@ def build(settings: PretrainConfig, network: ReIDNetwork, *, batches: int) -> Tr
 def validate(network: ReIDNetwork, batches: CentreCropBatches) -> dict[str, float]:
     """Share of images whose class is the likeliest, and among the five likeliest (of fewer than five: among all)."""
     network.eval()
-    hits, count = 0, 0
+    hits: list[Tensor] = []
+    count = 0
     for batch in progress(batches, description="validation", total=len(batches), unit="step"):
         logits = network.head.classify(network(batch.images, modality=batch.modalities))
         ranked = logits.topk(min(5, logits.shape[1])).indices == batch.labels[:, None]
-        hits, count = hits + torch.stack((ranked[:, 0].sum(), ranked.sum())), count + len(ranked)
-    top1, top5 = (hits.double() / count).tolist()
+        hits.append(torch.stack((ranked[:, 0].sum(), ranked.sum())))
+        count += len(ranked)
+    top1, top5 = (torch.stack(hits).sum(0).double() / count).tolist()
     return {"top1_accuracy": top1, "top5_accuracy": top5}
 
 

@@ -43,10 +43,10 @@ from nas_reid.evaluation.variants import Variant, check_variants
 from nas_reid.files.foreign import user_path
 from nas_reid.genotype import Genotype
 from nas_reid.losses.objective import build_objective
-from nas_reid.modules.head import build_head, head_arguments
+from nas_reid.modules.head import head_arguments
 from nas_reid.nas.memory import require_room
 from nas_reid.network.execution import place
-from nas_reid.network.model import ReIDNetwork
+from nas_reid.network.model import ReIDNetwork, build_network
 from nas_reid.network.trained import Description, export_safetensors, load_trained
 from nas_reid.network.weights import load_weights, read_weights
 from nas_reid.record.pictures import draw_genotype, draw_retrieval, draw_trunk
@@ -102,11 +102,12 @@ def run(settings: RetrainConfig, genotype: Genotype, job: Job) -> float:
     batches, lists, labels = load_data(settings, stores, augment, job.device)
 
     # The fixed network and its optimiser; continue where a stopped run left off.
-    network = place(ReIDNetwork(trunk, build_head(trunk.out_channels, len(labels), **head)), job.device,
+    network = place(build_network(trunk, len(labels), **head), job.device,
                     channels_last=settings.channels_last, precision=settings.precision, compile=settings.compile)
     if weights:
-        load_weights(network, weights, origin=settings.weights)
-    description = Description(genotype, settings.network, head, len(labels), tuple(settings.data.image_size),
+        load_weights(network, weights, origin=str(settings.weights))
+    height, width = settings.data.image_size
+    description = Description(genotype, settings.network, head, len(labels), (height, width),
                               identity_digest(stores.train.samples, labels, drawn=settings.data.synthetic))
     training = build(settings, network, taught(settings, teachers, network, description), batches=len(batches))
     first, validation = 0, {}
@@ -163,8 +164,8 @@ def open_stores(settings: RetrainConfig, further: Mapping[str, Mapping[str, Data
         settings: of the run.
         further: ``sources``, ``targets`` and ``validation_data`` -> name -> settings.
     """
-    source = open_source(**asdict(settings.data))
-    sources, targets, validation = ({name: open_source(**asdict(data)) for name, data in group.items()}
+    source = open_source(settings.data)
+    sources, targets, validation = ({name: open_source(data) for name, data in group.items()}
                                     for group in further.values())
     together = merge_training([source.dataset, *(other.dataset for other in sources.values())])
     if source.dataset.query or not targets:
@@ -186,14 +187,15 @@ def require_variants(test: Mapping[str, RetrievalStores], variants: Mapping[str,
 def load_data(settings: RetrainConfig, stores: Stores, augment: Augment,
               device: torch.device) -> tuple[TrainBatches, RetrievalLists | None, dict[int, int]]:
     """Training batches, validation query and gallery (none with ``full_training_set``), class of each identity."""
-    train, lists, loading = list(stores.train.samples), None, {"batch_size": settings.evaluation.batch_size,
-                                                               "device": device}
+    train, lists = list(stores.train.samples), None
     if stores.validation:
-        lists = retrieval_lists(stores.validation, **loading)
+        lists = retrieval_lists(stores.validation, batch_size=settings.evaluation.batch_size, device=device)
     elif not settings.full_training_set:
-        train, *parts = hold_out(train, by=settings.validation_by, fraction=settings.validation_fraction,
+        train, *held_out = hold_out(train, by=settings.validation_by, fraction=settings.validation_fraction,
                                  seed=derive_seed(settings.seed, "validation"), official=stores.validation_pids)
-        lists = RetrievalLists(*(evaluation_batches(stores.train, part, **loading) for part in parts))
+        query, gallery = (evaluation_batches(stores.train, part, batch_size=settings.evaluation.batch_size,
+                                             device=device) for part in held_out)
+        lists = RetrievalLists(query, gallery)
     labels = label_map(train)
     batches = training_batches(stores.train, train, augment, labels=labels, identities=settings.batch.identities,
                                instances=settings.batch.instances, seed=settings.seed, device=device,
@@ -219,7 +221,7 @@ def build(settings: RetrainConfig, network: ReIDNetwork, distillation: Distillat
           batches: int) -> Training:
     """How ``network`` is trained, in epochs of ``batches``."""
     require_accumulation(settings.accumulate, batches)
-    optimizer, rate = build_training(network.named_parameters(), **asdict(settings.optimizer), epochs=settings.epochs,
+    optimizer, rate = build_training(network.named_parameters(), settings.optimizer, epochs=settings.epochs,
                                      steps=steps_in_epoch(batches, settings.accumulate))
     return Training(network, build_objective(settings.objective, network.head), optimizer, rate, distillation,
                     WeightAverage(network, settings.ema) if settings.ema else None, settings.accumulate, settings.clip)

@@ -22,7 +22,7 @@ from nas_reid.config.algorithm import AlgorithmConfig
 from nas_reid.config.loading import load
 from nas_reid.config.schemas import SearchConfig
 from nas_reid.data.augment import Augment, build_augment
-from nas_reid.data.batches import Batch, EvalBatches, LoadShare, TrainBatches
+from nas_reid.data.batches import Batch, BatchStream, EvalBatches, LoadShare, TrainBatches
 from nas_reid.data.sample import label_map
 from nas_reid.data.source import evaluation_batches, open_source, training_batches
 from nas_reid.data.splits import hold_out, split_search
@@ -30,9 +30,9 @@ from nas_reid.evaluation.retrieval import retrieve
 from nas_reid.files.foreign import user_path
 from nas_reid.genotype import Genotype
 from nas_reid.losses.objective import build_objective
-from nas_reid.modules.head import build_head, head_arguments
+from nas_reid.modules.head import head_arguments
 from nas_reid.nas.arch_parameters import ArchParameters
-from nas_reid.nas.architect import first_order, second_order
+from nas_reid.nas.architect import Tensors, first_order, second_order
 from nas_reid.nas.bilevel import Bilevel, Level, Moment
 from nas_reid.nas.memory import foresee
 from nas_reid.nas.perturbation import build_perturbation
@@ -40,7 +40,7 @@ from nas_reid.nas.regularisers import build_regulariser, entropy, none_share, of
 from nas_reid.nas.relaxation import get_relaxation
 from nas_reid.nas.temperature import build_temperature
 from nas_reid.network.execution import place
-from nas_reid.network.model import ReIDNetwork
+from nas_reid.network.model import build_network
 from nas_reid.network.weights import load_weights, read_supernet_weights
 from nas_reid.progress import progress
 from nas_reid.record.pictures import draw_search
@@ -92,7 +92,7 @@ def run(settings: SearchConfig, job: Job) -> float:
         bilevel.load_state_dict(saved["bilevel"])
         history, validation, last = saved["history"], saved["validation"], saved["last"]
     elif pretrained:
-        load_weights(bilevel.network, pretrained, origin=settings.pretrained)
+        load_weights(bilevel.network, pretrained, origin=str(settings.pretrained))
 
     # Alternate.
     while not last:
@@ -134,12 +134,12 @@ def read_pretrained(path: str | None, space: SearchSpace) -> dict[str, Tensor]:
 
 
 def load_data(settings: SearchConfig, augment: Augment,
-              device: torch.device) -> tuple[list[TrainBatches], list[EvalBatches], int]:
+              device: torch.device) -> tuple[list[TrainBatches], tuple[EvalBatches, EvalBatches], int]:
     """Batches for the weights and for the alphas, validation query and gallery, and the number of identities.
 
     The ``joint`` scheme has a single level: all images are for both, and there is one source of batches.
     """
-    source = open_source(**asdict(settings.data))
+    source = open_source(settings.data)
     store, official = source.train_store(), source.dataset.validation_pids
     train, query, gallery = hold_out(store.samples, by=settings.validation_by, fraction=settings.validation_fraction,
                                      seed=derive_seed(settings.seed, "validation"), official=official)
@@ -154,29 +154,27 @@ def load_data(settings: SearchConfig, augment: Augment,
     batches = [training_batches(store, part, augment, labels=labels, identities=settings.batch.identities,
                                 instances=settings.batch.instances, seed=derive_seed(settings.seed, level),
                                 device=device, sampler=settings.batch.sampler) for level, part in parts.items()]
-    lists = [evaluation_batches(store, part, batch_size=settings.evaluation.batch_size, device=device)
-             for part in (query, gallery)]
+    queries, galleries = (evaluation_batches(store, part, batch_size=settings.evaluation.batch_size, device=device)
+                          for part in (query, gallery))
     log.info("search data: %d identities, %s; validation: %d queries, %d gallery", len(labels),
              ", ".join(f"{len(part)} images for {level}" for level, part in parts.items()), len(query), len(gallery))
-    return batches, lists, len(labels)
+    return batches, (queries, galleries), len(labels)
 
 
 def build_bilevel(settings: SearchConfig, space: SearchSpace, num_classes: int, device: torch.device, *,
                   steps: int) -> Bilevel:
     """The supernet with its head, the alphas, and how both are trained, in ``steps`` steps an epoch."""
     algorithm, decisions = settings.algorithm, space.decisions()
-    trunk = space.supernet()
-    head = build_head(trunk.out_channels, num_classes, **head_arguments(asdict(settings.head), space),
-                      running_stats=False)
+    network = build_network(space.supernet(), num_classes, **head_arguments(asdict(settings.head), space),
+                            running_stats=False)
     exact = algorithm.scheme == "second_order"  # small differences of weights vanish in bfloat16
-    network = place(ReIDNetwork(trunk, head), device, channels_last=settings.channels_last,
+    network = place(network, device, channels_last=settings.channels_last,
                     precision="float32" if exact else settings.precision, compile=settings.compile)
     arch = ArchParameters(decisions, init_mean=algorithm.init_mean, init_scale=algorithm.init_scale,
                           generator=torch.Generator().manual_seed(derive_seed(settings.seed, "alphas"))).to(device)
     assert_disjoint(dict(network.named_parameters()), arch.alphas())
-    lower, upper = (Level(build_objective(objective, head),
-                          *build_training(module.named_parameters(), **asdict(training), epochs=settings.epochs,
-                                          steps=steps))
+    lower, upper = (Level(build_objective(objective, network.head),
+                          *build_training(module.named_parameters(), training, epochs=settings.epochs, steps=steps))
                     for objective, training, module in ((settings.objective.weights, settings.weights, network),
                                                         (settings.objective.alphas, settings.alphas, arch)))
     relaxation = get_relaxation(algorithm.relaxation)
@@ -187,7 +185,7 @@ def build_bilevel(settings: SearchConfig, space: SearchSpace, num_classes: int, 
                                       steps=algorithm.perturbation_steps))
 
 
-def train_one_epoch(bilevel: Bilevel, batches: Sequence[TrainBatches], epoch: int, *, algorithm: AlgorithmConfig,
+def train_one_epoch(bilevel: Bilevel, batches: Sequence[BatchStream], epoch: int, *, algorithm: AlgorithmConfig,
                     epochs: int, temperature: float) -> dict[str, float]:
     """One pass over the weights' images; after the warm-up the alphas step once beside every step of the weights."""
     bilevel.network.train()
@@ -195,17 +193,18 @@ def train_one_epoch(bilevel: Bilevel, batches: Sequence[TrainBatches], epoch: in
     alphas_move = epoch >= algorithm.warmup_epochs
     streams = zip(*(part.stream(epoch * steps, steps) for part in batches), strict=True)
     bar = progress(streams, description=f"epoch {epoch + 1}/{epochs}", total=steps, unit="step")
-    for step, (train_batch, *val_batch) in enumerate(bar):  # no val_batch under the joint scheme
+    for step, parts in enumerate(bar):
+        train_batch, val_batch = parts[0], parts[-1]  # one and the same under the joint scheme
         moment = Moment(epoch, step, epochs, temperature)
         for level in (bilevel.lower, bilevel.upper):
             set_lr(level.optimizer, level.rate.at(epoch + step / steps))
-        terms = {}
+        terms: dict[str, Tensor] = {}
         if alphas_move and algorithm.scheme != "joint" and algorithm.order == "alphas_first":
-            terms |= step_alphas(bilevel, train_batch, *val_batch, moment, algorithm)
+            terms |= step_alphas(bilevel, train_batch, val_batch, moment, algorithm)
         terms |= step_weights(bilevel, train_batch, moment, clip=algorithm.clip_weights,
                               joint=alphas_move and algorithm.scheme == "joint")
         if alphas_move and algorithm.scheme != "joint" and algorithm.order == "weights_first":
-            terms |= step_alphas(bilevel, train_batch, *val_batch, moment, algorithm)
+            terms |= step_alphas(bilevel, train_batch, val_batch, moment, algorithm)
         if losses.add(step, terms):
             bar.set_postfix({name.split("/")[-1]: f"{mean:.3f}" for name, mean in losses.means().items()}
                             | {"load": f"{load():.0%}"})
@@ -235,10 +234,10 @@ def step_alphas(bilevel: Bilevel, train_batch: Batch, val_batch: Batch, moment: 
     alphas = bilevel.arch.alphas()
     weights = {name: weight for name, weight in bilevel.network.named_parameters() if weight.requires_grad}
 
-    def val_loss(weights: dict[str, Tensor], alphas: dict[str, Tensor]) -> Tensor:
+    def val_loss(weights: Tensors, alphas: Tensors) -> Tensor:
         return bilevel.upper_loss(val_batch, moment, weights=weights, alphas=alphas).loss
 
-    def train_loss(weights: dict[str, Tensor], alphas: dict[str, Tensor]) -> Tensor:
+    def train_loss(weights: Tensors, alphas: Tensors) -> Tensor:
         return bilevel.lower_loss(train_batch, moment, weights=weights, alphas=alphas).loss
 
     if algorithm.scheme == "second_order":
@@ -275,7 +274,7 @@ def has_collapsed(signs: Mapping[str, float], algorithm: AlgorithmConfig) -> boo
             or (algorithm.stop_none is not None and signs.get("search/none_share", 0) > algorithm.stop_none))
 
 
-def validate(bilevel: Bilevel, lists: Sequence[EvalBatches], settings: SearchConfig,
+def validate(bilevel: Bilevel, lists: tuple[EvalBatches, EvalBatches], settings: SearchConfig,
              device: torch.device) -> dict[str, float]:
     """Retrieval metrics of the supernet, without noise, on the validation identities."""
     retrieval = retrieve(bilevel.without_noise(), *lists, distance=settings.evaluation.distance,

@@ -18,7 +18,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -180,9 +180,9 @@ def differences(whole: Path, killed: Path) -> list[str]:
     for path in sorted(one & other):
         if (whole / path).is_file() and fingerprint(whole / path) != fingerprint(killed / path):
             found.append(f"{path} differs")
-    one, other = (sorted(digest(path.read_bytes()) for path in (root / "cache").rglob("*") if path.is_file())
-                  for root in (whole, killed))
-    return found + (["the caches differ"] if one != other else [])
+    caches = [sorted(digest(path.read_bytes()) for path in (root / "cache").rglob("*") if path.is_file())
+              for root in (whole, killed)]
+    return found + (["the caches differ"] if caches[0] != caches[1] else [])
 
 
 def fingerprint(path: Path) -> Any:
@@ -202,9 +202,9 @@ def fingerprint(path: Path) -> Any:
 
 def leaves(state: Any, name: str = "") -> list[tuple[str, Any]]:
     """The leaves of nested containers by dotted key."""
-    items: Sequence = state.items() if isinstance(state, dict) else enumerate(state) if isinstance(state, list) else ()
     if not isinstance(state, dict | list):
         return [(name, state)]
+    items: Iterable[tuple[Any, Any]] = state.items() if isinstance(state, dict) else enumerate(state)
     return [leaf for key, value in items for leaf in leaves(value, f"{name}.{key}")]
 
 

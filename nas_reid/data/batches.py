@@ -121,6 +121,22 @@ class TrainBatches:
         return tables
 
 
+class Waits(Protocol):
+    """What batches are drawn from: ``waited_s`` adds up the seconds for which the consumer waited."""
+
+    waited_s: float
+
+
+class BatchStream(Waits, Protocol):
+    """What a search draws its batches from, such as ``TrainBatches``."""
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+
+    def stream(self, first: int, count: int) -> Iterator[Batch]:
+        """``count`` batches of the endless sequence of epochs, from its batch ``first`` on."""
+
+
 class LoadShare:
     """The share of the time since its making for which steps waited for batches, in [0, 1]; call it to know.
 
@@ -128,7 +144,7 @@ class LoadShare:
         batches: what the steps draw from.
     """
 
-    def __init__(self, batches: Sequence[TrainBatches]) -> None:
+    def __init__(self, batches: Sequence[Waits]) -> None:
         self._batches = tuple(batches)
         self._waited, self._began = self._total(), time.perf_counter()
 

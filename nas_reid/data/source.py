@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 
@@ -108,12 +108,10 @@ class DataSource:
                            workers=self.workers, on_corrupt=self.on_corrupt)
 
 
-def open_source(*, name: str, reader: str, root: str | None, synthetic: Mapping[str, Any] | None,
-                image_size: Sequence[int], cache: str | None, workers: int, on_corrupt: str,
-                options: Mapping[str, Any] | None = None) -> DataSource:
-    """Read a data set's lists; a synthetic one is drawn into the cache first, once.
+class DataSettings(Protocol):
+    """Where images come from and how they are stored, as the configuration has it.
 
-    Args:
+    Attributes:
         name: for messages and records.
         reader: name of the reader.
         root: folder of the data set; unused for synthetic data.
@@ -122,27 +120,41 @@ def open_source(*, name: str, reader: str, root: str | None, synthetic: Mapping[
         cache: folder for drawn images and stores; None for ``cache_root()``.
         workers: decoding threads and drawing processes.
         on_corrupt: what to do about unreadable images, ``error`` or ``skip``.
-        options: of the reader.
+        options: of the reader, by name.
+    """
+
+    name: str
+    reader: str
+    root: str | None
+    synthetic: Any
+    image_size: list[int]
+    cache: str | None
+    workers: int
+    on_corrupt: str
+    options: Any
+
+
+def open_source(settings: DataSettings) -> DataSource:
+    """Read a data set's lists; a synthetic one is drawn into the cache first, once.
 
     Raises:
         ConfigError, DataError: see ``synthetic_spec``, ``read_dataset``.
     """
-    folder = user_path(cache) if cache else cache_root()
-    height, width = image_size
-    options = options or {}
+    folder = user_path(settings.cache) if settings.cache else cache_root()
+    (height, width), reader, root, options = settings.image_size, settings.reader, settings.root, settings.options or {}
     find_reader(reader, options)  # a wrong name must not wait for the drawing
-    if synthetic is not None:
-        spec = synthetic_spec(synthetic)
+    if settings.synthetic is not None:
+        spec = synthetic_spec(settings.synthetic)
         if spec.layout != reader:
             raise ConfigError(f"data.reader={reader} does not read data.synthetic.layout={spec.layout}; set both to "
                               "the same name")
-        root = str(generate(folder / "synthetic", spec, workers=workers))
+        root = str(generate(folder / "synthetic", spec, workers=settings.workers))
     if root is None:
         raise ConfigError(f"data.reader={reader} reads a folder; set data.root= to it")
     dataset = read_dataset(reader, root, **options)
-    log.info("%s: %d training, %d query, %d gallery images in %s", name, len(dataset.train), len(dataset.query),
-             len(dataset.gallery), dataset.root)
-    return DataSource(dataset, (height, width), folder, workers, on_corrupt)
+    log.info("%s: %d training, %d query, %d gallery images in %s", settings.name, len(dataset.train),
+             len(dataset.query), len(dataset.gallery), dataset.root)
+    return DataSource(dataset, (height, width), folder, settings.workers, settings.on_corrupt)
 
 
 def synthetic_spec(factors: Mapping[str, Any]) -> SyntheticSpec:

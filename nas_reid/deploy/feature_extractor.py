@@ -85,7 +85,8 @@ class FeatureExtractor:
             raise ConfigError(f"colours={colours!r} is unknown; known are: {', '.join(COLOURS)}")
         several = [images] if isinstance(images, str | Path | np.ndarray | Image.Image) or (
             isinstance(images, Tensor) and images.ndim == 3) else images
-        rest, parts = iter(several), []
+        rest = iter(several)
+        parts: list[Tensor] = []
         while part := list(islice(rest, self.batch_size)):
             names = [str(image) if isinstance(image, str | Path) else f"image {self.batch_size * len(parts) + place}"
                      for place, image in enumerate(part)]

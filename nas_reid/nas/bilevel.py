@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -122,11 +122,11 @@ class Bilevel:
         """The supernet with the mixing weights that the alphas give by themselves, for evaluation."""
         return WithMixes(self.network, self.relaxation.evaluation_mixes(self.arch.alphas()))
 
-    def state_dict(self) -> dict[str, dict]:
+    def state_dict(self) -> dict[str, dict[str, Any]]:
         """Weights, alphas, and both optimisers and objectives."""
         return {name: part.state_dict() for name, part in self._stateful().items()}
 
-    def load_state_dict(self, state: Mapping[str, dict]) -> None:
+    def load_state_dict(self, state: Mapping[str, dict[str, Any]]) -> None:
         """Continue from a ``state_dict``."""
         for name, part in self._stateful().items():
             part.load_state_dict(state[name])

@@ -139,7 +139,8 @@ def _log_any_file_name() -> None:
     for handler in logging.getLogger().handlers:
         if isinstance(handler, logging.FileHandler):
             handler.errors = "backslashreplace"  # of a file that is opened at its first line
-        if hasattr(stream := getattr(handler, "stream", None), "reconfigure"):
+        stream: Any = getattr(handler, "stream", None)
+        if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
 
 

@@ -26,7 +26,8 @@ def data_files() -> list[str]:
 def data_file(name: str) -> dict[str, Any]:
     """One of ``data_files`` as plain data."""
     with composition():
-        return OmegaConf.to_container(hydra.compose(f"data/{name}").data, resolve=True)
+        plain: Any = OmegaConf.to_container(hydra.compose(f"data/{name}").data, resolve=True)
+    return plain
 
 
 @contextmanager

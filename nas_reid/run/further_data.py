@@ -55,6 +55,7 @@ def _settings(key: str, name: str, change: Any, data: DataConfig) -> DataConfig:
         raise ConfigError(f"{key}: expected a file of conf/data ({', '.join(options)}){domains}; any other name needs "
                           f"a key that tells it from the data that are trained on, such as +{key}.root=DIR")
     try:
-        return load(OmegaConf.merge(plain, {"name": name}, change or {}), DataConfig)
+        merged: Any = OmegaConf.merge(plain, {"name": name}, change or {})
+        return load(merged, DataConfig)
     except ConfigError as error:
         raise ConfigError(f"{key}: {error}") from None

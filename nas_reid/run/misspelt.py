@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra._internal.utils import get_args_parser
@@ -111,7 +112,7 @@ def _unknown_key(command: str, key: str, error: Exception, given: Sequence[Overr
     """A key that the command lacks: who has it, and what it was meant to be. The full key may be one below ``key``."""
     deeper = re.search(r"full_key: (\S+)", str(error.__cause__ or ""))
     key = deeper[1] if deeper and deeper[1].startswith(f"{key}.") else key
-    known = _composed_keys(command, [one.input_line for one in given if one.key_or_group != key], config_dir,
+    known = _composed_keys(command, [one.input_line or "" for one in given if one.key_or_group != key], config_dir,
                            hydra=key.startswith("hydra"))
     owners = [f"nas_reid.{name}" for name, schema in SCHEMAS.items() if key in schema_keys(schema)]
     wish = did_you_mean(key, known)
@@ -127,7 +128,8 @@ def _composed_keys(command: str, overrides: Iterable[str], config_dir: str, *, h
         for attempt in (list(overrides), []):
             try:
                 cfg = compose(command, attempt, return_hydra_config=hydra)
-                return list(flat_keys(OmegaConf.to_container(cfg)))
+                plain: Any = OmegaConf.to_container(cfg)
+                return list(flat_keys(plain))
             except (HydraException, OmegaConfBaseException, ValueError):
                 continue
     return []

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from nas_reid.network.model import ReIDNetwork
+
 
 class WeightAverage:
     """An average of the weights that a network had, to be evaluated instead of it (Polyak and Juditsky 1992).
@@ -23,7 +25,7 @@ class WeightAverage:
     ``network`` is the average.
     """
 
-    def __init__(self, network: nn.Module, decay: float) -> None:
+    def __init__(self, network: ReIDNetwork, decay: float) -> None:
         self.network = copy.deepcopy(network).requires_grad_(False).eval()
         self.decay, self.updates = decay, 0
 

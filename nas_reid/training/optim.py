@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -197,22 +197,45 @@ SCHEDULES: dict[str, Callable[[LearningRate, float], float]] = {
 }
 
 
-def build_training(named: Iterable[tuple[str, nn.Parameter]], *, name: str, lr: float, weight_decay: float,
-                   momentum: float, nesterov: bool, betas: Sequence[float], amsgrad: bool, schedule: str,
-                   final_ratio: float, flat_epochs: float, milestones: Sequence[int], gamma: float,
-                   warmup_epochs: float, warmup_steps: int | None, warmup_ratio: float, decay_vectors: bool,
-                   bias_lr_factor: float, head_lr_factor: float, epochs: int,
-                   steps: int) -> tuple[Optimizer, LearningRate]:
-    """An optimiser and the learning rate to give it, from flat settings.
-
-    See ``parameter_groups``, ``build_optimizer`` and ``LearningRate``. ``steps`` is the number of optimiser steps in an
-    epoch; ``warmup_steps``, unless None, is the length of the warm-up in them, and ``warmup_epochs`` does not count.
+class OptimizerSettings(Protocol):
+    """What ``build_training`` reads, as the configuration has it; see ``parameter_groups``, ``build_optimizer`` and
+    ``LearningRate`` for the meaning.
     """
-    groups = parameter_groups(named, weight_decay=weight_decay, decay_vectors=decay_vectors,
-                              bias_lr_factor=bias_lr_factor, head_lr_factor=head_lr_factor)
-    optimizer = build_optimizer(name, groups, lr=lr, momentum=momentum, nesterov=nesterov, betas=(betas[0], betas[1]),
-                                amsgrad=amsgrad)
-    rate = LearningRate(base=lr, schedule=schedule, epochs=epochs, final_ratio=final_ratio, flat_epochs=flat_epochs,
-                        milestones=tuple(milestones), gamma=gamma, warmup_ratio=warmup_ratio,
-                        warmup_epochs=warmup_epochs if warmup_steps is None else warmup_steps / steps)
+
+    name: str
+    lr: float
+    weight_decay: float
+    momentum: float
+    nesterov: bool
+    betas: list[float]
+    amsgrad: bool
+    schedule: str
+    final_ratio: float
+    flat_epochs: float
+    milestones: list[int]
+    gamma: float
+    warmup_epochs: float
+    warmup_steps: int | None
+    warmup_ratio: float
+    decay_vectors: bool
+    bias_lr_factor: float
+    head_lr_factor: float
+
+
+def build_training(named: Iterable[tuple[str, nn.Parameter]], settings: OptimizerSettings, *, epochs: int,
+                   steps: int) -> tuple[Optimizer, LearningRate]:
+    """An optimiser and the learning rate to give it.
+
+    ``steps`` is the number of optimiser steps in an epoch; ``warmup_steps``, unless None, is the length of the warm-up
+    in them, and ``warmup_epochs`` does not count.
+    """
+    groups = parameter_groups(named, weight_decay=settings.weight_decay, decay_vectors=settings.decay_vectors,
+                              bias_lr_factor=settings.bias_lr_factor, head_lr_factor=settings.head_lr_factor)
+    optimizer = build_optimizer(settings.name, groups, lr=settings.lr, momentum=settings.momentum,
+                                nesterov=settings.nesterov, betas=(settings.betas[0], settings.betas[1]),
+                                amsgrad=settings.amsgrad)
+    warmup = settings.warmup_epochs if settings.warmup_steps is None else settings.warmup_steps / steps
+    rate = LearningRate(base=settings.lr, schedule=settings.schedule, epochs=epochs, final_ratio=settings.final_ratio,
+                        flat_epochs=settings.flat_epochs, milestones=tuple(settings.milestones), gamma=settings.gamma,
+                        warmup_ratio=settings.warmup_ratio, warmup_epochs=warmup)
     return optimizer, rate

@@ -12,7 +12,7 @@ from torch import nn
 
 from nas_reid.errors import CheckpointError, ConfigError
 from nas_reid.files.of_run import file_of_run
-from nas_reid.modules.head import Head
+from nas_reid.modules.head import Head, StripeHead
 from nas_reid.network.checkpoint import load_checkpoint
 from nas_reid.network.model import ReIDNetwork
 from nas_reid.network.trained import Description, load_trained
@@ -67,8 +67,8 @@ def load_teachers(paths: str | Sequence[str] | None, image_size: Sequence[int], 
     return teachers
 
 
-def check_teachers(teachers: Sequence[Teacher], losses: Mapping[str, tuple[float, nn.Module]], head: Head,
-                   identities: str) -> None:
+def check_teachers(teachers: Sequence[Teacher], losses: Mapping[str, tuple[float, nn.Module]], head: Head | StripeHead,
+                   identities: str | None) -> None:
     """Whether the losses that compare classifiers can: same identities, same number of stripes.
 
     Args:

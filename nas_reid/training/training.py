@@ -64,7 +64,8 @@ class Training:
             part.load_state_dict(state[name])
 
     def _stateful(self) -> dict[str, ReIDNetwork | Optimizer | Objective | WeightAverage]:
-        parts = {"network": self.network, "optimizer": self.optimizer, "objective": self.objective}
+        parts: dict[str, ReIDNetwork | Optimizer | Objective | WeightAverage] = {
+            "network": self.network, "optimizer": self.optimizer, "objective": self.objective}
         return parts if self.average is None else parts | {"average": self.average}
 
 

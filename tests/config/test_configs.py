@@ -10,6 +10,7 @@ from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 
 import nas_reid
+from nas_reid.config.groups import DataConfig
 from nas_reid.config.loading import load, to_plain
 from nas_reid.config.schemas import SCHEMAS
 from nas_reid.data.augment import build_augment
@@ -175,8 +176,9 @@ def test_synthetic_factors_do_not_turn_real_data_into_drawn_ones() -> None:
 def test_illegal_factors_are_refused_before_anything_is_drawn(factor: str, value: object, message: str,
                                                               tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=message):
-        open_source(name="synthetic", reader="market1501", root=None, synthetic={factor: value}, image_size=[64, 32],
-                    cache=str(tmp_path), workers=1, on_corrupt="error")
+        open_source(DataConfig(name="synthetic", reader="market1501", root=None, synthetic={factor: value},
+                               image_size=[64, 32],
+                               cache=str(tmp_path), workers=1, on_corrupt="error"))
     assert not list(tmp_path.iterdir())
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from nas_reid.config.groups import DataConfig
 from nas_reid.data.readers import READERS, msmt17, read_dataset
 from nas_reid.data.readers.combineall import combine_all
 from nas_reid.data.sample import Dataset, Sample
@@ -129,8 +130,8 @@ def test_cuhksysu_is_for_training_only(tmp_path):
 
 
 def source(reader: str, root: Path, **options):
-    return open_source(name=reader, reader=reader, root=str(root), synthetic=None, image_size=[8, 4],
-                       cache=str(root / "cache"), workers=1, on_corrupt="error", options=options)
+    return open_source(DataConfig(name=reader, reader=reader, root=str(root), synthetic=None, image_size=[8, 4],
+                                  cache=str(root / "cache"), workers=1, on_corrupt="error", options=options))
 
 
 def test_a_folder_without_images(tmp_path):

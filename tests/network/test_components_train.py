@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from nas_reid.config.groups import DataConfig
 from nas_reid.data.augment import build_augment
 from nas_reid.data.sample import label_map
 from nas_reid.data.source import open_source, training_batches
@@ -40,8 +41,9 @@ def batches(tmp_path_factory: pytest.TempPathFactory) -> SameBatches:
     """Every other image counts as infrared."""
     drawn: dict[str, Any] = {"size": "tiny", "train_ids": 10, "test_ids": 2, "distractor_ids": 1,
                              "image_size": [48, 24]}
-    source = open_source(name="synthetic", reader="market1501", root=None, synthetic=drawn, image_size=[32, 16],
-                         cache=str(Path(tmp_path_factory.mktemp("cache"))), workers=1, on_corrupt="error")
+    source = open_source(DataConfig(name="synthetic", reader="market1501", root=None, synthetic=drawn,
+                                    image_size=[32, 16],
+                                    cache=str(Path(tmp_path_factory.mktemp("cache"))), workers=1, on_corrupt="error"))
     store = source.train_store()
     drawer = training_batches(store, store.samples, build_augment({}), labels=label_map(store.samples), identities=4,
                               instances=4, seed=0, device=CPU)

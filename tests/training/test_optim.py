@@ -1,3 +1,4 @@
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -180,12 +181,13 @@ def test_warmup_in_steps_and_flat_then_cosine_are_fastreids() -> None:
     settings = {"name": "adam", "lr": 3.5e-4, "weight_decay": 5e-4, "momentum": 0.0, "nesterov": False,
                 "betas": [0.9, 0.999], "amsgrad": False, "schedule": "cosine", "final_ratio": 0.002, "flat_epochs": 30,
                 "milestones": [], "gamma": 0.1, "warmup_epochs": 1, "warmup_steps": 2000, "warmup_ratio": 0.1,
-                "decay_vectors": True, "bias_lr_factor": 1, "head_lr_factor": 1, "epochs": 60, "steps": 202}
-    _, rate = build_training(nn.Linear(2, 2).named_parameters(), **settings)
+                "decay_vectors": True, "bias_lr_factor": 1, "head_lr_factor": 1}
+    _, rate = build_training(nn.Linear(2, 2).named_parameters(), SimpleNamespace(**settings), epochs=60, steps=202)
     assert [rate.at(step / 202) for step in (0, 1000, 1818, 2000, 29 * 202)] == pytest.approx(
         [3.5e-5, 1.925e-4, 3.21335e-4, 3.5e-4, 3.5e-4], rel=1e-9)
     assert [rate.at(epoch) for epoch in (31, 45, 59)] == pytest.approx([3.490432e-4, 1.7535e-4, 1.656751e-6], rel=1e-6)
-    _, by_epochs = build_training(nn.Linear(2, 2).named_parameters(), **settings | {"warmup_steps": None})
+    _, by_epochs = build_training(nn.Linear(2, 2).named_parameters(),
+                                  SimpleNamespace(**settings | {"warmup_steps": None}), epochs=60, steps=202)
     assert by_epochs.at(0.5) == pytest.approx(3.5e-4 * 0.55) and by_epochs.at(1) == 3.5e-4
 
 
