@@ -82,7 +82,7 @@ def run(settings: RetrainConfig, genotype: Genotype, job: Job) -> float:
     """One training, from the genotype to ``result.json``; returns the validation mAP."""
     # The network and every name come first: a mistake in one must not wait for the data.
     seed_everything(settings.seed)
-    epochs, space = settings.epochs, space_of(genotype, settings.network)
+    (height, width), epochs, space = settings.data.image_size, settings.epochs, space_of(genotype, settings.network)
     require_room(space, genotype, job.device)
     trunk, head = space.network(genotype), head_arguments(asdict(settings.head), space)
     require_drop_path(trunk, settings.drop_path)
@@ -106,7 +106,6 @@ def run(settings: RetrainConfig, genotype: Genotype, job: Job) -> float:
                     channels_last=settings.channels_last, precision=settings.precision, compile=settings.compile)
     if weights:
         load_weights(network, weights, origin=str(settings.weights))
-    height, width = settings.data.image_size
     description = Description(genotype, settings.network, head, len(labels), (height, width),
                               identity_digest(stores.train.samples, labels, drawn=settings.data.synthetic))
     training = build(settings, network, taught(settings, teachers, network, description), batches=len(batches))
