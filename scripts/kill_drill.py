@@ -32,7 +32,7 @@ SEARCH = (*DATA, "space.channels=4", "space.layers=[1,1]", "space.nodes=2", "bat
 RETRAIN = (*DATA, "genotype=auto_reid/retrieval", "network.channels=4", "network.layers=[1,1]", "batch.size=8",
            "optimizer.warmup_epochs=1", "evaluation.every=1", "threads=1", "wandb.mode=disabled")
 KILLS_PER_RUN = 10
-PATIENCE_S = 10.0  # in which the children of a killed process must end
+PATIENCE_S = 60.0  # in which the children of a killed process must end; they import torch before they look
 
 
 @dataclass(frozen=True)
