@@ -92,6 +92,10 @@ class ImageStore:
             return self.stored.take(rows, out)
         return torch.index_select(self.images, 0, rows, out=out)
 
+    def __getitem__(self, row: int) -> Tensor:
+        """One image [H, W, 3], see ``take``."""
+        return self.take(torch.tensor([row]))[0]
+
 
 def build_store(
     dataset_root: Path,
@@ -197,7 +201,7 @@ def _decode_all(output: BinaryIO, root: Path, samples: Sequence[Sample], *, imag
             readable[row] = False
         else:
             output.write(result)
-            sums.append(checksums(result[None]))
+            sums.append(checksums(torch.tensor(result)[None]))
     if failures and (on_corrupt == "error" or len(failures) == len(samples)):
         raise DataError(unreadable(failures, len(samples), root))
     write_end(output, readable, sums)

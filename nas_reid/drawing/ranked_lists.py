@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -16,6 +17,14 @@ CAPTION = 30
 RIGHT, WRONG, JUNK, QUERY = (46, 150, 70), (206, 56, 50), (150, 150, 150), (40, 90, 170)
 
 Array = np.ndarray | Tensor
+
+
+class Rows(Protocol):
+    """Images that are had one by one."""
+
+    def __getitem__(self, row: int, /) -> Array:
+        """One image, uint8 [H, W, 3]."""
+        ...
 
 
 def choose_queries(ap: Array, *, worst: int, random: int, seed: int) -> list[int]:
@@ -38,8 +47,8 @@ def draw_ranked_lists(
     queries: Sequence[int],
     ranked: Array,
     distances: Array,
-    query_images: Array,
-    gallery_images: Array,
+    query_images: Rows,
+    gallery_images: Rows,
     query_pids: Array,
     query_camids: Array,
     gallery_pids: Array,
@@ -56,7 +65,7 @@ def draw_ranked_lists(
         queries: indices of the queries to show, from top to bottom.
         ranked: gallery indices from rank 1, [len(queries), k]; a shorter list ends in -1.
         distances: their distances, [len(queries), k].
-        query_images, gallery_images: uint8, [Q, H, W, 3] and [G, H, W, 3]; indexed row by row, never copied whole.
+        query_images, gallery_images: by row, uint8 [H, W, 3]; arrays [Q, H, W, 3] and [G, H, W, 3], or stores.
         query_pids, query_camids, gallery_pids, gallery_camids: [Q] and [G].
         ap: average precision of every query [Q], written under it.
 

@@ -65,7 +65,7 @@ def draw_genotype(space: SearchSpace, genotype: Genotype, path: Path, *,
     elif hasattr(space, "feature_masks"):
         means: dict[int, np.ndarray] = {}
         for store in stores:
-            means = mean_images(store.images, store.modalities) | means
+            means = mean_images(store, store.modalities) | means
         draw_masks(space.feature_masks(genotype), path, means=means)
     else:
         return None
@@ -133,7 +133,7 @@ def draw_retrieval(retrieval: Retrieval, query: ImageStore, gallery: ImageStore,
     distances = 1 - cosine_similarity(anchors, found, dim=2) if distance == "cosine" else (anchors - found).norm(dim=2)
     lists, cmc = folder / f"ranked_lists{suffix}.png", folder / f"cmc{suffix}.png"
     draw_ranked_lists(lists, queries=rows[chosen].tolist(), ranked=columns[ranked].where(ranked >= 0, ranked).numpy(),
-                      distances=distances.numpy(), query_images=query.images, gallery_images=gallery.images,
+                      distances=distances.numpy(), query_images=query, gallery_images=gallery,
                       query_pids=query.pids.numpy(), query_camids=query.camids.numpy() + first_camera,
                       gallery_pids=gallery.pids.numpy(), gallery_camids=gallery.camids.numpy() + first_camera,
                       ap=torch.full((len(query.paths),), torch.nan).index_copy(0, rows, ap.float()).numpy())

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas_reid.data import store_file
+from nas_reid.data.store import ImageStore
 from nas_reid.data.store_file import StoredImages, checksums, open_images, write_end
 from nas_reid.errors import DataError
 
@@ -21,7 +22,7 @@ def write(file: Path, count: int = 40) -> np.ndarray:
     images = np.random.default_rng(0).integers(0, 256, (count, *SIZE, 3), dtype=np.uint8)
     with file.open("wb") as output:
         output.write(images.tobytes())
-        write_end(output, np.ones(count, bool), [checksums(image[None]) for image in images])
+        write_end(output, np.ones(count, bool), [checksums(torch.tensor(image)[None]) for image in images])
     return images
 
 
@@ -32,24 +33,24 @@ def opened(file: Path, count: int = 40) -> StoredImages:
 
 
 def test_a_checksum_is_the_weighted_sum_of_words() -> None:
-    image = np.arange(2 * 8 * 8, dtype=np.uint8).reshape(1, 2, 8, 8)  # 16 words, each a part of its own
+    image = torch.arange(2 * 8 * 8, dtype=torch.uint8).view(1, 2, 8, 8)  # 16 words, each a part of its own
     words = [int.from_bytes(bytes(range(start, start + 8)), "little") for start in range(0, 128, 8)]
     expected = sum((2 * part + 1) * 0x9E3779B97F4A7C15 * word for part, word in enumerate(words)) % 2**64
-    assert checksums(image).tolist() == [expected]
+    assert [number % 2**64 for number in checksums(image).tolist()] == [expected]
 
 
 @given(st.integers(1, 9), st.integers(1, 9), st.data())
 def test_any_other_byte_gives_another_checksum(height: int, width: int, data: st.DataObject) -> None:
-    image = np.random.default_rng(height).integers(0, 256, (1, height, width, 3), dtype=np.uint8)
-    changed = image.copy()
-    changed.reshape(-1)[data.draw(st.integers(0, image.size - 1))] ^= data.draw(st.integers(1, 255))
+    image = torch.from_numpy(np.random.default_rng(height).integers(0, 256, (1, height, width, 3), dtype=np.uint8))
+    changed = image.clone()
+    changed.view(-1)[data.draw(st.integers(0, image.numel() - 1))] ^= data.draw(st.integers(1, 255))
     assert checksums(changed) != checksums(image)
 
 
 def test_images_that_change_places_are_noticed() -> None:
-    images = np.random.default_rng(0).integers(0, 256, (2, 256, 128, 3), dtype=np.uint8)
-    assert checksums(images[::-1]).tolist() == checksums(images).tolist()[::-1]
-    assert checksums(np.roll(images, 64, axis=1)).tolist() != checksums(images).tolist()
+    images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (2, 256, 128, 3), dtype=np.uint8))
+    assert checksums(images.flip(0)).tolist() == checksums(images).tolist()[::-1]
+    assert (checksums(images.roll(64, 1)) != checksums(images)).all()
 
 
 def test_all_of_a_small_file_is_checked_when_it_is_opened(tmp_path: Path) -> None:
@@ -64,8 +65,8 @@ def test_all_of_a_small_file_is_checked_when_it_is_opened(tmp_path: Path) -> Non
 
 def test_of_a_large_file_images_are_checked_at_their_first_use(tmp_path: Path,
                                                                monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_file, "_CHECKED_BYTES", 10 * 8 * 6 * 3)  # every fourth image
-    monkeypatch.setattr(store_file.time, "time_ns", lambda: 6)  # from the third on
+    monkeypatch.setattr(store_file, "_SMALL", 0)  # one image of sixteen is compared at once,
+    monkeypatch.setattr(store_file.time, "time_ns", lambda: 3)  # from the fourth on
     images = write(tmp_path / "f")
     content = bytearray((tmp_path / "f").read_bytes())
     content[17 * images[0].size] ^= 1
@@ -108,6 +109,15 @@ def test_samples_without_an_image_are_told(tmp_path: Path) -> None:
     images = np.zeros((2, *SIZE, 3), np.uint8)
     with (tmp_path / "f").open("wb") as output:
         output.write(images.tobytes())
-        write_end(output, np.array([True, False, True]), [checksums(image[None]) for image in images])
+        write_end(output, np.array([True, False, True]), [checksums(torch.tensor(image)[None]) for image in images])
     assert opened(tmp_path / "f", count=3).readable.tolist() == [True, False, True]
     assert open_images(tmp_path / "f", 2, SIZE) is None and open_images(tmp_path / "f", 3, (6, 9)) is None
+
+
+def test_pictures_of_a_truncated_store_are_an_error_too(tmp_path: Path) -> None:
+    images = write(tmp_path / "f", count=200)
+    store = ImageStore(opened(tmp_path / "f", 200).images, (), stored=opened(tmp_path / "f", 200))
+    assert torch.equal(store[199], torch.from_numpy(images[199]))
+    os.truncate(tmp_path / "f", 100)
+    with pytest.raises(DataError, match="was truncated while it was in use"):
+        store[199]
