@@ -77,7 +77,8 @@ def run(settings: SearchConfig, job: Job) -> float:
                               {key: settings.space[key] for key in settings.space if key != "name"})
     relaxation = get_relaxation(algorithm.relaxation, space.decisions())
     foresee(space, (settings.batch.size, 3, *settings.data.image_size), instances=settings.batch.instances,
-            samples=algorithm.samples, scheme=algorithm.scheme, sampled_only=relaxation.sampled_only, device=job.device)
+            samples=algorithm.samples, scheme=algorithm.scheme, sampled_only=relaxation.sampled_only, device=job.device,
+            hessian=algorithm.hessian)
     temperature = build_temperature(**asdict(algorithm.temperature))
     augment = build_augment(settings.augment)
     pretrained = read_pretrained(settings.pretrained, space)

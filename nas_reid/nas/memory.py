@@ -16,6 +16,9 @@ from nas_reid.search_space import Decision, Mix, SearchSpace
 _COPIES_OF_WEIGHTS = {"first_order": 3, "joint": 3, "second_order": 6}
 """Weights, gradients and momentum; the unrolled step adds the moved weights, their gradients and the difference's."""
 
+_EXACT_HESSIAN = 3
+"""Times what a forward pass keeps: the training loss's, its gradient's graph (as much again), the validation loss's."""
+
 _WITH_TEMPORARIES = 1.3
 
 log = logging.getLogger(__name__)
@@ -75,7 +78,7 @@ def saved_bytes(network: nn.Module, decisions: Sequence[Decision], images: Seque
 
 
 def step_bytes(network: nn.Module, decisions: Sequence[Decision], images: Sequence[int], *, samples: int,
-               scheme: str, sampled_only: bool) -> int:
+               scheme: str, sampled_only: bool, hessian: str = "finite_difference") -> int:
     """Bytes that one search step takes: what is kept for the backward pass, the weights and their companions.
 
     Temporaries are not counted: expect some tenths more.
@@ -84,21 +87,23 @@ def step_bytes(network: nn.Module, decisions: Sequence[Decision], images: Sequen
         network, decisions, images, sampled_only: see ``saved_bytes``.
         samples: Monte Carlo samples per loss, all of which are kept at a time.
         scheme: ``first_order``, ``second_order`` or ``joint``.
+        hessian: of the second order, ``finite_difference`` or ``exact``.
     """
     weights = sum(parameter.numel() * parameter.element_size() for parameter in network.parameters())
     saved = saved_bytes(network, decisions, images, sampled_only=sampled_only)
-    return samples * saved + _COPIES_OF_WEIGHTS[scheme] * weights
+    graphs = _EXACT_HESSIAN if scheme == "second_order" and hessian == "exact" else 1
+    return graphs * samples * saved + _COPIES_OF_WEIGHTS[scheme] * weights
 
 
 def foresee(space: SearchSpace, images: Sequence[int], *, instances: int, samples: int, scheme: str,
-            sampled_only: bool, device: torch.device) -> None:
+            sampled_only: bool, device: torch.device, hessian: str = "finite_difference") -> None:
     """Log what a search step will need, before any of it is allocated; a warning with advice where it is not free.
 
     The head is left out: it is small beside a supernet.
 
     Args:
         space: its supernet is built on the meta device.
-        images, samples, scheme, sampled_only: see ``step_bytes``.
+        images, samples, scheme, sampled_only, hessian: see ``step_bytes``.
         instances: K of the batches.
         device: where the search runs.
 
@@ -107,7 +112,8 @@ def foresee(space: SearchSpace, images: Sequence[int], *, instances: int, sample
     """
     with torch.device("meta"), torch.random.fork_rng(devices=[]):
         network = space.supernet()
-    needed = step_bytes(network, space.decisions(), images, samples=samples, scheme=scheme, sampled_only=sampled_only)
+    needed = step_bytes(network, space.decisions(), images, samples=samples, scheme=scheme, sampled_only=sampled_only,
+                        hessian=hessian)
     memory = memory_of(device)
     warning = advice(needed, memory.free, batch_size=images[0], instances=instances)
     if memory.total is not None and needed / 2 > memory.total:

@@ -49,6 +49,9 @@ def trunk_dtype(precision: str, device: torch.device) -> torch.dtype:
     bfloat16 halves the memory of the maps and uses a GPU's tensor cores; with 8 bits of mantissa it is not exact.
     Parameters, statistics of norms, alphas, head, losses and metrics are float32 in any case.
 
+    float32 says how numbers are kept. NVIDIA GPUs from Ampere on multiply them in convolutions as TF32, with 10 bits of
+    mantissa, unless ``torch.backends.cudnn.allow_tf32`` is false; second order switches that off for itself.
+
     Args:
         precision: ``float32``, ``bfloat16``, or ``auto``: bfloat16 on a GPU that computes it, else float32.
         device: of the network.

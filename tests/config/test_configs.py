@@ -44,6 +44,12 @@ def hydra() -> Iterator[None]:
         yield
 
 
+def test_second_order_is_exact_unless_the_published_form_is_named() -> None:
+    assert settings("search", "algorithm=darts_second_order").algorithm.hessian == "exact"
+    published = settings("search", "algorithm=darts_second_order", "algorithm.hessian=finite_difference")
+    assert published.algorithm.hessian == "finite_difference"
+
+
 def test_every_file_has_a_test_here() -> None:
     commands = [f"{name}.yaml" for name in SCHEMAS]
     groups = {"space", "data", "augment", "algorithm", "experiment", "wandb", "hydra/help", "hydra/callbacks"}

@@ -164,19 +164,21 @@ def test_first_order_saves_nothing_for_the_weights() -> None:
 class Network(nn.Module):
     """A mixed convolution with batch statistics, as in a supernet."""
 
-    def __init__(self) -> None:
+    def __init__(self, activation: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
+        self.activation = activation
         self.ops = nn.ModuleList([nn.Conv2d(3, 4, 1, bias=False), nn.Conv2d(3, 4, 3, padding=1, bias=False)])
         self.norm = nn.BatchNorm2d(4, track_running_stats=False)
         self.classifier = nn.Linear(4, 5)
 
     def forward(self, images: Tensor, weights: Tensor) -> Tensor:
         features = sum(w * op(images) for w, op in zip(weights[0], self.ops, strict=True))
-        return self.classifier(nn.functional.silu(self.norm(features)).mean((2, 3)))
+        return self.classifier(self.activation(self.norm(features)).mean((2, 3)))
 
 
-def network_losses(dtype: torch.dtype) -> tuple[Network, Callable, Callable]:
-    network = Network().to(dtype)
+def network_losses(dtype: torch.dtype, activation: Callable[[Tensor], Tensor] = nn.functional.silu
+                   ) -> tuple[Network, Callable, Callable]:
+    network = Network(activation).to(dtype)
     for i, parameter in enumerate(network.parameters()):
         parameter.data = 0.5 * normal(i, *parameter.shape, dtype=dtype)
 
@@ -203,6 +205,21 @@ def test_network_with_batch_norm(dtype: torch.dtype, tolerance: float) -> None:
     for hessian in ("exact", "finite_difference"):
         _, gradient = second_order(train, val, weights, alphas, momentum_buffers={}, hessian=hessian, **STEP)
         assert relative_error(gradient, expected) < tolerance
+
+
+def test_finite_differences_cross_the_kinks_of_relus_and_the_exact_hessian_does_not() -> None:
+    errors = {}
+    for activation in (nn.functional.silu, nn.functional.relu):
+        network, train, val = network_losses(torch.float64, activation)
+        weights = dict(network.named_parameters())
+        alphas = {"cell": torch.zeros(1, 2, dtype=torch.float64, requires_grad=True)}
+        buffers = {name: torch.zeros_like(weight) for name, weight in weights.items()}
+        expected = unrolled_gradient(train, val, weights, alphas, momentum_buffers=buffers, **STEP)
+        for hessian in ("exact", "finite_difference"):
+            _, gradient = second_order(train, val, weights, alphas, momentum_buffers={}, hessian=hessian, **STEP)
+            errors[activation.__name__, hessian] = relative_error(gradient, expected)
+    assert max(errors["silu", "exact"], errors["relu", "exact"]) < 1e-12
+    assert errors["silu", "finite_difference"] < 1e-7 and errors["relu", "finite_difference"] > 1e-4, errors
 
 
 @pytest.mark.parametrize("scheme", ["first_order", "finite_difference", "exact"])

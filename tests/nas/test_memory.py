@@ -50,7 +50,22 @@ def test_memory_grows_with_the_batch_the_samples_and_the_unrolled_step() -> None
     assert saved_bytes(network, space.decisions(), (8, *IMAGES[1:])) > 1.8 * one
     arguments = (network, space.decisions(), IMAGES)
     assert step_bytes(*arguments, samples=2, scheme="first_order", sampled_only=False) == 2 * one + 3 * weights
-    assert step_bytes(*arguments, samples=1, scheme="second_order", sampled_only=False) == one + 6 * weights
+    second = {"samples": 1, "scheme": "second_order", "sampled_only": False}
+    assert step_bytes(*arguments, **second) == one + 6 * weights
+    assert step_bytes(*arguments, **second, hessian="exact") == 3 * one + 6 * weights
+
+
+def test_an_exact_hessian_keeps_the_gradients_graph_too() -> None:
+    """What the estimate counts as three forward passes: the training loss's with its gradient's graph, about two."""
+    space, network = make_network()
+    images, weights = torch.randn(IMAGES), list(network.parameters())
+    mixes = {d.name: Mix(torch.full((d.rows, len(d.choices)), 0.25, requires_grad=True)) for d in space.decisions()}
+    saved = SavedTensors([*weights, *network.buffers()])
+    with saved_tensors_hooks(saved.pack, lambda tensor: tensor):
+        loss = network(images, mixes).features.square().mean()
+        gradients = torch.autograd.grad(loss, weights, create_graph=True, materialize_grads=True)
+    assert gradients[0].requires_grad
+    assert saved.size() / saved_bytes(network, space.decisions(), IMAGES) == pytest.approx(2, abs=0.6)
 
 
 def test_advice_names_a_batch_that_fits() -> None:
