@@ -238,7 +238,7 @@ _SPLITS: dict[str, Callable[[Sequence[Sample], float, np.random.Generator], set[
 
 def _share(items: Sequence[Hashable], fraction: float, rng: np.random.Generator) -> set[Any]:
     """``fraction`` of ``items`` at random, rounded up, but not all of several."""
-    count = min(math.ceil(fraction * len(items) - 1e-9), max(1, len(items) - 1))  # 1e-9: 0.1 * 30 is 3, not 4
+    count = min(math.ceil(fraction * len(items) - 1e-9), max(1, len(items) - 1))  # 1e-9: 0.28 * 25 is 7, not 8
     return {items[i] for i in rng.permutation(len(items))[:count]}
 
 

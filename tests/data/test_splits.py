@@ -68,6 +68,13 @@ def test_one_image_in_each_camera():
     assert len(query) == len(gallery) == 1 and query[0].camid != gallery[0].camid
 
 
+def test_the_most_frequent_camera_gives_no_query_where_no_other_has_more_images():
+    samples = [Sample(f"{pid}_{cam}_{i}.jpg", pid, cam) for pid in (1, 2) for cam, count in ((0, 1), (1, 3))
+               for i in range(count)]
+    _, query, gallery = hold_out_identities(samples, fraction=0.5, seed=0)
+    assert [q.camid for q in query] == [0] and [g.camid for g in gallery] == [1, 1, 1]
+
+
 @few
 @given(sample_lists(), FRACTIONS, st.integers(0, 9))
 def test_held_out_cameras_are_unseen_and_can_be_evaluated(samples, fraction, seed):
@@ -137,6 +144,13 @@ def test_halves_are_halves():
     weights, alphas = split_search(many(), by="image", fraction=0.5, seed=0)
     assert len(weights) == len(alphas) == 90
     assert len(split_search(many(), by="identity", fraction=0.1, seed=0)[0]) == 3 * 6
+
+
+@pytest.mark.parametrize(("fraction", "count"), [(0.28, 7), (0.29, 8)])
+def test_shares_are_rounded_up_but_not_for_the_rounding_of_floats(fraction, count):
+    """0.28 * 25 is 7.000000000000001 in floats, and 0.29 * 25 is 7.25."""
+    samples = [Sample(f"{pid}_{i}.jpg", pid, 0) for pid in range(1, 26) for i in range(2)]
+    assert len(identities(split_search(samples, by="identity", fraction=fraction, seed=0)[0])) == count
 
 
 @pytest.mark.parametrize("split", [
