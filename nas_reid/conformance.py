@@ -5,7 +5,8 @@
         check_search_space(MySpace())
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,17 @@ from torch import Tensor, nn
 from nas_reid.errors import ConfigError
 from nas_reid.genotype import Genotype
 from nas_reid.nas.arch_parameters import ArchParameters
-from nas_reid.search_space import Decision, Mix, SearchSpace
+from nas_reid.search_space import (
+    OPTIONAL_OF_NETWORKS,
+    OPTIONAL_OF_SPACES,
+    Decision,
+    Mix,
+    OffersOneHot,
+    SearchSpace,
+    member_names,
+)
+
+_ALIKE = 0.85  # of difflib: ``onehot`` and ``one_hot`` are, ``drop_path`` and ``set_drop_path`` are not
 
 
 class ConformanceError(AssertionError):
@@ -38,6 +49,7 @@ def check_search_space(space: SearchSpace, *, image_size: tuple[int, int] = (64,
     name, version = (getattr(type(space), attribute, None) for attribute in ("name", "version"))
     _require(isinstance(name, str) and isinstance(version, int), "name and version must be attributes of the class, "
              "a string and an integer")
+    _check_spelling("the space", space, OPTIONAL_OF_SPACES)
     declared = space.decisions()
     try:
         if searchable:
@@ -49,6 +61,7 @@ def check_search_space(space: SearchSpace, *, image_size: tuple[int, int] = (64,
     with torch.device("meta"):
         supernet = space.supernet()
     _require(isinstance(getattr(supernet, "out_channels", None), int), "supernet() has no integer out_channels")
+    _check_spelling("the supernet", supernet, OPTIONAL_OF_NETWORKS)
     _check_gradients(space, decisions, image_size, batch)
     _check_sampling(space, decisions, image_size, batch)
     uniform = {name: torch.full((d.rows, len(d.choices)), 1 / len(d.choices)) for name, d in decisions.items()}
@@ -71,6 +84,16 @@ def random_one_hot(decisions: Mapping[str, Decision], *, seed: int = 0) -> dict[
 def _require(condition: bool, rule: str) -> None:
     if not condition:
         raise ConformanceError(rule)
+
+
+def _check_spelling(what: str, owner: object, protocols: Sequence[type]) -> None:
+    """No member looks like an optional one, which the engine would not find under that name."""
+    known = member_names(protocols)
+    own = {name for name in dir(type(owner)) if not name.startswith("_") and not hasattr(nn.Module, name)}
+    for name in sorted(own - set(known)):
+        for meant in get_close_matches(name, known, n=1, cutoff=_ALIKE):
+            raise ConformanceError(f"{what} has a member {name}, which looks like the optional {meant} and is none: "
+                                   f"name it {meant}, or something else")
 
 
 def _check_gradients(space: SearchSpace, decisions: Mapping[str, Decision], size: tuple[int, int], batch: int) -> None:
@@ -144,12 +167,13 @@ def _check_fixed_point(space: SearchSpace, decisions: Mapping[str, Decision]) ->
         probs = random_one_hot(decisions, seed=seed)
         first = space.derive(probs)
         _require(first.body == space.derive(probs).body, "derive() is not deterministic")
-        if hasattr(space, "one_hot"):
+        if isinstance(space, OffersOneHot):
             _require(space.derive(space.one_hot(first)).body == first.body, "derive(one_hot(g)) is not g")
 
 
 def _check_network(space: SearchSpace, genotype: Genotype, size: tuple[int, int], batch: int) -> None:
     network = space.network(genotype).train()
+    _check_spelling("the fixed network", network, OPTIONAL_OF_NETWORKS)
     images = torch.randn(batch, 3, *size, generator=torch.Generator().manual_seed(1))
     maps = network(images, modality=torch.arange(batch) % 2)
     _require(maps.ndim == 4 and maps.shape[:2] == (batch, getattr(network, "out_channels", -1)),
@@ -162,7 +186,7 @@ def _check_network(space: SearchSpace, genotype: Genotype, size: tuple[int, int]
 def _check_one_hot(space: SearchSpace, decisions: Mapping[str, Decision], size: tuple[int, int], batch: int) -> None:
     probs = random_one_hot(decisions)
     genotype = space.derive(probs)
-    if hasattr(space, "one_hot"):  # what is random need not be what it derives to, for example with ``none``
+    if isinstance(space, OffersOneHot):  # what is random need not be what it derives to, for example with ``none``
         probs = {name: weight.float() for name, weight in space.one_hot(genotype).items()}
     supernet, network = space.supernet().eval(), space.network(genotype).eval()
     missing, _ = network.load_state_dict(supernet.state_dict(), strict=False)

@@ -20,6 +20,7 @@ from nas_reid.record.pictures import draw_genotype
 from nas_reid.registry import load_genotype, space_of
 from nas_reid.run.command import command
 from nas_reid.run.invocation import invocation
+from nas_reid.search_space import OffersFeatureMasks
 
 
 @command("describe", sole=False)
@@ -34,7 +35,7 @@ def main(cfg: DictConfig) -> None:
         network = build_network(trunk, settings.num_classes, **head_arguments(asdict(settings.head), space))
     picture = draw_genotype(space, genotype, invocation().folder / "cells.png")
     sys.stdout.write(table(network, (height, width)) + "\n")
-    kept = space.feature_masks(genotype) if hasattr(space, "feature_masks") else []
+    kept = space.feature_masks(genotype) if isinstance(space, OffersFeatureMasks) else []
     if kept:
         sys.stdout.write(f"\n{mask_table(kept)}\n")
     summary = {"genotype": settings.genotype, "space": genotype.space, "image_size": [height, width],

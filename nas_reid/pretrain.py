@@ -37,6 +37,7 @@ from nas_reid.registry import load_genotype, space_of
 from nas_reid.run.command import command
 from nas_reid.run.invocation import invocation
 from nas_reid.run.job import Job, finished_result, start_job
+from nas_reid.search_space import DropsPaths
 from nas_reid.seed import derive_seed, seed_everything
 from nas_reid.training.ema import WeightAverage
 from nas_reid.training.epoch import train_one_epoch
@@ -78,14 +79,14 @@ def run(settings: PretrainConfig, genotype: Genotype, job: Job) -> float:
     height, width = settings.data.image_size
     description = Description(genotype, settings.network, head, num_classes, (height, width))
     first, validation = 0, {}
-    if (saved := job.saved()) is not None:
+    if (saved := job.take_up()) is not None:
         training.load_state_dict(saved["training"])
         first, validation = saved["epoch"], saved["validation"]
 
     # Train. The best epoch is the one with the highest top-1 accuracy on the validation images.
     for epoch in range(first, epochs):
         started = time.monotonic()
-        if hasattr(trunk, "set_drop_path"):
+        if isinstance(trunk, DropsPaths):
             trunk.set_drop_path(settings.drop_path * epoch / max(1, epochs - 1))
         record = train_one_epoch(training, batches, epoch, epochs=epochs, seed=settings.seed, name="pretrain")
         accuracies = validate(training.network_to_keep, validation_batches)

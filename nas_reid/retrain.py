@@ -55,6 +55,7 @@ from nas_reid.run.command import command
 from nas_reid.run.further_data import further_data
 from nas_reid.run.invocation import invocation
 from nas_reid.run.job import Job, finished_result, start_job
+from nas_reid.search_space import DropsPaths
 from nas_reid.seed import derive_seed, seed_everything
 from nas_reid.training.distillation import Distillation, build_distillation
 from nas_reid.training.ema import WeightAverage
@@ -110,7 +111,7 @@ def run(settings: RetrainConfig, genotype: Genotype, job: Job) -> float:
                               identity_digest(stores.train.samples, labels, drawn=settings.data.synthetic))
     training = build(settings, network, taught(settings, teachers, network, description), batches=len(batches))
     first, validation = 0, {}
-    if (saved := job.saved()) is not None:
+    if (saved := job.take_up()) is not None:
         require_same_teachers(saved["teachers"], teachers)
         training.load_state_dict(saved["training"])
         first, validation = saved["epoch"], saved["validation"]
@@ -118,7 +119,7 @@ def run(settings: RetrainConfig, genotype: Genotype, job: Job) -> float:
     # Train. The best epoch is the one with the highest mAP on the validation data.
     for epoch in range(first, epochs):
         started = time.monotonic()
-        if hasattr(trunk, "set_drop_path"):
+        if isinstance(trunk, DropsPaths):
             trunk.set_drop_path(settings.drop_path * epoch / max(1, epochs - 1))
         network.trunk_is_frozen = epoch < settings.freeze_trunk_epochs
         record = train_one_epoch(training, batches, epoch, epochs=epochs, seed=settings.seed, name="retrain")

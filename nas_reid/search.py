@@ -37,7 +37,7 @@ from nas_reid.nas.bilevel import Bilevel, Level, Moment
 from nas_reid.nas.memory import foresee
 from nas_reid.nas.perturbation import build_perturbation
 from nas_reid.nas.regularisers import build_regulariser, entropy, none_share, offers, skip_count
-from nas_reid.nas.relaxation import get_relaxation
+from nas_reid.nas.relaxation import get_relaxation, require_gates
 from nas_reid.nas.temperature import build_temperature
 from nas_reid.network.execution import place
 from nas_reid.network.model import build_network
@@ -51,7 +51,7 @@ from nas_reid.run.invocation import invocation
 from nas_reid.run.job import Job, finished_result, start_job
 from nas_reid.search_space import SearchSpace
 from nas_reid.seed import derive_seed, seed_everything
-from nas_reid.training.optim import assert_disjoint, build_training, set_lr
+from nas_reid.training.optim import build_training, require_disjoint, set_lr
 from nas_reid.training.running_losses import RunningLosses
 
 log = logging.getLogger("nas_reid.search")
@@ -75,7 +75,8 @@ def run(settings: SearchConfig, job: Job) -> float:
     algorithm, epochs = settings.algorithm, settings.epochs
     space = create_searchable(settings.space["name"],
                               {key: settings.space[key] for key in settings.space if key != "name"})
-    relaxation = get_relaxation(algorithm.relaxation, space.decisions())
+    relaxation = get_relaxation(algorithm.relaxation)
+    require_gates(algorithm.relaxation, space.decisions())
     foresee(space, (settings.batch.size, 3, *settings.data.image_size), instances=settings.batch.instances,
             samples=algorithm.samples, scheme=algorithm.scheme, sampled_only=relaxation.sampled_only, device=job.device,
             hessian=algorithm.hessian)
@@ -89,7 +90,7 @@ def run(settings: SearchConfig, job: Job) -> float:
     # The supernet's weights below, the alphas above; continue where a stopped run left off.
     bilevel = build_bilevel(settings, space, num_classes, job.device, steps=len(batches[0]))
     history, validation, last = [], {}, False
-    if (saved := job.saved()) is not None:
+    if (saved := job.take_up()) is not None:
         bilevel.load_state_dict(saved["bilevel"])
         history, validation, last = saved["history"], saved["validation"], saved["last"]
     elif pretrained:
@@ -173,7 +174,7 @@ def build_bilevel(settings: SearchConfig, space: SearchSpace, num_classes: int, 
                     precision="float32" if exact else settings.precision, compile=settings.compile)
     arch = ArchParameters(decisions, init_mean=algorithm.init_mean, init_scale=algorithm.init_scale,
                           generator=torch.Generator().manual_seed(derive_seed(settings.seed, "alphas"))).to(device)
-    assert_disjoint(dict(network.named_parameters()), arch.alphas())
+    require_disjoint(dict(network.named_parameters()), arch.alphas())
     lower, upper = (Level(build_objective(objective, network.head),
                           *build_training(module.named_parameters(), training, epochs=settings.epochs, steps=steps))
                     for objective, training, module in ((settings.objective.weights, settings.weights, network),

@@ -1,4 +1,4 @@
-"""The contract a search space fulfils: one page, and the engine knows nothing else about a space.
+"""The contract a search space fulfils; the engine knows nothing else about a space.
 
 Everything searchable is *R independent categorical variables over K named choices*; a keep/drop mask is
 ``K = 2``. A space declares its decisions, builds a supernet that receives the mixing weights as an
@@ -9,10 +9,12 @@ Shapes used everywhere: ``B`` batch, ``C`` channels, ``H, W`` height and width, 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
+from nas_reid.drawing.graph import Graph
+from nas_reid.drawing.masks import FeatureMasks
 from nas_reid.genotype import Genotype
 
 
@@ -97,3 +99,106 @@ class SearchSpace(Protocol):
     def network(self, genotype: Genotype) -> nn.Module:
         """The fixed network of a genotype: ``forward(images, modality=None)``."""
         ...
+
+
+# What a space or a network may offer besides. The engine asks by ``isinstance``: a member of that name is enough.
+
+
+@runtime_checkable
+class OffersHead(Protocol):
+    """A space whose published networks have a head of their own."""
+
+    head: Mapping[str, Any]
+    """Arguments of ``modules.head.Head``, used where the configuration says null."""
+
+
+@runtime_checkable
+class OffersOneHot(Protocol):
+    """A space that can read a genotype back: for tests, and for whoever selects among genotypes."""
+
+    def one_hot(self, genotype: Genotype) -> Mapping[str, Tensor]:
+        """The probabilities ``{decision: [R, K]}``, one-hot, that ``derive`` turns into this genotype."""
+        ...
+
+
+@runtime_checkable
+class OffersGraphs(Protocol):
+    """A space whose genotypes are drawn as cells."""
+
+    def graphs(self, genotype: Genotype) -> Sequence[Graph]:
+        """The derived cells."""
+        ...
+
+
+@runtime_checkable
+class OffersSupernetGraphs(Protocol):
+    """A space whose supernet is drawn as cells."""
+
+    def supernet_graphs(self, probs: Mapping[str, Tensor]) -> Sequence[Graph]:
+        """The supernet's cells, each edge with its probability."""
+        ...
+
+
+@runtime_checkable
+class OffersFeatureMasks(Protocol):
+    """A space that keeps or drops features, whose genotypes are drawn and tabulated as masks."""
+
+    def feature_masks(self, genotype: Genotype) -> Sequence[FeatureMasks]:
+        """What is kept at each place."""
+        ...
+
+
+@runtime_checkable
+class ConvertsWeights(Protocol):
+    """A space that reads state dicts under other names than its networks': of another project, or of its supernet."""
+
+    def convert_weights(self, state: Mapping[str, Tensor], genotype: Genotype) -> Mapping[str, Tensor]:
+        """The entries under the names of a ``ReIDNetwork`` of the genotype; foreign ones as they are."""
+        ...
+
+
+@runtime_checkable
+class ConvertsSupernetWeights(Protocol):
+    """As ``ConvertsWeights``, for the supernet."""
+
+    def supernet_weights(self, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """The entries under the names of a ``ReIDNetwork`` around the supernet."""
+        ...
+
+
+@runtime_checkable
+class DropsPaths(Protocol):
+    """A fixed network with paths to drop."""
+
+    def set_drop_path(self, rate: float) -> None:
+        """Drop each path with this probability from now on, in [0, 1), while it trains."""
+        ...
+
+
+@runtime_checkable
+class OffersGates(Protocol):
+    """A fixed network whose gates tell images apart, which are then drawn in clusters."""
+
+    def gating_vectors(self, images: Tensor) -> Tensor | None:
+        """Gates [B, D] of images [B, 3, H, W]; None where this architecture has none."""
+        ...
+
+
+@runtime_checkable
+class PreparesForInference(Protocol):
+    """A module, anywhere in a network, that has a faster form once the network is trained."""
+
+    def for_inference(self) -> nn.Module:
+        """A module that computes the same; this one may be changed."""
+        ...
+
+
+OPTIONAL_OF_SPACES = (OffersHead, OffersOneHot, OffersGraphs, OffersSupernetGraphs, OffersFeatureMasks, ConvertsWeights,
+                      ConvertsSupernetWeights)
+OPTIONAL_OF_NETWORKS = (DropsPaths, OffersGates, PreparesForInference)
+
+
+def member_names(protocols: Sequence[type]) -> list[str]:
+    """The names that protocols ask for, such as ``one_hot``."""
+    return [name for protocol in protocols for name in (*vars(protocol).get("__annotations__", {}), *vars(protocol))
+            if not name.startswith("_")]

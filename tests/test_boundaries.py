@@ -134,7 +134,7 @@ BELOW = {
     "files": set(),
     "testing": set(),
     "tables": set(),
-    "top": {"nas", "files"},
+    "top": {"nas", "files", "drawing"},
 }
 """Room -> the rooms that it may import, beside the top floor. No cycle: what stands in a line stands below it."""
 

@@ -1,7 +1,9 @@
 """The conformance suite passes what conforms and names the rule that a broken space breaks."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,7 +11,7 @@ from torch import Tensor, nn
 
 from nas_reid.conformance import ConformanceError, check_search_space, random_one_hot
 from nas_reid.genotype import Genotype
-from nas_reid.search_space import Choice, Decision
+from nas_reid.search_space import OPTIONAL_OF_NETWORKS, OPTIONAL_OF_SPACES, Choice, Decision, member_names
 from search_spaces.auto_reid import AutoReID
 from tests.toy_space import ToyNetwork, ToySpace, ToySupernet
 
@@ -24,6 +26,34 @@ def test_the_toy_space_conforms() -> None:
 def test_auto_reid_conforms(primitives: str) -> None:
     check_search_space(AutoReID(channels=4, layers=[1, 1], nodes=2, primitives=primitives, parts=2,
                                 part_attention="published", stem="reid"))
+
+
+class OneHotMisspelt(ToySpace):
+    def onehot(self, genotype: Genotype) -> dict[str, Tensor]:
+        return self.one_hot(genotype)
+
+
+class DropPathMisspelt(ToySpace):
+    def network(self, genotype: Genotype) -> nn.Module:
+        network = super().network(genotype)
+        network.__class__ = type("Dropping", (type(network),), {"set_droppath": lambda self, rate: None})
+        return network
+
+
+@pytest.mark.parametrize(("space", "message"), [
+    (OneHotMisspelt, "the space has a member onehot, which looks like the optional one_hot and is none: name it one_h"),
+    (DropPathMisspelt, "the fixed network has a member set_droppath, which looks like the optional set_drop_path and")])
+def test_a_misspelt_optional_member_is_named(space: type[ToySpace], message: str) -> None:
+    with pytest.raises(ConformanceError, match=message):
+        check_search_space(space(), **SMALL)
+
+
+def test_the_optional_members_are_those_that_the_page_lists() -> None:
+    page = (Path(__file__).resolve().parents[1] / "docs" / "your_own_space.md").read_text()
+    listed = re.findall(r"^\| `(\w+)", page, re.MULTILINE)
+    assert listed == member_names((*OPTIONAL_OF_SPACES, *OPTIONAL_OF_NETWORKS))
+    assert listed == ["head", "one_hot", "graphs", "supernet_graphs", "feature_masks", "convert_weights",
+                      "supernet_weights", "set_drop_path", "gating_vectors", "for_inference"]
 
 
 class NoDecision(ToySpace):

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from nas_reid.deploy.norm_folding import fold_norms
 from nas_reid.network.execution import in_channels_last
+from nas_reid.search_space import PreparesForInference
 
 
 def fold(network: nn.Module, *, image_size: tuple[int, int] = (256, 128)) -> nn.Module:
@@ -35,9 +36,8 @@ def folded_norms(network: nn.Module, *, image_size: tuple[int, int] = (256, 128)
 
 
 def _prepared(module: nn.Module) -> nn.Module:
-    for_inference = getattr(module, "for_inference", None)
-    if for_inference is not None:
-        module = for_inference()
+    if isinstance(module, PreparesForInference):
+        module = module.for_inference()
     if type(module) is nn.InstanceNorm2d and not module.track_running_stats:
         return _InstanceNorm(module)
     for name, child in module.named_children():

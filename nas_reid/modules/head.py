@@ -10,6 +10,7 @@ from torch.nn import functional
 from nas_reid.errors import ConfigError
 from nas_reid.modules.pooling import POOLINGS
 from nas_reid.modules.typed_lists import ModuleListOf
+from nas_reid.search_space import OffersHead
 
 CLASSIFIERS = ("linear", "cosine")
 REDUCTIONS = ("relu", "leaky_relu", "linear")
@@ -168,10 +169,10 @@ def head_arguments(configured: Mapping[str, Any], space: object) -> dict[str, An
 
     Args:
         configured: name -> value, or None to leave it to the space.
-        space: a search space; its attribute ``head``, if it has one, maps names to values. What neither gives has
-            ``Head``'s default.
+        space: a search space, which may be an ``OffersHead``. What neither gives has ``Head``'s default.
     """
-    return {**getattr(space, "head", {}), **{name: value for name, value in configured.items() if value is not None}}
+    own = space.head if isinstance(space, OffersHead) else {}
+    return {**own, **{name: value for name, value in configured.items() if value is not None}}
 
 
 def _reduction(in_channels: int, width: int, form: str, *, affine: bool) -> nn.Module:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from nas_reid.genotype import Genotype
-from nas_reid.search_space import Mix, SearchSpace
+from nas_reid.search_space import Mix, OffersOneHot, SearchSpace
 
 
 def path_of(space: SearchSpace, genotype: Genotype, probabilities: Mapping[str, Tensor], *,
@@ -22,7 +22,7 @@ def path_of(space: SearchSpace, genotype: Genotype, probabilities: Mapping[str, 
         probabilities: decision -> [R, K], from which it was derived.
         device: of the mixing weights.
     """
-    if hasattr(space, "one_hot"):
+    if isinstance(space, OffersOneHot):
         weights = space.one_hot(genotype)
     else:
         weights = {name: torch.zeros_like(table).scatter_(1, table.argmax(1, keepdim=True), 1.0)

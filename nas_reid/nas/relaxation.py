@@ -80,23 +80,27 @@ class Relaxation:
         }
 
 
-def get_relaxation(name: str, decisions: Sequence[Decision] = ()) -> Relaxation:
-    """The relaxation of that name.
+def get_relaxation(name: str) -> Relaxation:
+    """The relaxation of that name, a key of ``RELAXATIONS``.
 
-    Args:
-        name: a key of ``RELAXATIONS``.
-        decisions: that it is meant for.
+    Raises:
+        ConfigError: unknown name.
+    """
+    if name not in RELAXATIONS:
+        raise ConfigError(f"unknown relaxation {name!r}; choose one of {sorted(RELAXATIONS)}")
+    return RELAXATIONS[name]
+
+
+def require_gates(name: str, decisions: Sequence[Decision]) -> None:
+    """Refuse a relaxation by gates where a decision is none.
 
     Raises:
         ConfigError: unknown name, or a gate and a decision that has not two choices.
     """
-    if name not in RELAXATIONS:
-        raise ConfigError(f"unknown relaxation {name!r}; choose one of {sorted(RELAXATIONS)}")
-    for decision in decisions if RELAXATIONS[name].is_binary else ():
+    for decision in decisions if get_relaxation(name).is_binary else ():
         if len(decision.choices) != 2:
             raise ConfigError(f"algorithm.relaxation={name} is a gate between two choices, decision {decision.name!r} "
                               f"has {len(decision.choices)}; choose another, such as gumbel")
-    return RELAXATIONS[name]
 
 
 def gumbel_noise(like: Tensor, generator: torch.Generator | None) -> Tensor:

@@ -22,7 +22,7 @@ from nas_reid.genotype import Genotype
 from nas_reid.network.checkpoint import require_intact
 from nas_reid.network.finite import require_finite_weights
 from nas_reid.network.torch_file import is_safetensors, read_torch_file
-from nas_reid.search_space import SearchSpace
+from nas_reid.search_space import ConvertsSupernetWeights, ConvertsWeights, SearchSpace
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ def read_weights(path: Path, space: SearchSpace, genotype: Genotype, *, trunk: n
 
     Args:
         path: the file.
-        space: offers ``convert_weights(state, genotype) -> state`` if it reads other names than its own.
+        space: a ``ConvertsWeights`` if it reads other names than its own.
         genotype: of the network that the weights are for.
         trunk: that network without its head.
 
@@ -92,8 +92,8 @@ def read_weights(path: Path, space: SearchSpace, genotype: Genotype, *, trunk: n
             not.
     """
     state = read_state(path)
-    convert = getattr(space, "convert_weights", None)
-    state = state if convert is None else convert(state, genotype)
+    if isinstance(space, ConvertsWeights):
+        state = dict(space.convert_weights(state, genotype))
     _require_trunk(trunk, state, origin=str(path))
     return state
 
@@ -103,15 +103,15 @@ def read_supernet_weights(path: Path, space: SearchSpace, *, trunk: nn.Module) -
 
     Args:
         path: the file.
-        space: offers ``supernet_weights(state) -> state`` if it reads other names than its own.
+        space: a ``ConvertsSupernetWeights`` if it reads other names than its own.
         trunk: the supernet.
 
     Raises:
         CheckpointError: as ``read_weights``.
     """
     state = read_state(path)
-    convert = getattr(space, "supernet_weights", None)
-    state = state if convert is None else convert(state)
+    if isinstance(space, ConvertsSupernetWeights):
+        state = dict(space.supernet_weights(state))
     _require_trunk(trunk, state, origin=str(path))
     return state
 

@@ -1,6 +1,6 @@
 """Which pictures a command leaves, drawn from what it has at hand."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +24,14 @@ from nas_reid.evaluation.nearest import nearest
 from nas_reid.evaluation.retrieval import Retrieval
 from nas_reid.evaluation.roc import Roc
 from nas_reid.genotype import Genotype
-from nas_reid.search_space import SearchSpace
+from nas_reid.search_space import OffersFeatureMasks, OffersGates, OffersGraphs, OffersSupernetGraphs, SearchSpace
 
 
 def draw_search(space: SearchSpace, genotype: Genotype, history: Sequence[Mapping[str, Tensor]],
                 folder: Path) -> list[Path]:
     """The derived cells, the supernet's cells with their weights, and the alphas over the epochs.
 
-    Cells are drawn for a space that offers ``graphs(genotype)`` and ``supernet_graphs(probs)``.
+    Cells are drawn for a space that offers their graphs.
 
     Args:
         space: that was searched.
@@ -40,7 +40,7 @@ def draw_search(space: SearchSpace, genotype: Genotype, history: Sequence[Mappin
         folder: of the pictures.
     """
     pictures = [path for path in [draw_genotype(space, genotype, folder / "cells.png")] if path]
-    if hasattr(space, "supernet_graphs"):
+    if isinstance(space, OffersSupernetGraphs):
         pictures.append(folder / "supernet.png")
         draw_graphs(space.supernet_graphs(history[-1]), pictures[-1], title=f"{space.name}: supernet, last epoch",
                     labels=_choice_names(space))
@@ -53,16 +53,16 @@ def draw_search(space: SearchSpace, genotype: Genotype, history: Sequence[Mappin
 
 def draw_genotype(space: SearchSpace, genotype: Genotype, path: Path, *,
                   stores: Sequence[ImageStore] = ()) -> Path | None:
-    """The derived cells of a space that offers ``graphs(genotype)`` or ``feature_masks(genotype)``; None for others.
+    """The derived cells of a space that offers graphs or feature masks; None for others.
 
     Args:
         space, genotype: what to draw.
         path: the PNG file.
         stores: images whose means, by modality, lie below the masks; grey without.
     """
-    if hasattr(space, "graphs"):
+    if isinstance(space, OffersGraphs):
         draw_graphs(space.graphs(genotype), path, title=f"{genotype.space}: genotype", labels=_choice_names(space))
-    elif hasattr(space, "feature_masks"):
+    elif isinstance(space, OffersFeatureMasks):
         means: dict[int, np.ndarray] = {}
         for store in stores:
             means = mean_images(store, store.modalities) | means
@@ -78,7 +78,7 @@ def _choice_names(space: SearchSpace) -> list[str]:
 
 
 def draw_trunk(trunk: nn.Module, query: ImageStore, folder: Path, *, device: torch.device) -> list[Path]:
-    """Activation maps of some queries, and clusters of gates for a trunk that offers ``gating_vectors(images)``.
+    """Activation maps of some queries, and clusters of gates for a trunk that offers gating vectors.
 
     Args:
         trunk: in evaluation mode, on ``device``.
@@ -95,8 +95,8 @@ def draw_trunk(trunk: nn.Module, query: ImageStore, folder: Path, *, device: tor
     shown, clustered = spread(12), spread(300)
     with torch.inference_mode():
         maps = activation_maps(trunk(load(shown), modality=query.modalities[shown].to(device))).cpu()
-        vectors: Callable[[Tensor], Tensor | None] = getattr(trunk, "gating_vectors", lambda images: None)
-        gates = [found for rows in clustered.split(64) if (found := vectors(load(rows))) is not None]
+        gates = [found for rows in clustered.split(64) if isinstance(trunk, OffersGates)
+                 and (found := trunk.gating_vectors(load(rows))) is not None]
     pictures = [folder / "activations.png"]
     draw_activations(pictures[0], images=query.take(shown).numpy(), maps=maps.numpy())
     if gates:

@@ -65,8 +65,10 @@ class Job:
         if path is None:
             self.kept.append(state["epoch"])
 
-    def saved(self) -> dict[str, Any] | None:
-        """The state to continue from, its metrics truncated to match; None for a new run, which forgets an old one.
+    def take_up(self) -> dict[str, Any] | None:
+        """Prepare the folder: the state to continue from, or None for a new run, after deleting what an old one left.
+
+        Records after that state are deleted too.
 
         Raises:
             CheckpointError: damaged, or of another configuration.

@@ -104,7 +104,7 @@ _ADAMS: dict[str, type[torch.optim.Adam] | type[torch.optim.AdamW]] = {"adam": t
 OPTIMIZERS = ("sgd", *_ADAMS)
 
 
-def assert_disjoint(weights: Mapping[str, Tensor], alphas: Mapping[str, Tensor]) -> None:
+def require_disjoint(weights: Mapping[str, Tensor], alphas: Mapping[str, Tensor]) -> None:
     """Make sure that no tensor is trained both as a weight and as an alpha.
 
     Raises:

@@ -11,6 +11,7 @@ from nas_reid.data.batches import Batch
 from nas_reid.errors import ConfigError
 from nas_reid.losses.objective import Objective
 from nas_reid.network.model import Output, ReIDNetwork
+from nas_reid.search_space import DropsPaths
 from nas_reid.training.distillation import Distillation
 from nas_reid.training.ema import WeightAverage
 from nas_reid.training.optim import LearningRate
@@ -70,12 +71,12 @@ class Training:
 
 
 def require_drop_path(trunk: nn.Module, rate: float) -> None:
-    """Refuse a drop-path that the trunk does not offer, by ``set_drop_path(rate)``.
+    """Refuse a drop-path that the trunk does not offer.
 
     Raises:
         ConfigError: ``rate`` is not 0, and it does not.
     """
-    if rate and not hasattr(trunk, "set_drop_path"):
+    if rate and not isinstance(trunk, DropsPaths):
         raise ConfigError(f"drop_path={rate}: the networks of this search space have no paths to drop; use drop_path=0")
 
 

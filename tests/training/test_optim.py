@@ -9,10 +9,10 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR
 from nas_reid.errors import ConfigError
 from nas_reid.training.optim import (
     LearningRate,
-    assert_disjoint,
     build_optimizer,
     build_training,
     parameter_groups,
+    require_disjoint,
     set_lr,
 )
 
@@ -204,9 +204,9 @@ def test_illegal_learning_rates() -> None:
 
 def test_a_parameter_cannot_be_both_weight_and_alpha() -> None:
     weight, alpha = nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(2))
-    assert_disjoint({"conv.weight": weight}, {"normal": alpha})
+    require_disjoint({"conv.weight": weight}, {"normal": alpha})
     with pytest.raises(ConfigError, match=r"cell\.alpha = normal"):
-        assert_disjoint({"conv.weight": weight, "cell.alpha": alpha}, {"normal": alpha})
+        require_disjoint({"conv.weight": weight, "cell.alpha": alpha}, {"normal": alpha})
 
 
 @pytest.mark.parametrize("name", ["sgd", "adam"])
