@@ -70,12 +70,12 @@ def run(settings: EvaluateConfig, folder: Path) -> dict[str, float]:
               **found, "image_size": list(size),
               "protocol": describe_protocol(distance, flip, single_shot, variants, {settings.data.name: stores.trials}),
               "versions": versions(), "config": to_plain(settings)}
-    write_atomically(folder / "result.json", (json.dumps(result, indent=2) + "\n").encode())
     pairs = (list(camera_pair_rows(retrieval, distance=distance, first_camera=stores.first_camera))
              if settings.evaluation.camera_pairs else [])
     write_tables(retrieval, stores.query.paths, folder, pairs=pairs, first_camera=stores.first_camera)
     draw_retrieval(retrieval, stores.query, stores.gallery, folder / "pictures", distance=distance, curve=curve,
                    pairs=pairs, first_camera=stores.first_camera)
+    write_atomically(folder / "result.json", (json.dumps(result, indent=2) + "\n").encode())
     for line in (*retrieval.lines(settings.data.name), *findings_lines(settings.data.name, found)):
         log.info(line)
     log.info("ranked lists: %s; tables: %s and cameras.csv", folder / "pictures" / "ranked_lists.png",

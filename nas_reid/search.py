@@ -92,7 +92,8 @@ def run(settings: SearchConfig, job: Job) -> float:
     history, validation, last = [], {}, False
     if (saved := job.take_up()) is not None:
         bilevel.load_state_dict(saved["bilevel"])
-        history, validation, last = saved["history"], saved["validation"], saved["last"]
+        history, validation = saved["history"], saved["validation"]
+        last = len(history) >= epochs or has_collapsed(signs_of_collapse(space, history[-1]), algorithm)
     elif pretrained:
         load_weights(bilevel.network, pretrained, origin=str(settings.pretrained))
 
@@ -111,8 +112,7 @@ def run(settings: SearchConfig, job: Job) -> float:
         genotype.save(job.folder / "genotype.json")
         genotype.save(job.folder / "genotypes" / f"epoch_{epoch + 1:03d}.json")
         job.finish_epoch(epoch, record, started)
-        job.save({"epoch": epoch + 1, "bilevel": bilevel.state_dict(), "history": history, "validation": validation,
-                  "last": last})
+        job.save({"epoch": epoch + 1, "bilevel": bilevel.state_dict(), "history": history, "validation": validation})
 
     # The result, and the command that comes next.
     genotype = Genotype.load(job.folder / "genotype.json")

@@ -23,8 +23,6 @@ from benchmarks.report import Report, cells, load_average
 from benchmarks.steps import sampled, step
 from tqdm import tqdm
 
-from nas_reid.progress import progress_total
-
 ITEMS: dict[str, Callable[[Setting], Iterator[Comparison]]] = {
     "step": step,
     "sampled": sampled,
@@ -63,7 +61,8 @@ def main() -> None:
 def measure(items: list[str], setting: Setting, report: Report) -> Iterator[str]:
     """All comparisons of the items, one after the other, into the report; yields a line for each that is done."""
     total = sum(_ROUGH_SECONDS[item] for item in items)
-    with progress_total(description="bench", total=total, unit="s") as bar:
+    with tqdm(total=total, desc="bench", unit="s", dynamic_ncols=True, leave=False,
+              disable=not sys.stderr.isatty()) as bar:  # where nobody watches, the lines that are done are enough
         def tick(running: str) -> None:
             """The bar counts seconds, up to what the present item is expected to take."""
             bar.set_description(running, refresh=False)

@@ -5,6 +5,9 @@
 
 Runs that differ in nothing but the seed (and in settings without influence on the result, such as the device)
 form a group; so do the splits of a data set and the directions between two cameras, over which protocols average.
+A file of another run (genotype=, weights=, pretrained=, teacher=) stands for that run's settings: retrainings of what
+several seeds of one search found are one group. Searches and retrainings are never ranked in one list: the validation
+of a supernet says nothing about a trained network.
 Unseen targets have a column each, and so have the settings of a protocol with several (trials). The best genotype is
 the one with the highest *validation* metric: choosing by the test gallery or by a target would make every number
 reported on it too good. The standard deviation is that of a sample (n - 1).
@@ -13,17 +16,31 @@ Exit code 2: the folder does not exist or holds no run.
 
 import argparse
 import json
-import shlex
 import statistics
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import yaml
+
+from nas_reid.run.command_line import next_command
+from nas_reid.run.invocation import Invocation
 
 # Settings that may differ between two runs of the same experiment.
 IGNORED = ("seed", "device", "threads", "resume", "wandb", "experiment", "data.workers", "data.cache",
            "data.options.split", "data.options.direction")
+FILES_OF_RUNS = ("genotype", "weights", "pretrained", "teacher")
+KINDS = {"retrain": "evaluate", "search": "retrain"}
+"""Kind of run, the furthest first, and the command that comes next."""
+
+
+class Origin(NamedTuple):
+    """The run that a file comes from, as far as it matters: its kind, and its settings, sorted."""
+
+    kind: str
+    settings: tuple[tuple[str, Any], ...]
 
 
 @dataclass(frozen=True)
@@ -32,7 +49,7 @@ class Run:
 
     folder: Path
     result: dict[str, Any]
-    settings: dict[str, str]
+    settings: dict[str, str | Origin]
 
 
 @dataclass
@@ -52,7 +69,7 @@ def read_sweep(root: Path) -> Sweep:
         error = _last_error(folder)
         try:
             result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-            settings = dict(_flatten(result.get("config") or {}))
+            settings = _settings(result.get("config") or {})
         except FileNotFoundError:
             if error is None:
                 sweep.unfinished.append(folder)
@@ -71,7 +88,8 @@ def group_runs(runs: Sequence[Run]) -> dict[str, list[Run]]:
     differing = [key for key in keys if len({run.settings.get(key) for run in runs}) > 1]
     groups: dict[str, list[Run]] = {}
     for run in runs:
-        label = " ".join(f"{key}={run.settings[key]}" for key in differing if key in run.settings)
+        label = " ".join(f"{key}={_shown(run.settings[key], [other.settings.get(key) for other in runs])}"
+                         for key in differing if key in run.settings)
         kind = run.result.get("kind", "?")
         groups.setdefault(f"{kind} {label}".strip(), []).append(run)
     return groups
@@ -108,25 +126,69 @@ def summarize(sweep: Sweep, metric: str) -> dict[str, Any]:
                "targets": {name: _spread([target_value(run, name, metric) for run in runs]) for name in targets},
                "trials": {name: _spread([trial_value(run, name, metric) for run in runs]) for name in trials}}
               for label, runs in group_runs(sweep.finished).items()]
-    return {"metric": metric, "groups": groups, "best": _best(sweep.finished, metric),
+    best = {kind: found for kind in KINDS if (found := _best(sweep.finished, kind, metric))}
+    return {"metric": metric, "groups": groups, "best": next(iter(best.values()), None), "best_of_kind": best,
             "unfinished": [str(folder) for folder in sweep.unfinished],
             "failed": {str(folder): reason for folder, reason in sweep.failed.items()}}
 
 
-def _best(runs: Sequence[Run], metric: str) -> dict[str, Any] | None:
-    """The run with the best validation metric, and the command that goes on from it."""
-    ranked = [(value, run) for run in runs if (value := validation_value(run, metric)) is not None]
+def _best(runs: Sequence[Run], kind: str, metric: str) -> dict[str, Any] | None:
+    """The run of a kind with the best validation metric, and the command that goes on from it."""
+    ranked = [(value, run) for run in runs
+              if run.result.get("kind") == kind and (value := validation_value(run, metric)) is not None]
     if not ranked:
         return None
     _, run = max(ranked, key=lambda pair: pair[0])
     own = run.folder / "genotype.json"
-    genotype = str(own if own.exists() else run.result.get("genotype"))
-    checkpoint = run.folder / "checkpoints" / "best.pt"
-    command = (f"python -m nas_reid.evaluate checkpoint={shlex.quote(str(checkpoint))}"
-               if run.result.get("kind") == "retrain" else
-               f"python -m nas_reid.retrain genotype={shlex.quote(genotype)}")
+    genotype = str(own) if own.exists() else run.result.get("genotype")
+    arguments = {"retrain": {"checkpoint": run.folder / "checkpoints" / "best.pt"}, "search": {"genotype": genotype}}
+    data = (run.result.get("config") or {}).get("data") or {}
+    command = next_command(_invocation(run.folder, data), KINDS[kind], arguments[kind],
+                           data=data if "name" in data else None)
     return {"folder": str(run.folder), "seed": run.result.get("seed"), "validation": validation_value(run, metric),
             "genotype": genotype, "command": command}
+
+
+def _invocation(folder: Path, data: Mapping[str, Any]) -> Invocation:
+    """How a run was called, from what Hydra keeps beside it; as far as it is there."""
+    try:
+        kept = yaml.safe_load((folder / ".hydra" / "hydra.yaml").read_text(encoding="utf-8"))["hydra"]
+        choices, overrides = kept["runtime"]["choices"], kept["overrides"]["task"]
+        own = tuple(source["path"] for source in kept["runtime"]["config_sources"]
+                    if source["provider"] == "command-line")
+    except (OSError, yaml.YAMLError, KeyError, TypeError):
+        choices, overrides, own = {"data": data.get("name")}, (), ()
+    return Invocation(folder, folder.parent.name, 0, choices.get("data"), tuple(overrides), (), own)
+
+
+def _settings(config: Mapping[str, Any]) -> dict[str, str | Origin]:
+    """Dotted keys; files of other runs as what those runs were."""
+    found: dict[str, str | Origin] = dict(_flatten(config))
+    return found | {key: origin for key in FILES_OF_RUNS if (origin := _origin(config.get(key))) is not None}
+
+
+def _origin(path: object) -> Origin | None:
+    """The run that left a file; None where it cannot be told."""
+    if not isinstance(path, str):
+        return None
+    for folder in (Path(path), *Path(path).parents[:2]):
+        try:
+            result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+            settings = {key: value for key, value in _settings(result["config"]).items() if not _is_ignored(key)}
+        except (OSError, ValueError, KeyError, AttributeError, TypeError):
+            continue
+        return Origin(str(result.get("kind")), tuple(sorted(settings.items())))
+    return None
+
+
+def _shown(value: str | Origin, others: Sequence[str | Origin | None]) -> str:
+    """A setting in a label; of an origin, only in what it differs from the other origins."""
+    if not isinstance(value, Origin):
+        return value
+    rest = [dict(other.settings) for other in others if isinstance(other, Origin)]
+    own = [f"{key}={_shown(setting, [other.get(key) for other in rest])}" for key, setting in value.settings
+           if any(other.get(key) != setting for other in rest)]
+    return f"{value.kind}({','.join(own)})" if own else value.kind
 
 
 def _spread(values: Sequence[float | None]) -> dict[str, float | int | None]:
@@ -170,12 +232,11 @@ def _render(summary: Mapping[str, Any]) -> str:
     lines.insert(1, "-" * len(lines[0]))
     lines += [f"unfinished: {folder}" for folder in summary["unfinished"]]
     lines += [f"failed: {folder}: {reason}" for folder, reason in summary["failed"].items()]
-    best = summary["best"]
-    if best is None:
+    if not summary["best_of_kind"]:
         lines.append(f"\nNo finished run has a validation {metric}, so none can be called the best.")
-    else:
-        lines += [f"\nbest by validation {metric}: {best['validation']:.2%}, seed {best['seed']}",
-                  f"  {best['genotype']}", f"  {best['command']}"]
+    for kind, best in summary["best_of_kind"].items():
+        lines += [f"\nbest {kind} by validation {metric}: {best['validation']:.2%}, seed {best['seed']}",
+                  *([f"  {best['genotype']}"] if best["genotype"] else []), f"  {best['command']}"]
     return "\n".join(lines)
 
 

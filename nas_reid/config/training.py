@@ -33,7 +33,7 @@ class TrainingConfig:
         yield ("compile", self.compile is None or self.compile in COMPILE_MODES,
                f"must be null or a mode of torch.compile: {', '.join(COMPILE_MODES)}")
         yield "threads", self.threads is None or self.threads >= 1, "must be at least 1, or null for all cores"
-        yield "resume", *is_one_of(self.resume, ("auto", "never"))
+        yield "resume", *is_one_of(self.resume, ("auto", "never", "extend"))
         yield "augment", isinstance(self.augment, dict), "must come from conf/augment: augment=<name>"
 
 

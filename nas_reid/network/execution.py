@@ -77,7 +77,9 @@ def select_device(name: str, *, job: int = 0) -> torch.device:
     if name == "auto":
         return torch.device(f"cuda:{job % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu")
     try:
-        return torch.empty(0, device=name).device
+        device = torch.ones(1, device=name)
+        device.item()  # what computes nothing, such as meta, has no number to give
+        return device.device
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).partition("\n")[0]
         raise ConfigError(f"device={name!r} cannot be used by torch {torch.__version__}: {reason}; use auto, cpu, or a "

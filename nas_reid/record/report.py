@@ -30,11 +30,12 @@ figure { margin: 1.2rem 0; } img { max-width: 100%; border: 1px solid #e3e6ea; }
 """
 
 
-def write_report(output_dir: Path) -> Path:
-    """Gather ``result.json``, ``metrics.jsonl`` and ``pictures/*.png`` of a run into ``report.html``.
+def write_report(output_dir: Path, result: Mapping[str, Any] | None = None) -> Path:
+    """Gather the result, ``metrics.jsonl`` and ``pictures/*.png`` of a run into ``report.html``.
 
     Args:
-        output_dir: the folder of a finished run.
+        output_dir: the folder of the run.
+        result: what ``result.json`` will hold; None: what it holds.
 
     Returns:
         The report's path.
@@ -42,7 +43,7 @@ def write_report(output_dir: Path) -> Path:
     Raises:
         NasReidError: the folder holds no readable result, or cannot be written.
     """
-    result = _read_result(output_dir)
+    result = _read_result(output_dir) if result is None else result
     title = " · ".join(str(result[key]) for key in ("kind", "space", "data") if key in result) or output_dir.name
     body = "".join([
         f"<h1>{escape(title)}</h1>",

@@ -32,6 +32,7 @@ class Tracker:
         project, group, name, job_type, tags: how wandb files the run; a sweep's runs share a group.
         config: plain nested dict of everything that was configured.
         rank: process number of a distributed run; every process but 0 records nothing.
+        waits: wandb starts with ``resume_at``, as the training does: a mistake that shows before leaves no wandb run.
 
     Raises:
         ConfigError: unknown mode.
@@ -49,6 +50,7 @@ class Tracker:
         config: Mapping[str, Any],
         tags: Sequence[str] = (),
         rank: int = 0,
+        waits: bool = False,
     ) -> None:
         if mode not in MODES:
             raise ConfigError(f"wandb mode is {mode!r}; expected one of {', '.join(MODES)}: "
@@ -61,6 +63,7 @@ class Tracker:
         self._records = rank == 0
         self._epoch: float | None = None
         self._run: Any = None
+        self._waits = waits
 
     def __enter__(self) -> "Tracker":
         """Create the folder and an empty record (so that a bad folder shows at once), then start wandb.
@@ -70,7 +73,7 @@ class Tracker:
         """
         if self._records:
             self._write(self.output_dir / METRICS_FILE, _append, b"")
-            self._run = self._start_wandb()
+            self._run = None if self._waits else self._start_wandb()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
@@ -93,7 +96,7 @@ class Tracker:
             raise ValueError(f"a metrics record needs an 'epoch'; got the keys {sorted(record)}")
         if not self._records:
             return
-        plain = _plain(record)
+        plain = plain_record(record)
         line = json.dumps(plain, allow_nan=False) + "\n"
         self._write(self.output_dir / METRICS_FILE, _append, line.encode())
         self._mirror_record(plain)
@@ -109,6 +112,8 @@ class Tracker:
         kept = [record for record in read_metrics(self.output_dir) if record["epoch"] < epoch]
         lines = "".join(json.dumps(record, allow_nan=False) + "\n" for record in kept)
         self._write(path, write_atomically, lines.encode())
+        if self._waits:
+            self._run, self._waits = self._start_wandb(), False
         for record in kept:
             self._mirror_record(record)
 
@@ -128,7 +133,7 @@ class Tracker:
         def keep(run: Any) -> None:
             import wandb
             name = re.sub(r"[^A-Za-z0-9_.-]+", "-", f"{self._identity['name']}-{kind}")
-            artifact = wandb.Artifact(name, type=kind, metadata=_plain(metadata or {}))
+            artifact = wandb.Artifact(name, type=kind, metadata=plain_record(metadata or {}))
             artifact.add_file(str(path))
             run.log_artifact(artifact)
         self._mirror(keep)
@@ -141,7 +146,7 @@ class Tracker:
         """
         if not self._records:
             return
-        plain = _plain(result)
+        plain = plain_record(result)
         content = json.dumps(plain, indent=2, allow_nan=False) + "\n"
         self._write(self.output_dir / RESULT_FILE, write_atomically, content.encode())
         summary = {key: value for key, value in plain.items() if key != "config"}
@@ -223,14 +228,14 @@ def _append(path: Path, content: bytes) -> None:
         file.write(content)
 
 
-def _plain(value: Any) -> Any:
+def plain_record(value: Any) -> Any:
     """A copy of JSON types only: tensors and arrays become lists, paths strings, NaN and infinities None."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain_record(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain_record(item) for item in value]
     if hasattr(value, "tolist"):
-        return _plain(value.tolist())
+        return plain_record(value.tolist())
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return str(value) if isinstance(value, Path) else value

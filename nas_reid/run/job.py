@@ -19,7 +19,7 @@ from nas_reid.network.checkpoint import load_checkpoint, save_checkpoint
 from nas_reid.network.execution import select_device
 from nas_reid.record.provenance import versions
 from nas_reid.record.report import write_report
-from nas_reid.record.tracking import Tracker, read_metrics
+from nas_reid.record.tracking import Tracker, plain_record, read_metrics
 from nas_reid.run.command_line import continuing_command, next_command
 from nas_reid.run.invocation import Invocation
 from nas_reid.run.same_config import require_same_config
@@ -61,7 +61,7 @@ class Job:
 
     def save(self, state: Mapping[str, Any], path: Path | None = None) -> None:
         """Write a checkpoint (default: ``last``) together with the configuration."""
-        save_checkpoint(path or self.last, state, config=self.config)
+        save_checkpoint(path or self.last, {"threads": torch.get_num_threads(), **state}, config=self.config)
         if path is None:
             self.kept.append(state["epoch"])
 
@@ -81,6 +81,12 @@ class Job:
             return None
         state = load_checkpoint(self.last, device="cpu")
         require_same_config(self.last, state["config"], self.config)
+        if state["epoch"] < self.config["epochs"]:
+            (self.folder / "result.json").unlink(missing_ok=True)  # of fewer epochs, or half a file
+        if (threads := state.get("threads", torch.get_num_threads())) != torch.get_num_threads():
+            log.warning("the run goes on with %d threads, as it began: with %d its sums would differ in their last "
+                        "bits", threads, torch.get_num_threads())
+            torch.set_num_threads(threads)
         self.tracker.resume_at(state["epoch"] + 1)  # records count epochs from 1
         self.kept.append(state["epoch"])
         log.info("continuing %s after epoch %d", self.folder, state["epoch"])
@@ -109,14 +115,15 @@ class Job:
         log.info("epoch %d  %s  (%.0f s)", epoch + 1, shown, time.monotonic() - started)
 
     def finish(self, result: Mapping[str, Any], pictures: Sequence[Path]) -> None:
-        """Write ``result.json``, which says that the run is complete, show the pictures and write the report."""
+        """Show the pictures, write the report, and last ``result.json``, which says that the run is complete."""
         records = read_metrics(self.folder)
         curves = self.folder / "pictures" / "training.png"
         pictures = [*pictures, curves] if draw_training(records, curves) else list(pictures)
         for picture in pictures:
             self.tracker.picture(f"pictures/{picture.stem}", picture)
-        self.tracker.finish({**result, "versions": versions(), "config": self.config})
-        write_report(self.folder)
+        complete = plain_record({**result, "versions": versions(), "config": self.config})
+        write_report(self.folder, complete)
+        self.tracker.finish(complete)
 
 
 @contextmanager
@@ -137,8 +144,9 @@ def start_job(settings: TrainingConfig, folder: Path, *, name: str | None = None
     with sole_run(folder), \
             Tracker(folder, mode=settings.wandb.mode, project=settings.wandb.project,
                     group=settings.wandb.group or (call.group if call else None), name=name or folder.name,
-                    job_type=kind, config={**plain, "versions": versions()}, tags=settings.wandb.tags) as tracker:
-        job = Job(folder, device, tracker, plain, settings.resume == "auto", call)
+                    job_type=kind, config={**plain, "versions": versions()}, tags=settings.wandb.tags,
+                    waits=True) as tracker:
+        job = Job(folder, device, tracker, plain, settings.resume != "never", call)
         try:
             yield job
         except KeyboardInterrupt as stop:
@@ -147,15 +155,24 @@ def start_job(settings: TrainingConfig, folder: Path, *, name: str | None = None
 
 
 def finished_result(settings: TrainingConfig, folder: Path) -> dict[str, Any] | None:
-    """The result of a run that is already complete in this folder, else None.
+    """The result of a run that is already complete in this folder, else None. A report that is missing is written.
 
     Raises:
         CheckpointError: the folder holds the result of another configuration.
     """
     path = folder / "result.json"
-    if settings.resume != "auto" or not path.exists():
+    if settings.resume == "never" or not path.exists():
         return None
-    result = json.loads(path.read_text())
-    require_same_config(path, result["config"], to_plain(settings))
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"))
+        config, _ = result["config"], dict(result["selection"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        log.warning("%s is damaged (%s: %s) and is written again", path, type(error).__name__, error)
+        return None
+    require_same_config(path, config, to_plain(settings))
+    if config["epochs"] < settings.epochs:
+        return None  # to be extended
+    if not (folder / "report.html").exists():
+        write_report(folder)
     log.info("%s is complete already; resume=never starts it anew", path)
     return result

@@ -1,6 +1,7 @@
 """A run that was stopped and started again ends as one never stopped, bit for bit."""
 
 import json
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -214,3 +215,48 @@ def test_resume_never_starts_anew_and_forgets_what_was(tmp_path: Path, monkeypat
     assert not (tmp_path / "result.json").exists() and not (tmp_path / "checkpoints" / "last.pt").exists()
     finished("search", tmp_path, *SEARCH)
     assert metrics(tmp_path)[-1]["epoch"] == 2
+
+
+def test_the_result_is_the_last_file_of_a_run_and_a_missing_report_is_written(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = (*SEARCH, "epochs=1")
+    with monkeypatch.context() as patch, pytest.raises(Stopped):
+        stop_at(patch, nas_reid.run.job, "write_report", call=1)
+        invoke("search", *arguments, f"hydra.run.dir={tmp_path}")
+    assert not (tmp_path / "result.json").exists(), "it counts as complete and has no report"
+    finished("search", tmp_path, *arguments)
+    files = [path for path in tmp_path.iterdir() if path.suffix in (".json", ".html")]
+    assert max(files, key=lambda path: path.stat().st_mtime_ns).name == "result.json"
+    (tmp_path / "report.html").unlink()
+    assert "is complete already" in finished("search", tmp_path, *arguments).out
+    assert "Configuration" in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.parametrize("content", ["", '{"config": {"epo', "[]", "null", '{"config": 3}', "\xff"])
+def test_a_damaged_result_is_written_again(content: str, whole_noisy: Callable, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(whole_noisy("search", NOISY_SEARCH), folder)
+    good = json.loads((folder / "result.json").read_text())
+    (folder / "result.json").write_bytes(content.encode("latin-1"))
+    assert "result.json is damaged" in finished("search", folder, *NOISY_SEARCH).out
+    assert json.loads((folder / "result.json").read_text())["selection"] == good["selection"]
+
+
+def test_a_run_goes_on_with_as_many_threads_as_it_began_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch, pytest.raises(Stopped):
+        stop_at(patch, nas_reid.search, "step_weights", call=6)
+        invoke("search", *SEARCH, f"hydra.run.dir={tmp_path}")
+    seen = []
+    monkeypatch.setattr(Job, "finish", lambda *_: seen.append(torch.get_num_threads()))
+    outcome = finished("search", tmp_path, *SEARCH, "threads=2")
+    assert seen == [1] and "the run goes on with 1 threads, as it began: with 2" in outcome.out
+    assert torch.load(tmp_path / "checkpoints" / "last.pt", weights_only=True)["threads"] == 1
+
+
+def test_a_mistake_that_shows_before_the_training_leaves_no_wandb_run(tmp_path: Path,
+                                                                      monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nas_reid.run.job.Tracker, "_start_wandb", lambda _: pytest.fail("wandb was started"))
+    for mistake in ("space.channels=abc", "batch.size=4000"):  # the space's own, and the data's
+        assert invoke("search", *SEARCH, mistake, "wandb.mode=offline", f"hydra.run.dir={tmp_path}").code == 1
+    with pytest.raises(pytest.fail.Exception, match="wandb was started"):
+        invoke("search", *SEARCH, "wandb.mode=offline", f"hydra.run.dir={tmp_path}")

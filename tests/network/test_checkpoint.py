@@ -158,7 +158,7 @@ def test_a_changed_weight_is_named_as_damage(tmp_path: Path) -> None:
     content, before, after = path.read_bytes(), *(torch.full((100,), value).numpy().tobytes() for value in (0.1, 0.2))
     assert content.count(before) == 1
     path.write_bytes(content.replace(before, after))
-    with pytest.raises(CheckpointError, match=r"best\.pt is damaged: its bytes do not match their checksum"):
+    with pytest.raises(CheckpointError, match=r"best\.pt .*is damaged: the checksum of \S+ in it is another"):
         load_checkpoint(path)
 
 

@@ -2,11 +2,16 @@
 
 import importlib.util
 import json
+import shlex
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hydra import compose
+from omegaconf import DictConfig, OmegaConf
+
+from nas_reid.run.composition import composition
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "summarize_sweep.py"
 
@@ -124,7 +129,7 @@ def test_the_table_is_for_people(script, capsys, tmp_path):
     assert script.main([str(tmp_path / "my sweep")]) == 0
     out = capsys.readouterr().out
     assert "45.00% ± 7.07%" in out and "validation mAP: 50.00%, seed 0" in out
-    assert f"python -m nas_reid.retrain genotype='{folder / 'genotype.json'}'" in out
+    assert f"python -m nas_reid.retrain {shlex.quote(f'genotype={folder}/genotype.json')}\n" in out
     assert f"unfinished: {tmp_path / 'my sweep' / '2-seed2'}" in out
 
 
@@ -153,3 +158,46 @@ def test_settings_of_a_protocol_have_columns_of_their_own(script, capsys, tmp_pa
     assert script.main([str(tmp_path)]) == 0
     head, _, row = capsys.readouterr().out.splitlines()[:3]
     assert head.split("  ")[-1].strip() == "thermal to visible mAP" and row.endswith("20.00% ± 20.00%")
+
+
+def test_retrainings_of_several_seeds_of_a_search_are_one_group(script, capsys, tmp_path):
+    for algorithm in ("darts", "gdas"):
+        for seed in range(2):
+            found = add(tmp_path / "searches", f"{algorithm}{seed}", seed=seed, mAP=0.9, algorithm={"name": algorithm})
+            add(tmp_path / "sweep", f"{algorithm}{seed}", seed=0, mAP=0.5, kind="retrain",
+                genotype=f"{found}/genotype.json")
+    add(tmp_path / "sweep", "published", seed=0, mAP=0.5, kind="retrain", genotype="auto_reid/baseline")
+    groups = {group["group"]: len(group["seeds"]) for group in summary(script, capsys, tmp_path / "sweep")["groups"]}
+    assert groups == {"retrain genotype=search(algorithm.name=darts)": 2, "retrain genotype=auto_reid/baseline": 1,
+                      "retrain genotype=search(algorithm.name=gdas)": 2}
+
+
+def test_supernets_and_retrained_networks_are_ranked_apart(script, capsys, tmp_path):
+    search = add(tmp_path, "search", seed=0, mAP=0.9)
+    retrained = add(tmp_path, "retrain", seed=1, mAP=0.5, kind="retrain")
+    found = summary(script, capsys, tmp_path)
+    assert {kind: best["folder"] for kind, best in found["best_of_kind"].items()} == {"retrain": str(retrained),
+                                                                                     "search": str(search)}
+    assert found["best"] == found["best_of_kind"]["retrain"]
+    assert script.main([str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "best retrain by validation mAP: 50.00%, seed 1" in out and "best search by validation mAP: 90.00%" in out
+
+
+def test_the_next_line_names_the_data_and_no_genotype_that_is_not_there(script, capsys, tmp_path):
+    data = OmegaConf.to_container(composed("search", "data=folder", "data.root=my images"), resolve=True)
+    folder = add(tmp_path, "0", seed=0, mAP=0.5, kind="retrain", data=data)
+    (folder / "genotype.json").unlink()
+    result = json.loads((folder / "result.json").read_text())
+    (folder / "result.json").write_text(json.dumps(result | {"genotype": None}))
+    assert script.main([str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "None" not in out
+    line = shlex.split(out.splitlines()[-1])
+    assert line[3:] == [f"checkpoint={folder}/checkpoints/best.pt", "data=folder", "data.root=my images"]
+
+
+def composed(command: str, *overrides: str) -> DictConfig:
+    """The data of a command's configuration."""
+    with composition():
+        return compose(command, list(overrides)).data
