@@ -58,6 +58,7 @@ def test_classic_protocol(tmp_path):
     assert dataset.query == dataset.gallery and len(dataset.query) == 6
     assert "evaluation.single_gallery_shot=true" in dataset.warnings[0]
     assert "official CUHK03 (classic, detected) has 1,367 identities" in dataset.warnings[1]
+    assert "has 12 images and CUHK03 14,097 detected ones; delete the folder" in dataset.warnings[-1]
     assert len(read_dataset("cuhk03", tmp_path, protocol="classic", combineall=True).train) == 12  # each image once
 
 

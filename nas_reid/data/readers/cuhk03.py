@@ -2,6 +2,7 @@
 with k-reciprocal Encoding, CVPR 2017)."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +57,13 @@ def read_cuhk03(root: Path, *, protocol: str = "new", boxes: str = "detected", s
         extract_images(base, BOXES[boxes], folder)
     if protocol == "new":
         return compared(_read_new(base, folder, config), NEW[boxes], title=f"CUHK03 (new, {boxes})")
-    return compared(_read_classic(base, folder, split), CLASSIC, title=f"CUHK03 (classic, {boxes})")
+    dataset = compared(_read_classic(base, folder, split), CLASSIC, title=f"CUHK03 (classic, {boxes})")
+    found, official = len(dataset.train) + len(dataset.query), sum(images or 0 for images, _ in NEW[boxes].values())
+    if found == official:
+        return dataset
+    return replace(dataset, warnings=(*dataset.warnings, (
+        f"{base / folder} has {found:,} images and CUHK03 {official:,} {boxes} ones; delete the folder, so that it is "
+        f"written again from {ARCHIVE}")))
 
 
 def _read_new(base: Path, folder: str, config: str) -> Dataset:
