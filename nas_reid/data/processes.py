@@ -20,12 +20,14 @@ def mapper(workers: int) -> Iterator[Callable[[Callable[[Any], Any], Iterable[An
         yield map
         return
     # Spawned, not forked: the caller may run threads (torch, wandb) that a fork would leave half dead.
-    context = multiprocessing.get_context("spawn")
+    context, others = multiprocessing.get_context("spawn"), set(multiprocessing.active_children())
     with ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_parent) as pool:
         try:
             yield lambda function, items: pool.map(function, items, chunksize=_CHUNK)
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)  # else leaving would wait for everything that was asked for
+            pool.shutdown(wait=False, cancel_futures=True)  # else leaving would wait for everything that was asked for,
+            for worker in set(multiprocessing.active_children()) - others:  # and for what is being done
+                worker.terminate()
             raise
 
 
