@@ -1,6 +1,6 @@
 """Evaluate a trained network: query against gallery, on its own data set or any other.
 
-    python -m nas_reid.evaluate checkpoint=outputs/retrain/.../checkpoints/best.pt
+    python -m nas_reid.evaluate checkpoint=outputs/retrain/.../checkpoints/best.pt    # on what it was trained on
     python -m nas_reid.evaluate checkpoint=... data=market1501 data.root=DIR evaluation.distance=cosine
 
 Leaves result.json, queries.csv, cameras.csv and pictures/ in the run folder.
@@ -24,9 +24,11 @@ from nas_reid.evaluation.tables import camera_pair_rows, write_tables
 from nas_reid.files import write_atomically
 from nas_reid.files.foreign import user_path
 from nas_reid.network.execution import place, select_device
+from nas_reid.network.streams import warn_of_a_single_modality
 from nas_reid.network.trained import load_trained
 from nas_reid.record.pictures import draw_retrieval
 from nas_reid.record.provenance import versions
+from nas_reid.run.checkpoint_data import with_checkpoint_data
 from nas_reid.run.command import command
 from nas_reid.run.invocation import invocation
 
@@ -36,7 +38,8 @@ log = logging.getLogger("nas_reid.evaluate")
 @command("evaluate")
 def main(cfg: DictConfig) -> float:
     """Hydra's entry. The last line on standard output is a JSON object; returns the mAP."""
-    metrics = run(load(cfg, EvaluateConfig), invocation().folder)
+    call = invocation()
+    metrics = run(load(with_checkpoint_data(cfg, call), EvaluateConfig), call.folder)
     sys.stdout.write(json.dumps(metrics) + "\n")
     return metrics["mAP"]
 
@@ -56,6 +59,7 @@ def run(settings: EvaluateConfig, folder: Path) -> dict[str, float]:
     size = settings.image_size or description.image_size
     source = open_source(replace(settings.data, image_size=list(size)))
     stores = source.test_stores()
+    warn_of_a_single_modality(network, torch.cat([side.modalities for side in stores[:2]]), data=settings.data.name)
     lists = retrieval_lists(stores, batch_size=settings.evaluation.batch_size, device=device)
 
     # Rank, and write what was found under which protocol.

@@ -47,6 +47,7 @@ from nas_reid.modules.head import head_arguments
 from nas_reid.nas.memory import require_room
 from nas_reid.network.execution import place
 from nas_reid.network.model import ReIDNetwork, build_network
+from nas_reid.network.streams import warn_of_a_single_modality
 from nas_reid.network.trained import Description, export_safetensors, load_trained
 from nas_reid.network.weights import load_weights, read_weights
 from nas_reid.record.pictures import draw_genotype, draw_retrieval, draw_trunk
@@ -105,6 +106,7 @@ def run(settings: RetrainConfig, genotype: Genotype, job: Job) -> float:
     # The fixed network and its optimiser; continue where a stopped run left off.
     network = place(build_network(trunk, len(labels), **head), job.device,
                     channels_last=settings.channels_last, precision=settings.precision, compile=settings.compile)
+    warn_of_a_single_modality(network, stores.train.modalities, data=settings.data.name)
     if weights:
         load_weights(network, weights, origin=str(settings.weights))
     description = Description(genotype, settings.network, head, len(labels), (height, width),

@@ -51,6 +51,8 @@ class TwoStreamResNet(nn.Module):
 
     layer4: Stage
 
+    streams = 2
+
     def __init__(self, depth: int, width: float, *, specific: int = 1, last_stride: int = 1,
                  norm: NormFactory = batch_norm) -> None:
         super().__init__()
