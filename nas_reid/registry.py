@@ -84,12 +84,15 @@ def create_space(name: str, arguments: Mapping[str, Any]) -> SearchSpace:
             beyond ``LARGEST``.
     """
     space = space_class(name)
-    known = inspect.signature(space).parameters
-    unknown = sorted(set(arguments) - set(known))
-    missing = [key for key, parameter in known.items() if parameter.default is parameter.empty and key not in arguments]
+    parameters = inspect.signature(space).parameters.values()
+    known = [each.name for each in parameters if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
+    takes_any = any(each.kind is each.VAR_KEYWORD for each in parameters)
+    unknown = [] if takes_any else sorted(set(arguments) - set(known))
+    missing = [each.name for each in parameters
+               if each.name in known and each.default is each.empty and each.name not in arguments]
     if unknown or missing:
         problem = f"has no argument {', '.join(unknown)}" if unknown else f"needs the argument {', '.join(missing)}"
-        raise ConfigError(f"search space {name!r} {problem}; it has: {', '.join(known)}")
+        raise ConfigError(f"search space {name!r} {problem}; it has: {', '.join(known) or 'none'}")
     _require_bounds(arguments)
     return space(**arguments)
 

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import torch
 from omegaconf import DictConfig
+from torch import nn
 
 from nas_reid.config.groups import DataConfig
 from nas_reid.config.loading import load
@@ -99,14 +100,13 @@ def run(settings: RetrainConfig, genotype: Genotype, job: Job) -> float:
     # Data: validation images are carved from the training set; query and gallery, also those of the targets, are
     # decoded now, so that an unreadable image shows before the training, and looked at when it is over.
     validated_by = next(iter(further["validation_data"]), settings.validation_by)
-    stores = open_stores(settings, further)
+    stores = open_stores(settings, further, trunk)
     require_variants(stores.test, variants, distance=settings.evaluation.distance)
     batches, lists, labels = load_data(settings, stores, augment, job.device)
 
     # The fixed network and its optimiser; continue where a stopped run left off.
     network = place(build_network(trunk, len(labels), **head), job.device,
                     channels_last=settings.channels_last, precision=settings.precision, compile=settings.compile)
-    warn_of_a_single_modality(network, stores.train.modalities, data=settings.data.name)
     if weights:
         load_weights(network, weights, origin=str(settings.weights))
     description = Description(genotype, settings.network, head, len(labels), (height, width),
@@ -159,12 +159,13 @@ class Stores(NamedTuple):
     validation_pids: frozenset[int]
 
 
-def open_stores(settings: RetrainConfig, further: Mapping[str, Mapping[str, DataConfig]]) -> Stores:
+def open_stores(settings: RetrainConfig, further: Mapping[str, Mapping[str, DataConfig]], trunk: nn.Module) -> Stores:
     """Read the lists of every data set, then decode what the cache does not hold.
 
     Args:
         settings: of the run.
         further: ``sources``, ``targets`` and ``validation_data`` -> name -> settings.
+        trunk: that will see the images.
     """
     source = open_source(settings.data)
     sources, targets, validation = ({name: open_source(data) for name, data in group.items()}
@@ -174,7 +175,9 @@ def open_stores(settings: RetrainConfig, further: Mapping[str, Mapping[str, Data
         targets = {settings.data.name: source, **targets}
     for evaluated in (*targets.values(), *validation.values()):
         evaluated.require_test_lists()  # before any image is decoded
-    return Stores(replace(source, dataset=together).store(together.train),
+    train = replace(source, dataset=together).store(together.train)
+    warn_of_a_single_modality(trunk, train.modalities, data=together.name)
+    return Stores(train,
                   next((other.test_stores() for other in validation.values()), None),
                   {name: target.test_stores() for name, target in targets.items()}, together.validation_pids)
 

@@ -212,3 +212,15 @@ def test_published_files_are_valid_json_without_this_machine() -> None:
     assert [f"auto_reid/{file.stem}" for file in files] == PUBLISHED
     for file in files:
         assert "/" not in json.loads(file.read_text())["space"]
+
+
+def test_a_space_may_take_any_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Open:
+        def __init__(self, width: int, *rest: int, depth: int = 1, **options: int) -> None:
+            self.width, self.depth, self.options = width, depth, options
+
+    monkeypatch.setitem(registry._spaces, "open_space", Open)
+    space = create_space("open_space", {"width": 3, "extra": 4})
+    assert (space.width, space.depth, space.options) == (3, 1, {"extra": 4})
+    with pytest.raises(ConfigError, match=r"needs the argument width; it has: width, depth$"):
+        create_space("open_space", {"extra": 4})

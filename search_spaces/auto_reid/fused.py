@@ -91,9 +91,11 @@ def group_weights(weights: Tensor, groups: Sequence[Group], primitives: Sequence
     arranged = []
     for group in groups:
         columns = dict(zip(primitives, torch.stack([rows[row] for row in group.rows]).unbind(1), strict=True))
-        shared = torch.stack([columns[name] for name in group.shared], dim=-1)                   # [G, P]
-        shared = shared.unflatten(0, (group.sources, -1)).transpose(0, 1).flatten(1)             # [E, S P]
-        arranged.append(GroupWeights(shared, torch.stack([columns[name] for name in group.scaled])))
+        targets, empty = len(group.rows) // group.sources, weights.new_empty(0, len(group.rows))
+        shared = torch.stack([columns[name] for name in group.shared], dim=-1) if group.shared else empty.T    # [G, P]
+        shared = shared.unflatten(0, (group.sources, targets)).transpose(0, 1).flatten(1)        # [E, S P]
+        arranged.append(GroupWeights(shared, torch.stack([columns[name] for name in group.scaled])
+                                     if group.scaled else empty))
     return arranged
 
 
@@ -134,14 +136,24 @@ def _preprocess(preprocess: nn.ModuleList, older: Tensor, newer: Tensor) -> Tens
 def _add_group(pending: Tensor | None, fan: Fan, group: Group, edges: Sequence[nn.ModuleDict],
                weights: GroupWeights) -> Tensor:
     """Add what a group of sources contributes to its E targets: [E, B, H', W', c]."""
-    maps = [to_tokens(shared_map(name, fan, edges[0][name])).unflatten(-1, (fan.sources, -1)).unbind(-2)
-            for name in group.shared]
-    stacked = torch.stack([per_source[source] for source in range(fan.sources) for per_source in maps])
-    mixed = (weights.shared @ stacked.flatten(1) if pending is None
-             else torch.addmm(pending.flatten(1), weights.shared, stacked.flatten(1)))     # [E, B H' W' c]
+    if group.shared:
+        pending = _add_shared(pending, fan, group, edges[0], weights.shared)
+    if not group.scaled:
+        return pending
     # A copy even for G = 1: batch norm's backward on a CPU reads its scale as contiguous memory, unchecked.
     scales = weights.scaled.repeat_interleave(fan.channels, dim=1).unbind()                # Q of [G c]
     scaled = reduce(torch.add, (scaled_map(fan, [edge[name] for edge in edges], scale)
                                 for name, scale in zip(group.scaled, scales, strict=True)))
     scaled = to_tokens(scaled).unflatten(-1, (fan.sources, fan.targets, -1)).sum(-3)       # [B, H', W', E, c]
-    return mixed.view(fan.targets, *scaled.shape[:3], -1) + scaled.permute(3, 0, 1, 2, 4)
+    scaled = scaled.permute(3, 0, 1, 2, 4)
+    return scaled if pending is None else pending.view_as(scaled) + scaled
+
+
+def _add_shared(pending: Tensor | None, fan: Fan, group: Group, ops: nn.ModuleDict, weights: Tensor) -> Tensor:
+    """``pending`` and the part of the ops without parameters, each computed once per source: [E, B, H', W', c]."""
+    maps = [to_tokens(shared_map(name, fan, ops[name])).unflatten(-1, (fan.sources, -1)).unbind(-2)
+            for name in group.shared]
+    stacked = torch.stack([per_source[source] for source in range(fan.sources) for per_source in maps])
+    mixed = (weights @ stacked.flatten(1) if pending is None
+             else torch.addmm(pending.flatten(1), weights, stacked.flatten(1)))            # [E, B H' W' c]
+    return mixed.view(fan.targets, *stacked.shape[1:])

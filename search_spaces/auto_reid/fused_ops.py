@@ -37,9 +37,8 @@ def scaled_map(fan: Fan, ops: Sequence[nn.Module], scale: Tensor) -> Tensor:
         ops: the G modules.
         scale: [G c], mixing weight of each edge, repeated over its channels.
     """
-    for kind, fused in _FUSED.items():
-        if isinstance(ops[0], kind):
-            return fused(fan, ops, scale)
+    if fused := _FUSED.get(type(ops[0])):  # no subclass, whose forward may be another
+        return fused(fan, ops, scale)
     sources = fan.x.chunk(fan.sources, dim=1)
     outputs = [op(sources[edge // fan.targets]) for edge, op in enumerate(ops)]
     return torch.cat(outputs, dim=1) * scale[:, None, None]

@@ -130,7 +130,7 @@ class AutoReID:
             x = torch.zeros(2, self.channels, rows, rows)
             ops = [OPS[name](self.channels, 1, settings) for name in self.primitives]
         macs = [count_macs_of(op, x) for op in ops]
-        return [count / max(macs) for count in macs]
+        return [count / max(1, *macs) for count in macs]  # pools and skips alone cost nothing
 
 
 def _check_name(key: str, value: object, known: Collection[str]) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from nas_reid.search_space import Mix
+from search_spaces.auto_reid.ops import OPS, PRIMITIVES, SeparableConv
 from tests.search_spaces.auto_reid_spaces import hard_mixes, make_alphas, make_images, make_space, softmax_mixes
 
 GIB = 2**30
@@ -151,3 +152,45 @@ def test_plain_step_is_what_fused_saves():
     ops, gib = cost_of_a_step("plain", "joint")
     fused_ops, fused_gib = cost_of_a_step("fused", "joint")
     assert ops > 3 * fused_ops and gib > 1.8 * fused_gib
+
+
+class Doubled(SeparableConv):
+    """A new op that is nearly an old one."""
+
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+def tiny_conv(channels, stride, settings):
+    return torch.nn.Sequential(torch.nn.Conv2d(channels, channels, 1, stride, bias=False), settings.norm(channels))
+
+
+@pytest.mark.parametrize("primitives", [
+    ("sep_conv_3x3", "dil_conv_3x3"), ("max_pool_3x3", "avg_pool_3x3"), ("none", "skip_connect"), ("skip_connect",),
+    ("none", "part_aware"), ("max_pool_3x3", "doubled"), ("tiny_conv", "max_pool_5x5"), ("none", "avg_pool_3x3"),
+], ids="+".join)
+def test_any_set_of_ops_searches(primitives, monkeypatch):
+    """A line in OPS makes an op, a line in PRIMITIVES makes it searchable: without pairs of pools and convolutions."""
+    monkeypatch.setitem(OPS, "doubled", lambda channels, stride, settings: Doubled(channels, 3, stride=stride,
+                                                                                   settings=settings))
+    monkeypatch.setitem(OPS, "tiny_conv", tiny_conv)
+    monkeypatch.setitem(OPS, "max_pool_5x5", lambda _, stride, __: torch.nn.MaxPool2d(5, stride, padding=2))
+    monkeypatch.setitem(PRIMITIVES, "mine", primitives)
+    changes = {"primitives": "mine", "nodes": 3}
+    space = make_space(**changes)
+    alphas = make_alphas(space)
+    plain, fused = make_pair(**changes)
+    images = make_images(height=40, width=24)
+    expected, got = (run(supernet, images, softmax_mixes(alphas), [*alphas.values(), *supernet.parameters()])
+                     for supernet in (plain, fused))
+    for first, second in zip(expected, got, strict=True):
+        if first is None or first.norm() < 1e-9:
+            assert second is None or second.norm() < 1e-9
+        else:
+            assert relative_error(first, second) < 1e-9
+    costs = [choice.cost for choice in space.decisions()[0].choices]
+    assert all(0 <= cost <= 1 for cost in costs)
+    genotype = space.derive({name: alpha.softmax(-1) for name, alpha in alphas.items()})
+    again = space.derive(space.one_hot(genotype))
+    assert again.body == genotype.body or len(set(primitives) - {"none"}) == len(primitives) == 1
+    assert space.network(genotype).double().eval()(images).isfinite().all()
