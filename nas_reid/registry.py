@@ -35,7 +35,7 @@ def register(name: str) -> Callable[[_Space], _Space]:
     Raises:
         ConfigError: the name is not an identifier in lower case, or another class already has it.
     """
-    if not _NAME.fullmatch(name):
+    if not is_legal_name(name):
         raise ConfigError(f"search space name {name!r} is illegal: use lower-case letters, digits and underscores")
 
     def decorate(space: _Space) -> _Space:
@@ -55,7 +55,7 @@ def space_class(name: str) -> type[SearchSpace]:
         ConfigError: no installed space has this name (the known ones are listed), its module registers another, or
             that module cannot be imported.
     """
-    if name not in _spaces and (module := _module_of(name)):
+    if name not in _spaces and (module := module_of(name)):
         try:
             importlib.import_module(module)
         except ImportError as error:
@@ -180,9 +180,14 @@ def folder_of(module: str) -> Path | None:
     return Path(spec.origin).parent if spec and spec.origin else None
 
 
-def _module_of(space: str) -> str | None:
-    """The module that registers a space: that of its entry point, else the bundled one."""
-    if not _NAME.fullmatch(space):
+def is_legal_name(space: str) -> bool:
+    """Whether a space may have this name: lower-case letters, digits and underscores, a letter first."""
+    return _NAME.fullmatch(space) is not None
+
+
+def module_of(space: str) -> str | None:
+    """The module that registers a space: that of its entry point, else the bundled one; None without either."""
+    if not is_legal_name(space):
         return None
     for entry in installed_spaces():
         if entry.name == space:
@@ -193,7 +198,7 @@ def _module_of(space: str) -> str | None:
 
 def _published(space: str) -> dict[str, Path]:
     """Name and file of the genotypes that ship in the folder ``genotypes`` beside a space's module."""
-    folder = folder_of(module) if (module := _module_of(space)) else None
+    folder = folder_of(module) if (module := module_of(space)) else None
     return {file.stem: file for file in sorted(folder.glob("genotypes/*.json"))} if folder else {}
 
 

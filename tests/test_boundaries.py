@@ -1,6 +1,7 @@
 """Who may import whom, and how long a file may be: read from the syntax trees, nothing is imported here."""
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -133,6 +134,7 @@ BELOW = {
     "drawing": {"backbones", "files"},
     "files": set(),
     "testing": set(),
+    "spaces": set(),
     "tables": set(),
     "top": {"nas", "files", "drawing"},
 }
@@ -147,6 +149,16 @@ def test_the_rooms_are_those_on_disk() -> None:
 @pytest.mark.parametrize("name", BELOW)
 def test_a_room_imports_only_those_below_it(name: str) -> None:
     assert rooms_seen_by(name) <= BELOW[name]
+
+
+def test_the_readme_shows_the_tree_on_disk() -> None:
+    table = (ROOT / "README.md").read_text(encoding="utf-8").partition("| room | knows |")[2].partition("\n\n")[0]
+    shown = {name for row in table.splitlines() for name in re.findall(r"`([\w/.]+)`", row.partition("|")[2]
+                                                                        .partition("|")[0])}
+    shown = {name.removeprefix("nas_reid/") for name in shown}
+    folders = {f"{path.name}/" for path in (ROOT / "nas_reid").iterdir() if path.is_dir() and path.name[0] != "_"}
+    files = {path.name for path in (ROOT / "nas_reid").glob("*.py") if path.name != "__init__.py"}
+    assert shown == folders | files | {"search_spaces/", "conf/"}
 
 
 def test_no_room_is_below_itself() -> None:
