@@ -93,7 +93,8 @@ def run(settings: SearchConfig, job: Job) -> float:
     if (saved := job.take_up()) is not None:
         bilevel.load_state_dict(saved["bilevel"])
         history, validation = saved["history"], saved["validation"]
-        last = len(history) >= epochs or has_collapsed(signs_of_collapse(space, history[-1]), algorithm)
+        signs = signs_of_collapse(space, history[-1], sums_to_one=bilevel.relaxation.sums_to_one)
+        last = len(history) >= epochs or has_collapsed(signs, algorithm)
     elif pretrained:
         load_weights(bilevel.network, pretrained, origin=str(settings.pretrained))
 
