@@ -7,7 +7,8 @@ the same parameters:
 - depthwise and pointwise convolutions of all edges as grouped convolutions, the part-aware op's linears as batched
   products;
 - the mixing weight of an op is the scale of its last, affine-free batch norm;
-- ops without parameters are computed once per source and mixed into all targets by one matrix product.
+- ops without parameters are computed once per source and mixed into all targets by one matrix product;
+- with partial channels so is what passes by the ops, and the edges' weights are factors of the mixing weights.
 
 Both cell inputs are known from the start and feed the same nodes, so they form one group of S = 2 sources; every
 further node is a group of its own. Maps are ``[B, H, W, channels]`` here (channels-last memory), a group's channels
@@ -27,6 +28,7 @@ from search_spaces.auto_reid.fan import Fan
 from search_spaces.auto_reid.fused_ops import is_shared, normalise, scaled_map, shared_map
 from search_spaces.auto_reid.grouped_conv import from_tokens, to_tokens
 from search_spaces.auto_reid.ops import FactorizedReduce, shift_by_one
+from search_spaces.auto_reid.partial import bypass, join
 
 
 @dataclass(frozen=True)
@@ -63,12 +65,18 @@ class Cell(Protocol):
     def edges(self) -> Any:
         """Row -> the ops of this edge by name."""
 
+    @property
+    def partial(self) -> int:
+        """k; the ops work on 1/k of the channels."""
+
 
 class GroupWeights(NamedTuple):
-    """Mixing weights of one group: ``shared`` [E, S P] for P shared primitives, ``scaled`` [Q, G] for Q others."""
+    """Mixing weights of one group: ``shared`` [E, S P] for P shared primitives, ``scaled`` [Q, G] for Q others, and
+    with partial channels ``edges`` [E, S]."""
 
     shared: Tensor
     scaled: Tensor
+    edges: Tensor | None
 
 
 def edge_groups(nodes: int, primitives: Sequence[str], *, is_reduction: bool) -> tuple[Group, ...]:
@@ -85,17 +93,20 @@ def edge_groups(nodes: int, primitives: Sequence[str], *, is_reduction: bool) ->
     return tuple(groups)
 
 
-def group_weights(weights: Tensor, groups: Sequence[Group], primitives: Sequence[str]) -> list[GroupWeights]:
-    """Rearrange a decision's mixing weights [rows, K] once per forward, for all its cells."""
-    rows = weights.unbind()
+def group_weights(weights: Tensor, groups: Sequence[Group], primitives: Sequence[str],
+                  edges: Tensor | None) -> list[GroupWeights]:
+    """Rearrange a decision's mixing weights [rows, K], and those of the edges [rows] if any, once per forward, for all
+    its cells."""
+    rows = (weights if edges is None else weights * edges[:, None]).unbind()
     arranged = []
     for group in groups:
         columns = dict(zip(primitives, torch.stack([rows[row] for row in group.rows]).unbind(1), strict=True))
         targets, empty = len(group.rows) // group.sources, weights.new_empty(0, len(group.rows))
         shared = torch.stack([columns[name] for name in group.shared], dim=-1) if group.shared else empty.T    # [G, P]
         shared = shared.unflatten(0, (group.sources, targets)).transpose(0, 1).flatten(1)        # [E, S P]
-        arranged.append(GroupWeights(shared, torch.stack([columns[name] for name in group.scaled])
-                                     if group.scaled else empty))
+        scaled = torch.stack([columns[name] for name in group.scaled]) if group.scaled else empty
+        by_source = None if edges is None else torch.stack([edges[row] for row in group.rows]).view(-1, targets).T
+        arranged.append(GroupWeights(shared, scaled, by_source))
     return arranged
 
 
@@ -113,12 +124,20 @@ def fused_cell(cell: Cell, older: Tensor, newer: Tensor, weights: Sequence[Group
     """
     x = _preprocess(cell.preprocess, older, newer)                                 # [B, 2 c, H, W]
     pending: Tensor | None = None                                                  # [targets left, B, H', W', c]
+    passed: Tensor | None = None                                                   # the same, of the other channels
     nodes = []
     for group, group_weight in zip(cell.groups, weights, strict=True):
+        rest = None
+        if cell.partial > 1:
+            x, rest = _split(x, group.sources, cell.partial)
         fan = Fan(x, sources=group.sources, targets=len(group.rows) // group.sources, stride=group.stride)
         pending = _add_group(pending, fan, group, [cell.edges[row] for row in group.rows], group_weight)
         node, pending = pending.split([1, len(pending) - 1])
         nodes.append(node.squeeze(0))
+        if rest is not None and group_weight.edges is not None:
+            passed = _add_passed(passed, bypass(rest, group.stride), group_weight.edges)
+            node, passed = passed.split([1, len(passed) - 1])
+            nodes[-1] = join(nodes[-1], node.squeeze(0), cell.partial)
         x = from_tokens(nodes[-1])
     return from_tokens(torch.cat(nodes, dim=-1))
 
@@ -131,6 +150,21 @@ def _preprocess(preprocess: nn.ModuleList, older: Tensor, newer: Tensor) -> Tens
     else:
         maps = [first.get_submodule("conv")(older)]
     return normalise(torch.cat([*maps, second.get_submodule("conv")(newer)], dim=1))
+
+
+def _split(x: Tensor, sources: int, partial: int) -> tuple[Tensor, Tensor]:
+    """Channels that are searched, and the others: [B, S c, H, W] to [B, S c / k, H, W] and [B, S (c - c / k), H, W]."""
+    tokens = to_tokens(x).unflatten(-1, (sources, -1))
+    width = tokens.shape[-1] // partial
+    return from_tokens(tokens[..., :width].flatten(-2)), from_tokens(tokens[..., width:].flatten(-2))
+
+
+def _add_passed(passed: Tensor | None, rest: Tensor, edges: Tensor) -> Tensor:
+    """Add what passes by the edges [E, S] of a group, given for its sources, [B, S C, H', W']: [E, B, H', W', C]."""
+    per_source = torch.stack(to_tokens(rest).unflatten(-1, (edges.shape[1], -1)).unbind(-2))
+    mixed = edges @ per_source.flatten(1) if passed is None else torch.addmm(passed.flatten(1), edges,
+                                                                            per_source.flatten(1))
+    return mixed.view(len(edges), *per_source.shape[1:])
 
 
 def _add_group(pending: Tensor | None, fan: Fan, group: Group, edges: Sequence[nn.ModuleDict],

@@ -1,7 +1,7 @@
 """The search space itself: what the engine sees of Auto-ReID."""
 
+import functools
 from collections.abc import Collection, Mapping, Sequence
-from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from search_spaces.auto_reid.macro import STEMS
 from search_spaces.auto_reid.network import Network
 from search_spaces.auto_reid.ops import OPS, PRIMITIVES, TAGS, OpSettings
 from search_spaces.auto_reid.part_aware import PART_AWARE
+from search_spaces.auto_reid.partial import chosen_edges, edge_decisions, edge_weights
 from search_spaces.auto_reid.supernet import EXECUTIONS, Supernet
 
 
@@ -38,23 +39,29 @@ class AutoReID:
         part_attention: layout of the part-aware op, a key of ``PART_AWARE``.
         stem: a key of ``STEMS``.
         execution: how the supernet runs, ``fused`` or ``plain``; no property of the architecture.
+        partial: k; the supernet's ops work on 1/k of the channels and its edges are searched too (PC-DARTS: 4). 1: on
+            all channels. No property of the architecture either.
 
     Raises:
-        ConfigError: an unknown name, or a number out of range.
+        ConfigError: an unknown name, a number out of range, or less than three channels per k.
     """
 
     name = "auto_reid"
     version = 1
 
     def __init__(self, channels: int, layers: Sequence[int], *, nodes: int, primitives: str, parts: int,
-                 part_attention: str, stem: str, execution: str = "fused") -> None:
+                 part_attention: str, stem: str, execution: str = "fused", partial: int = 1) -> None:
         _check_name("primitives", primitives, PRIMITIVES)
         _check_name("part_attention", part_attention, PART_AWARE)
         _check_name("stem", stem, STEMS)
         _check_name("execution", execution, EXECUTIONS)
         for key, value, smallest, largest in (("channels", channels, 3, 65_536), ("nodes", nodes, 1, 64),
-                                              ("parts", parts, 1, 1_024)):
+                                              ("parts", parts, 1, 1_024), ("partial", partial, 1, 1_024)):
             _check_integer(key, value, smallest, largest)
+        if channels % partial or channels // partial < 3:
+            raise ConfigError(f"space.partial={partial} of space.channels={channels} leaves {channels / partial:g} "
+                              f"channels to the ops; expected a whole number of at least 3, such as space.channels="
+                              f"{max(4, -(-channels // partial)) * partial}")
         if not layers or not isinstance(layers, list | tuple):
             raise ConfigError(f"space.layers={layers!r} is illegal; expected the number of cells of each block, for "
                               "example [2, 2, 2, 2]")
@@ -66,31 +73,40 @@ class AutoReID:
         self.arguments = {"channels": channels, "layers": list(layers), "nodes": nodes, "primitives": primitives,
                           "parts": parts, "part_attention": part_attention, "stem": stem}
         self.channels, self.layers, self.nodes, self.stem = channels, tuple(layers), nodes, stem
-        self.execution = execution
+        self.execution, self.partial = execution, partial
         self.primitives = PRIMITIVES[primitives]
-        self._settings = partial(OpSettings, parts=parts, part_attention=part_attention)
+        self._settings = functools.partial(OpSettings, parts=parts, part_attention=part_attention)
         self._parts = parts
 
     def decisions(self) -> Sequence[Decision]:
-        """``normal`` and ``reduce``: one row per edge, grouped by the node it enters."""
+        """``normal`` and ``reduce``: one row per edge, grouped by the node it enters. With partial channels also, per
+        kind and node, the edges that enter it."""
         choices = tuple(Choice(name, TAGS.get(name, frozenset()), cost)
                         for name, cost in zip(self.primitives, self._costs(), strict=True))
         edges = cell_edges(self.nodes)
-        return [Decision(kind, len(edges), choices, tuple(edge.node for edge in edges)) for kind in KINDS]
+        ops = [Decision(kind, len(edges), choices, tuple(edge.node for edge in edges)) for kind in KINDS]
+        return ops + [decision for kind in KINDS if self.partial > 1 for decision in edge_decisions(kind, self.nodes)]
 
     def supernet(self) -> nn.Module:
         """The supernet; its batch norms have no affine parameters and no running statistics."""
         return Supernet(self.channels, self.layers, nodes=self.nodes, primitives=self.primitives, stem=self.stem,
-                        execution=self.execution, settings=self._settings(search=True))
+                        execution=self.execution, partial=self.partial, settings=self._settings(search=True))
 
     def derive(self, probs: Mapping[str, Tensor]) -> Genotype:
-        """Two likeliest predecessors per node, the likeliest op other than ``none`` on each."""
-        body = {kind: derive_cell(probs[kind], primitives=self.primitives, nodes=self.nodes) for kind in KINDS}
+        """Two likeliest predecessors per node, the likeliest op other than ``none`` on each.
+
+        With partial channels an op is as likely as it is on its edge, times its edge (PC-DARTS, section 3.3).
+        """
+        body = {kind: derive_cell(self._by_edge(probs, kind), primitives=self.primitives, nodes=self.nodes)
+                for kind in KINDS}
+        names = [decision.name for decision in self.decisions()]
         return Genotype(self.name, self.version, body, arguments=self.arguments,
-                        probabilities={kind: probs[kind].detach().double().tolist() for kind in KINDS})
+                        probabilities={name: probs[name].detach().double().tolist() for name in names})
 
     def one_hot(self, genotype: Genotype) -> dict[str, Tensor]:
         """Probabilities from which ``derive`` returns this genotype's body, [rows, K] per decision.
+
+        With partial channels a node's two edges have one half each, so that nothing else enters it.
 
         Raises:
             GenotypeError: the body is malformed, or uses an op outside this space's primitives.
@@ -100,7 +116,10 @@ class AutoReID:
         if foreign := sorted(used - set(self.primitives)):
             raise GenotypeError(f"genotype uses {', '.join(foreign)}; space.primitives="
                                 f"{self.arguments['primitives']} has: {', '.join(self.primitives)}")
-        return {kind: one_hot_cell(genotype.body[kind], primitives=self.primitives) for kind in KINDS}
+        rows = {kind: one_hot_cell(genotype.body[kind], primitives=self.primitives) for kind in KINDS}
+        for kind in KINDS if self.partial > 1 else ():
+            rows |= chosen_edges(genotype.body[kind], kind, self.nodes)
+        return rows
 
     def network(self, genotype: Genotype) -> nn.Module:
         """The fixed network of a genotype at this space's widths and depths. Any known op may occur in it.
@@ -120,7 +139,14 @@ class AutoReID:
 
     def supernet_graphs(self, probs: Mapping[str, Tensor]) -> list[Graph]:
         """The supernet's cells with weighted edges, to draw."""
-        return [supernet_graph(kind, probs[kind], primitives=self.primitives, nodes=self.nodes) for kind in KINDS]
+        return [supernet_graph(kind, self._by_edge(probs, kind), primitives=self.primitives, nodes=self.nodes)
+                for kind in KINDS]
+
+    def _by_edge(self, probs: Mapping[str, Tensor], kind: str) -> Tensor:
+        """Probabilities of a kind's ops, [rows, K], times those of their edges if these are searched."""
+        if self.partial == 1:
+            return probs[kind]
+        return probs[kind] * edge_weights(probs, kind, self.nodes)[:, None]
 
     def _costs(self) -> list[float]:
         """Multiply-accumulates of each primitive on a cell's map at stride 1, relative to the dearest."""

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.usefixtures("no_pictures")
 
 
 @pytest.mark.parametrize("arguments", [
-    ("algorithm=reinmax",),
+    ("algorithm=reinmax", "space.channels=6", "space.partial=2"),
     ("algorithm=sdarts", "algorithm.perturbation=adversarial", "algorithm.perturbation_steps=2")], ids=" ".join)
 def test_a_search_continues_bit_for_bit(arguments: tuple[str, ...], tmp_path: Path,
                                         monkeypatch: pytest.MonkeyPatch) -> None:
