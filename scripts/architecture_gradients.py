@@ -17,7 +17,7 @@ from torch import Tensor
 from nas_reid.config.schemas import SearchConfig
 from nas_reid.data.augment import build_augment
 from nas_reid.data.batches import Batch
-from nas_reid.nas.architect import first_order, second_order
+from nas_reid.nas.architect import Tensors, first_order, second_order
 from nas_reid.nas.bilevel import Bilevel, Moment
 from nas_reid.registry import create_searchable
 from nas_reid.run.compose import settings
@@ -71,10 +71,10 @@ def gradient(kind: str, bilevel: Bilevel, batch: Batch, other: Batch, moment: Mo
     """The gradient of the alphas by one of ``KINDS``, on a training batch and a validation batch."""
     alphas, weights = bilevel.arch.alphas(), dict(bilevel.network.named_parameters())
 
-    def val_loss(w: dict[str, Tensor], a: dict[str, Tensor]) -> Tensor:
+    def val_loss(w: Tensors, a: Tensors) -> Tensor:
         return bilevel.upper_loss(other, moment, weights=w, alphas=a).loss
 
-    def train_loss(w: dict[str, Tensor], a: dict[str, Tensor]) -> Tensor:
+    def train_loss(w: Tensors, a: Tensors) -> Tensor:
         return bilevel.lower_loss(batch, moment, weights=w, alphas=a).loss
 
     if kind == "first_order":

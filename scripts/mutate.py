@@ -76,7 +76,7 @@ def read_mutants(path: Path) -> list[Mutant]:
     Raises:
         SystemExit: a line that is to be replaced does not occur exactly once.
     """
-    mutants = []
+    mutants: list[Mutant] = []
     for file, entries in tomllib.loads(path.read_text(encoding="utf-8"))["file"].items():
         content = (ROOT / file).read_text(encoding="utf-8")
         for entry in entries:

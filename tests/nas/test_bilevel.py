@@ -163,6 +163,15 @@ def test_the_alphas_minimise_on_their_own_batch() -> None:
     assert torch.equal(moved[0], moved[1]) and not torch.equal(moved[0], moved[2])
 
 
+def test_the_virtual_step_is_taken_on_the_batch_of_the_weights() -> None:
+    moved = []
+    for train in (0, 2):
+        bilevel = make_bilevel()
+        step_alphas(bilevel, make_batch(train), make_batch(1), MOMENT, algorithm("second_order"))
+        moved.append(bilevel.arch.alphas()["path"].detach())
+    assert not torch.equal(*moved)
+
+
 def test_a_joint_step_moves_both_and_clips_the_weights_alone() -> None:
     moves = {}
     for clip in (0.0, 1e-9):
@@ -290,3 +299,11 @@ def test_a_saved_state_continues_bit_for_bit() -> None:
     advance(second, range(2, 4))
     assert equal(copies(straight.arch), copies(second.arch))
     assert equal(copies(straight.network), copies(second.network))
+
+
+def test_the_optimizer_of_each_level_is_saved_under_its_own_name() -> None:
+    bilevel = make_bilevel()
+    for level, rate in ((bilevel.lower, 0.2), (bilevel.upper, 0.7)):
+        level.optimizer.param_groups[0]["lr"] = rate
+    state = bilevel.state_dict()
+    assert [state[f"{level}_optimizer"]["param_groups"][0]["lr"] for level in ("weight", "alpha")] == [0.2, 0.7]
