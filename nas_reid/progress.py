@@ -3,7 +3,7 @@
 import logging
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -42,7 +42,7 @@ class LoggedProgress:
         unit: of an item.
     """
 
-    def __init__(self, iterable: Iterable | None, description: str, total: int | None, unit: str) -> None:
+    def __init__(self, iterable: Iterable[Any] | None, description: str, total: int | None, unit: str) -> None:
         self._iterable, self._description, self._total, self._unit = iterable, description, total, unit
         self.n, self._numbers = 0, ""
         self._started = self._said = time.monotonic()
@@ -69,7 +69,7 @@ class LoggedProgress:
         log.info("%s: %s %d%s%s%s", self._description, self._unit, self.n, of, self._numbers, left)
 
 
-def progress(iterable: Iterable, *, description: str, total: int | None = None, unit: str = "it") -> Progress:
+def progress(iterable: Iterable[Any], *, description: str, total: int | None = None, unit: str = "it") -> Progress:
     """``iterable`` with its progress: count, time left, and the numbers that ``set_postfix`` gives.
 
     Args:
@@ -80,7 +80,7 @@ def progress(iterable: Iterable, *, description: str, total: int | None = None, 
     """
     if sys.stderr.isatty():
         return tqdm(iterable, desc=description, total=total, unit=unit, dynamic_ncols=True, leave=False)
-    known = len(iterable) if total is None and hasattr(iterable, "__len__") else total
+    known = len(iterable) if total is None and isinstance(iterable, Sized) else total
     return LoggedProgress(iterable, description, known, unit)
 
 

@@ -25,6 +25,8 @@ from tqdm import tqdm
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("nas_reid", "search_spaces", "conf", "scripts", "tests", "docs", "pyproject.toml", "README.md")
 PASSED, FAILED = 0, 1  # exit codes of pytest; any other says that the tests could not be run
+OUTDATED = -1  # the line that is to be replaced does not occur exactly once any more
+WORDS = {PASSED: "SURVIVED", FAILED: "killed", OUTDATED: "OUTDATED"}
 
 
 @dataclass(frozen=True)
@@ -64,27 +66,18 @@ def main() -> int:
             return 2
         for mutant in tqdm(mutants, unit="mutant", dynamic_ncols=True):
             outcome = try_out(mutant, folder)
-            tqdm.write(f"{ {PASSED: 'SURVIVED', FAILED: 'killed'}.get(outcome, 'BROKEN'):8s} {mutant}")
+            tqdm.write(f"{WORDS.get(outcome, 'BROKEN'):8s} {mutant}")
             survivors += [] if outcome == FAILED else [mutant]
     print(f"{len(mutants) - len(survivors)} of {len(mutants)} mutants killed")
     return 1 if survivors else 0
 
 
 def read_mutants(path: Path) -> list[Mutant]:
-    """The mutants of a TOML file: tables ``[[file."<path>"]]`` with ``old``, ``new`` and ``tests``.
-
-    Raises:
-        SystemExit: a line that is to be replaced does not occur exactly once.
-    """
-    mutants: list[Mutant] = []
-    for file, entries in tomllib.loads(path.read_text(encoding="utf-8"))["file"].items():
-        content = (ROOT / file).read_text(encoding="utf-8")
-        for entry in entries:
-            mutant = Mutant(len(mutants) + 1, file, entry["old"], entry["new"], tuple(entry["tests"]))
-            if (count := content.count(mutant.old)) != 1:
-                raise SystemExit(f"{mutant}: the line occurs {count} times; expected once. Bring the list up to date")
-            mutants.append(mutant)
-    return mutants
+    """The mutants of a TOML file: tables ``[[file."<path>"]]`` with ``old``, ``new`` and ``tests``."""
+    files = tomllib.loads(path.read_text(encoding="utf-8"))["file"]
+    entries = [(file, entry) for file, own in files.items() for entry in own]
+    return [Mutant(number, file, entry["old"], entry["new"], tuple(entry["tests"]))
+            for number, (file, entry) in enumerate(entries, start=1)]
 
 
 def is_meant(mutant: Mutant, only: Sequence[str]) -> bool:
@@ -111,9 +104,11 @@ def copied() -> Iterator[Path]:
 
 
 def try_out(mutant: Mutant, folder: Path) -> int:
-    """pytest's exit code on the mutant; afterwards the copy is as it was."""
+    """pytest's exit code on the mutant, or ``OUTDATED``; afterwards the copy is as it was."""
     path = folder / mutant.file
     content = path.read_text(encoding="utf-8")
+    if content.count(mutant.old) != 1:
+        return OUTDATED
     path.write_text(content.replace(mutant.old, mutant.new), encoding="utf-8")
     try:
         return run_tests(folder, mutant.tests)

@@ -141,7 +141,8 @@ def _best(runs: Sequence[Run], kind: str, metric: str) -> dict[str, Any] | None:
     _, run = max(ranked, key=lambda pair: pair[0])
     own = run.folder / "genotype.json"
     genotype = str(own) if own.exists() else run.result.get("genotype")
-    arguments = {"retrain": {"checkpoint": run.folder / "checkpoints" / "best.pt"}, "search": {"genotype": genotype}}
+    arguments: dict[str, dict[str, object]] = {"retrain": {"checkpoint": run.folder / "checkpoints" / "best.pt"},
+                                               "search": {"genotype": genotype}}
     data = (run.result.get("config") or {}).get("data") or {}
     command = next_command(_invocation(run.folder, data), KINDS[kind], arguments[kind],
                            data=data if "name" in data else None)
