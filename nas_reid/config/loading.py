@@ -16,6 +16,9 @@ from nas_reid.errors import ConfigError
 
 _Config = TypeVar("_Config")
 
+# ${shorter_than:${epochs},2}: a default of 2 epochs that leaves at least one of few; 0 of one.
+OmegaConf.register_new_resolver("shorter_than", lambda epochs, wanted: max(0, min(wanted, epochs - 1)), replace=True)
+
 
 def schema_node(schema: type) -> DictConfig:
     """A schema as Hydra composes onto it, with its open parts unlocked, so that overrides need no ``+``."""

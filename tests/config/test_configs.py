@@ -107,6 +107,12 @@ def test_experiment(experiment: str) -> None:
     assert result.epochs >= 1 and not OmegaConf.missing_keys(OmegaConf.structured(result))
 
 
+@pytest.mark.parametrize(("epochs", "expected"), [(1, 0), (2, 1), (3, 2), (20, 2)])
+@pytest.mark.parametrize("name", ["retrain", "pretrain"])
+def test_the_warm_up_of_the_defaults_is_shorter_than_the_training(name: str, epochs: int, expected: int) -> None:
+    assert settings(name, f"epochs={epochs}").optimizer.warmup_epochs == expected
+
+
 def test_an_experiment_changes_something_and_the_command_line_wins() -> None:
     assert settings("search", "experiment=smoke").epochs != settings("search").epochs
     assert settings("search", "experiment=smoke", "epochs=7").epochs == 7
