@@ -54,7 +54,8 @@ class Stage:
 
 
 STAGES = {
-    "drawing": Stage("search", (*SEARCH, "epochs=1", "data.workers=2"), "cache/synthetic/.*", 4.0, cold=True),
+    "drawing": Stage("search", (*SEARCH, "epochs=1", "data.workers=2"), "cache/synthetic/.*/*/*.jpg", 1.0, cold=True),
+    "drawing_alone": Stage("search", (*SEARCH, "epochs=1", "data.workers=1"), "cache/synthetic/.*", 2.0, cold=True),
     "decoding": Stage("search", (*SEARCH, "epochs=1", "data.workers=1"), "cache/stores/.*", 0.05, cold=True),
     "search": Stage("search", (*SEARCH, "epochs=8", "data.workers=1"), "run/metrics.jsonl", 3.0),
     "retrain": Stage("retrain", (*RETRAIN, "epochs=9", "data.workers=1"), "run/metrics.jsonl", 3.0),
@@ -139,7 +140,7 @@ def finish(stage: Stage, folder: Path) -> int:
 
 def kill_after(process: int, folder: Path, stage: Stage, rng: random.Random) -> bool:
     """Kill a process at its moment; whether it was still running then."""
-    seen = set(folder.glob(stage.moment)) if stage.moment.endswith(".*") else set()  # what earlier kills left
+    seen = set(folder.glob(stage.moment)) if "/." in stage.moment else set()  # what earlier kills left
     passing = rng.randrange(4) if stage.moment.endswith("checkpoints/.*") else 0  # so many are written in peace
     while os.waitpid(process, os.WNOHANG) == (0, 0):
         new = set(folder.glob(stage.moment)) - seen
