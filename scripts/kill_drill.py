@@ -20,6 +20,7 @@ import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from glob import glob
 from pathlib import Path
 from typing import Any
 
@@ -140,10 +141,11 @@ def finish(stage: Stage, folder: Path) -> int:
 
 def kill_after(process: int, folder: Path, stage: Stage, rng: random.Random) -> bool:
     """Kill a process at its moment; whether it was still running then."""
-    seen = set(folder.glob(stage.moment)) if "/." in stage.moment else set()  # what earlier kills left
+    pattern = str(folder / stage.moment)  # pathlib's glob stumbles over folders that are gone when it comes to them
+    seen = set(glob(pattern)) if "/." in stage.moment else set()  # what earlier kills left
     passing = rng.randrange(4) if stage.moment.endswith("checkpoints/.*") else 0  # so many are written in peace
     while os.waitpid(process, os.WNOHANG) == (0, 0):
-        new = set(folder.glob(stage.moment)) - seen
+        new = set(glob(pattern)) - seen
         if new and not passing:
             time.sleep(rng.uniform(0, stage.spread_s))
             os.kill(process, signal.SIGKILL)
