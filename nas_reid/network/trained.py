@@ -1,7 +1,7 @@
 """A trained network as a file: weights, and the plain data that rebuild the network around them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from nas_reid.errors import CheckpointError
+from nas_reid.errors import CheckpointError, NasReidError
 from nas_reid.files import write_atomically
 from nas_reid.files.of_run import file_of_run
 from nas_reid.genotype import Genotype
@@ -18,6 +18,28 @@ from nas_reid.network.checkpoint import load_checkpoint
 from nas_reid.network.finite import require_finite_weights
 from nas_reid.network.model import ReIDNetwork, build_network
 from nas_reid.registry import space_of
+
+_MOST = 2**31 - 1  # classes, or pixels of a side
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MOST
+
+
+def _is_named(value: object) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(name, str) for name in value)
+
+
+_FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "genotype": (lambda value: isinstance(value, str), "the JSON of a genotype"),
+    "network": (_is_named, "arguments of its space by name"),
+    "head": (_is_named, "arguments of a head by name"),
+    "num_classes": (_is_count, f"a number from 1 to {_MOST:,}"),
+    "image_size": (lambda value: isinstance(value, list | tuple) and len(value) == 2 and all(map(_is_count, value)),
+                   "[height, width] in pixels"),
+    "identities": (lambda value: value is None or isinstance(value, str), "a digest, or nothing"),
+}
+"""Field of ``Description.to_plain`` -> whether a value is sound, and what it must be."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +74,17 @@ class Description:
 
     @staticmethod
     def from_plain(plain: Mapping[str, Any]) -> "Description":
-        """Back from ``to_plain``."""
+        """Back from ``to_plain``.
+
+        Raises:
+            CheckpointError: a field is missing, or not what ``to_plain`` writes.
+            GenotypeError: see ``Genotype.from_json``.
+        """
+        if not isinstance(plain, Mapping):
+            raise CheckpointError(f"the description of a network is a {type(plain).__name__}; expected a mapping")
+        for name, (is_sound, expected) in _FIELDS.items():
+            if not is_sound(value := plain.get(name)):
+                raise CheckpointError(f"the description of a network has {name}={str(value)[:80]}; expected {expected}")
         height, width = plain["image_size"]
         return Description(Genotype.from_json(plain["genotype"], origin="the checkpoint's genotype"), plain["network"],
                            plain["head"], plain["num_classes"], (height, width), plain.get("identities"))
@@ -62,20 +94,31 @@ def load_trained(path: Path, *, device: torch.device) -> tuple[ReIDNetwork, Desc
     """The network of a retrain checkpoint (or of the folder of a run), in evaluation mode.
 
     Raises:
-        CheckpointError: not a retrain checkpoint, or its weights do not fit its genotype or are not finite.
+        CheckpointError: not a retrain checkpoint, a damaged one, or its weights do not fit its genotype or are not
+            finite.
     """
     path = file_of_run(path)
     state = load_checkpoint(path, device=device)
     if "description" not in state:
         raise CheckpointError(f"{path} holds no trained network; expected checkpoints/best.pt or last.pt of a retrain "
                               "run (a search leaves a genotype.json: give it to nas_reid.retrain)")
-    description = Description.from_plain(state["description"])
-    with torch.device("meta"):
-        shapes = description.build()  # a file that describes a network beyond all memory must not get it
-    _require_fit(path, shapes, {name: tensor.to("meta") for name, tensor in state["weights"].items()})
-    require_finite_weights(path, state["weights"])
+    weights = state.get("weights")
+    if not _is_named(weights) or not all(isinstance(tensor, Tensor) for tensor in weights.values()):
+        raise CheckpointError(f"{path} describes a network and has no weights for it; expected names and tensors under "
+                              "'weights'. Give another checkpoint of the run")
+    try:
+        description = Description.from_plain(state["description"])
+        with torch.device("meta"):
+            shapes = description.build()  # a file that describes a network beyond all memory must not get it
+    except NasReidError as error:
+        raise type(error)(f"{path}: {error}") from None
+    except Exception as error:  # arguments of the wrong types can make a constructor raise anything
+        raise CheckpointError(f"{path}: its description builds no network: {type(error).__name__}: {error}. It is "
+                              "damaged, or of another version of a search space") from error
+    _require_fit(path, shapes, {name: tensor.to("meta") for name, tensor in weights.items()})
+    require_finite_weights(path, weights)
     network = description.build().to(device)
-    network.load_state_dict(state["weights"])
+    network.load_state_dict(weights)
     return network.eval(), description
 
 

@@ -8,12 +8,13 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from nas_reid.errors import CheckpointError, GenotypeError
+from nas_reid.errors import CheckpointError, GenotypeError, NasReidError
 from nas_reid.genotype import Genotype
-from nas_reid.network.checkpoint import save_checkpoint
+from nas_reid.network.checkpoint import load_checkpoint, save_checkpoint
 from nas_reid.network.model import Output, ReIDNetwork
 from nas_reid.network.trained import Description, export_safetensors, load_trained
 from nas_reid.registry import load_genotype
+from tests.cli import trained_checkpoint
 
 HEAD = {"pooling": "average", "embedding": 8, "dropout": 0.1, "neck": True}
 IMAGES = torch.randn(3, 3, 64, 32, generator=torch.Generator().manual_seed(0))
@@ -106,3 +107,47 @@ def test_a_genotype_of_an_unknown_space_in_a_checkpoint(tmp_path: Path) -> None:
     path = save_trained(tmp_path / "best.pt", make_trained(make_description()), description)
     with pytest.raises(GenotypeError, match="'elsewhere', which is not installed"):
         load_trained(path, device=torch.device("cpu"))
+
+
+@pytest.mark.parametrize(("field", "value", "message"), [
+    ("genotype", 3, "genotype=3; expected the JSON of a genotype"),
+    ("genotype", "{", "the checkpoint's genotype is not JSON"),
+    ("network", [1], r"network=\[1\]; expected arguments of its space by name"),
+    ("network", {1: 2}, "network={1: 2}; expected arguments of its space by name"),
+    ("network", {"channels": 10**30}, "space.channels=1000.*is illegal"),
+    ("network", {"channels": "four"}, "space.channels='four' is illegal"),
+    ("head", None, "head=None; expected arguments of a head by name"),
+    ("head", {"embeding": 8}, "builds no network: TypeError: .*embeding"),
+    ("head", {"embedding": "wide"}, "builds no network: TypeError"),
+    ("num_classes", "5", "num_classes=5; expected a number from 1 to 2,147,483,647"),
+    ("num_classes", True, "num_classes=True"),
+    ("num_classes", 0, "num_classes=0"),
+    ("num_classes", 10**30, "num_classes=1000"),
+    ("num_classes", 10**12, "num_classes=1000000000000; expected a number"),
+    ("num_classes", 10**9, "the weights do not fit the genotype"),
+    ("image_size", 32, r"image_size=32; expected \[height, width\] in pixels"),
+    ("image_size", [32, 16, 3], r"image_size=\[32, 16, 3\]"),
+    ("image_size", [32.5, 16], r"image_size=\[32.5, 16\]"),
+    ("image_size", [0, 16], r"image_size=\[0, 16\]"),
+    ("identities", 3, "identities=3; expected a digest, or nothing"),
+])
+def test_a_description_of_the_wrong_kind_is_named(field: str, value: object, message: str, tmp_path: Path) -> None:
+    trained_checkpoint.save_trained(tmp_path / "best.pt")
+    state = load_checkpoint(tmp_path / "best.pt")
+    description = {**state["description"], field: value}
+    save_checkpoint(tmp_path / "best.pt", {**state, "description": description}, config={})
+    with pytest.raises(NasReidError, match=rf"(?s)best\.pt: .*{message}"):
+        load_trained(tmp_path / "best.pt", device=torch.device("cpu"))
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    ({"weights": None}, r"best\.pt describes a network and has no weights for it"),
+    ({"weights": {"a": 3}}, "has no weights for it; expected names and tensors under 'weights'"),
+    ({"weights": {3: torch.ones(1)}}, "has no weights for it"),
+    ({"description": "a network"}, r"best\.pt: the description of a network is a str; expected a mapping"),
+])
+def test_what_a_checkpoint_lacks_is_named(change: dict, message: str, tmp_path: Path) -> None:
+    trained_checkpoint.save_trained(tmp_path / "best.pt")
+    save_checkpoint(tmp_path / "best.pt", {**load_checkpoint(tmp_path / "best.pt"), **change}, config={})
+    with pytest.raises(CheckpointError, match=message):
+        load_trained(tmp_path / "best.pt", device=torch.device("cpu"))
