@@ -37,7 +37,8 @@ class IdentitySampler:
         _, identity, counts = np.unique(labels.numpy(), return_inverse=True, return_counts=True)
         if len(counts) < num_identities:
             raise DataError(f"a batch needs {num_identities} identities and the data have {len(counts)}; "
-                            "lower batch.size or raise batch.instances")
+                            + ("lower batch.size or raise batch.instances" if len(counts) > 1 else
+                               "there is nobody to tell from it: give data of two or more identities"))
         self.num_identities, self.num_instances, self.seed = num_identities, num_instances, seed
         self.rank, self.world_size = rank, world_size
         self._identity, self._counts = identity, counts

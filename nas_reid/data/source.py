@@ -78,12 +78,22 @@ class DataSource:
         """Check that there is something to evaluate on.
 
         Raises:
-            DataError: the data set has no query or no gallery.
+            DataError: the data set has no query or no gallery, or no query that any gallery image could answer.
         """
         if not self.dataset.query or not self.dataset.gallery:
             raise DataError(f"{self.dataset.name} in {self.dataset.root} has no query or no gallery "
                             "(data.options.combineall=true would empty them); it can be trained on, with targets= to "
                             "evaluate on, but nothing can be evaluated on it")
+
+        data = self.dataset
+        trials = data.trials or (Trial("the gallery", range(len(data.query)), range(len(data.gallery))),)
+        for trial in trials:
+            if trial.query and trial.gallery and not _has_match(data, trial):
+                raise DataError(
+                    f"none of the {len(trial.query)} queries has a match in the gallery ({data.name} in {data.root}): "
+                    "no gallery image shows a query's person from another camera, and those from its own do not count. "
+                    "Where cameras are unknown, give every image one of its own in its file name; to train without an "
+                    "evaluation, set data.options.combineall=true and name other data to evaluate on (targets=)")
 
     def test_stores(self) -> RetrievalStores:
         """The decoded query and gallery, and the trials without the images that could not be read.
@@ -209,6 +219,19 @@ def evaluation_batches(store: ImageStore, samples: Sequence[Sample], *, batch_si
                        device: torch.device) -> EvalBatches:
     """Batches over ``samples`` in their order, normalised and not augmented."""
     return EvalBatches(store, store.rows(samples), batch_size=batch_size, device=device)
+
+
+def _has_match(dataset: Dataset, trial: Trial) -> bool:
+    """Whether the protocol lets any query of the trial be answered."""
+    def place(sample: Sample) -> int:
+        return 1 if trial.junk == "same_room" and sample.camid == 2 else sample.camid  # see the junk rule of that name
+
+    seen: dict[int, set[int]] = {}
+    for position in trial.gallery:
+        sample = dataset.gallery[position]
+        seen.setdefault(sample.pid, set()).add(place(sample))
+    return any(seen.get(sample.pid, set()) - {place(sample)}
+               for sample in map(dataset.query.__getitem__, trial.query))
 
 
 def _rows(store: ImageStore, samples: Sequence[Sample], positions: Sequence[int]) -> tuple[int, ...]:

@@ -14,6 +14,10 @@ from nas_reid.seed import derive_seed
 
 _Key = TypeVar("_Key", int, tuple[int, int])
 
+WITHOUT_VALIDATION = ("A retraining can do without (full_training_set=true) or take other data (validation_data=NAME); "
+                      "where cameras are unknown, give every image one of its own in its file name")
+"""The ways out where nothing can be held out."""
+
 
 def hold_out(samples: Sequence[Sample], *, by: str, fraction: float, seed: int,
              official: Collection[int] = ()) -> tuple[list[Sample], list[Sample], list[Sample]]:
@@ -77,7 +81,7 @@ def hold_out_identities(
     if count < 1:
         seen = "were seen by two cameras" + (", one of them infrared" if across else "")
         raise DataError(f"no identity can be held out for validation: of {len(by_pid)} training identities "
-                        f"{len(eligible)} {seen}, and one must be left to train on")
+                        f"{len(eligible)} {seen}, and one must be left to train on. {WITHOUT_VALIDATION}")
     rng = _generator(seed)
     held_out = {eligible[i] for i in rng.permutation(len(eligible))[:count]}
     return (sorted(s for s in samples if s.pid not in held_out),
@@ -112,7 +116,8 @@ def hold_out_cameras(
     pairs = sorted({pair for seen in seen_by for pair in combinations(sorted(seen), 2)})
     if not pairs or len(cameras) < 3:
         raise DataError(f"no cameras can be held out for validation: of the {len(cameras)} training cameras two must "
-                        "have seen the same person, and one be left to train on; use validation_by=identity")
+                        "have seen the same person, and one be left to train on. "
+                        + ("Use validation_by=identity" if pairs else WITHOUT_VALIDATION))
     first = pairs[rng.integers(len(pairs))]
     others = rng.permutation([camera for camera in cameras if camera not in first]).tolist()
     count = min(math.floor(fraction * len(cameras) + 0.5), len(cameras) - 1)

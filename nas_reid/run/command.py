@@ -22,7 +22,7 @@ from nas_reid.run.command_line import continuing_command
 from nas_reid.run.composition import config_dir, prepare
 from nas_reid.run.invocation import invocation
 from nas_reid.run.misspelt import explain, refused_flags
-from nas_reid.run.sole_run import sole_run
+from nas_reid.run.sole_run import one_of_several, sole_run
 from nas_reid.run.stopping import stoppable
 
 _FULL_ERROR = "HYDRA_FULL_ERROR"
@@ -101,7 +101,7 @@ def command(name: str, *, sole: bool = True) -> Callable[[Callable[[DictConfig],
         @functools.wraps(function)
         def main() -> Any:
             with stoppable():
-                if refusal := refused_flags(sys.argv[1:]):
+                if refusal := one_of_several() or refused_flags(sys.argv[1:]):
                     sys.exit(refusal)
                 full = os.environ.get(_FULL_ERROR)
                 os.environ[_FULL_ERROR] = "1"  # Hydra then leaves errors to those who called it

@@ -1,5 +1,6 @@
 """One process in a run folder at a time."""
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
@@ -22,9 +23,11 @@ def sole_run(folder: Path) -> Iterator[None]:
     has no locks nothing is kept and nothing removed.
 
     Raises:
-        ConfigError: another process runs in the folder.
+        ConfigError: another process runs in the folder, or this is one of several processes (``one_of_several``).
         OSError: the folder cannot be written.
     """
+    if refusal := one_of_several():
+        raise ConfigError(refusal)
     folder = folder.resolve()
     if folder in _held.get():
         yield
@@ -39,3 +42,11 @@ def sole_run(folder: Path) -> Iterator[None]:
         for name in _FOLDERS if locked else ():
             remove_unfinished(folder / name)
         yield
+
+
+def one_of_several() -> str | None:
+    """Why this must not be one of the processes that torchrun started, where ``WORLD_SIZE`` says so; else None."""
+    if (size := os.environ.get("WORLD_SIZE", "1").strip()) in ("", "1"):
+        return None
+    return (f"WORLD_SIZE={size}: a run is one process, and several would write into one folder. Start it without "
+            "torchrun, or unset WORLD_SIZE; several runs at once are a sweep (-m)")

@@ -135,3 +135,16 @@ def test_file_names_that_are_not_utf8_are_evaluated_and_listed(mine: Path, retra
     with open(tmp_path / "run" / "queries.csv", encoding="utf-8", newline="") as table:
         assert all(row["path"].endswith(r"\udcb2\udce2.jpg") for row in csv.DictReader(table))
     assert r"2_c1_anything.jpg: \udcb2.jpg" in (tmp_path / "run" / "evaluate.log").read_text(encoding="utf-8")
+
+
+def test_one_camera_is_refused_before_the_training_with_a_way_out(mine: Path, tmp_path: Path,
+                                                                  monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nas_reid.retrain.train_one_epoch", lambda *_, **__: pytest.fail("it trained"))
+    for path in mine.rglob("*.jpg"):
+        path.rename(path.with_name(f"{path.name.split('_')[0]}_c1_{path.name}"))
+    outcome = invoke("retrain", *own(mine), *GENOTYPE, "full_training_set=true", f"data.cache={tmp_path / 'own'}",
+                     f"hydra.run.dir={tmp_path / 'run'}")
+    assert_refused(outcome, r"none of the 16 queries has a match in the gallery \(folder in \S+mine\): no gallery "
+                   "image shows a query's person from another camera", "give every image one of its own", "targets=")
+    assert not (tmp_path / "own" / "stores").exists()
+    assert_nothing_half_written(tmp_path / "run")

@@ -126,3 +126,8 @@ def test_errors():
     for rank, world_size in ((0, 2), (2, 2)):
         with pytest.raises(ConfigError, match="equal share of 1"):
             IdentitySampler(labels, num_identities=1, num_instances=1, seed=0, rank=rank, world_size=world_size)
+
+
+def test_one_identity_cannot_be_told_from_anybody():
+    with pytest.raises(DataError, match="the data have 1; there is nobody to tell from it: give data of two or more"):
+        IdentitySampler(torch.zeros(8, dtype=torch.int64), num_identities=2, num_instances=2, seed=0)

@@ -1,6 +1,7 @@
 """Text and paths of other systems are understood."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -27,3 +28,12 @@ def test_a_tilde_is_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/me")
     assert user_path("~/a.pt") == user_path(Path("~/a.pt")) == Path("/home/me/a.pt")
     assert user_path("a~/b") == Path("a~/b") and user_path("~nobody-of-this-name/a") == Path("~nobody-of-this-name/a")
+
+
+def test_one_place_expands_the_paths_of_users() -> None:
+    """No other file knows of ``~``, and no command makes a path of a setting by itself."""
+    engine = Path(__file__).resolve().parents[2] / "nas_reid"
+    files = sorted(engine.rglob("*.py"))
+    assert len(files) > 60
+    assert [path.name for path in files if ".expanduser(" in path.read_text(encoding="utf-8")] == ["foreign.py"]
+    assert not [path.name for path in files if re.search(r"\bPath\((settings|cfg)\.", path.read_text(encoding="utf-8"))]

@@ -10,6 +10,8 @@ import pytest
 import nas_reid.run.command as command
 from nas_reid.errors import DataError
 from nas_reid.run.command import CommandError
+from nas_reid.run.sole_run import one_of_several
+from tests.cli.commands import invoke
 
 
 def test_a_users_error_becomes_its_message_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
@@ -44,3 +46,14 @@ def test_logs_take_file_names_that_are_not_utf8(tmp_path: Path, monkeypatch: pyt
     written = [stream.buffer.getvalue(), *(handler.stream.close() or Path(handler.baseFilename).read_bytes()
                                            for handler in handlers[1:])]
     assert written == [b"left out \\udcb2\\udce2.jpg\n"] * 3 and "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["search", "evaluate", "describe"])
+def test_one_of_several_processes_is_refused_before_anything_is_written(name: str, tmp_path: Path,
+                                                                        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    outcome = invoke(name, f"hydra.run.dir={tmp_path / 'run'}")
+    assert outcome.code == 1 and "WORLD_SIZE=2: a run is one process" in outcome.err
+    assert not (tmp_path / "run").exists()
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    assert one_of_several() is None
