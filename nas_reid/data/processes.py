@@ -14,7 +14,8 @@ _CHUNK = 16  # items a worker takes at once
 
 
 @contextmanager
-def mapper(workers: int) -> Iterator[Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]]:
+def mapper(workers: int, *,
+           chunk: int = _CHUNK) -> Iterator[Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]]:
     """An ordered ``map``, over processes if there are several workers; leaving the block by an exception ends them."""
     if workers <= 1:
         yield map
@@ -23,7 +24,7 @@ def mapper(workers: int) -> Iterator[Callable[[Callable[[Any], Any], Iterable[An
     context, others = multiprocessing.get_context("spawn"), set(multiprocessing.active_children())
     with ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_parent) as pool:
         try:
-            yield lambda function, items: pool.map(function, items, chunksize=_CHUNK)
+            yield lambda function, items: pool.map(function, items, chunksize=chunk)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)  # else leaving would wait for everything that was asked for,
             for worker in set(multiprocessing.active_children()) - others:  # and for what is being done

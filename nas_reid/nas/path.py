@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from nas_reid.genotype import Genotype
 from nas_reid.search_space import Mix, OffersOneHot, SearchSpace
@@ -23,9 +24,14 @@ def path_of(space: SearchSpace, genotype: Genotype, probabilities: Mapping[str, 
         device: of the mixing weights.
     """
     if isinstance(space, OffersOneHot):
-        weights = space.one_hot(genotype)
+        rows = {name: weights.argmax(1) for name, weights in space.one_hot(genotype).items()}
     else:
-        weights = {name: torch.zeros_like(table).scatter_(1, table.argmax(1, keepdim=True), 1.0)
-                   for name, table in probabilities.items()}
-    return {name: Mix(weight.float().to(device), weight.argmax(1).to(device), sampled_only=True)
-            for name, weight in weights.items()}
+        rows = {name: table.argmax(1) for name, table in probabilities.items()}
+    return mixes_of(space, rows, device=device)
+
+
+def mixes_of(space: SearchSpace, rows: Mapping[str, Tensor], *, device: torch.device | str = "cpu") -> dict[str, Mix]:
+    """One-hot mixing weights of the choices ``rows``, decision -> [R]."""
+    choices = {decision.name: len(decision.choices) for decision in space.decisions()}
+    return {name: Mix(one_hot(index, choices[name]).float().to(device), index.to(device), sampled_only=True)
+            for name, index in rows.items()}

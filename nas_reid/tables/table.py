@@ -24,6 +24,7 @@ class Line:
 
     Attributes:
         genotype: body of the genotype; its arguments are the recipe's.
+        origin: where it comes from: ``random 17`` is the seventeenth drawn by lot, others are names or files.
         seed: of the training; the people who are trained, validated and tested on are the same for all lines.
         curve: epoch, counted from 1 -> validation mAP in [0, 1].
         test: data set -> ``mAP`` and ``rank1`` on its unseen people, in [0, 1].
@@ -31,9 +32,12 @@ class Line:
         seconds: processor time of the training.
         recipe: digest of everything else that decides the result, see ``Table.recipe``.
         versions: of the package, torch and the generator of the drawn people.
+        path: decision -> choice of every row that runs the genotype in a supernet; None where the space itself can tell
+            (``one_hot``).
     """
 
     genotype: Mapping[str, Any]
+    origin: str
     seed: int
     curve: Mapping[int, float]
     test: Mapping[str, Mapping[str, float]]
@@ -42,6 +46,7 @@ class Line:
     seconds: float
     recipe: str
     versions: Mapping[str, Any]
+    path: Mapping[str, Sequence[int]] | None = None
 
     @property
     def mAP(self) -> float:

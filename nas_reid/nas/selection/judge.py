@@ -38,6 +38,7 @@ class Judge:
         space: that the candidates belong to.
         evaluate: (mixing weights, share of the validation people in (0, 1]) -> mAP.
         bounds: what a candidate may cost.
+        watch: called after each look that took time, for a progress bar.
 
     ``seen`` holds every candidate that was scored on all validation people, in order.
     """
@@ -45,6 +46,7 @@ class Judge:
     space: SearchSpace
     evaluate: Callable[[Mixes, float], float]
     bounds: Bounds
+    watch: Callable[[], object] = lambda: None
     seen: list[Candidate] = field(default_factory=list)
     _scores: dict[tuple[str, float], float] = field(default_factory=dict)
 
@@ -54,6 +56,7 @@ class Judge:
         key = _key(genotype), share
         if key not in self._scores:
             self._scores[key] = self.evaluate(path_of(self.space, genotype, probabilities), share)
+            self.watch()
             if share == 1.0:
                 self.seen.append(Candidate(probabilities, genotype, self._scores[key]))
         return Candidate(probabilities, genotype, self._scores[key])

@@ -1,0 +1,85 @@
+"""Types and ranges of the commands that make and use tables of trainings; see ``nas_reid.config.schemas``."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from nas_reid.config.groups import Rules, is_one_of
+from nas_reid.nas.selection.methods import METHODS
+
+
+@dataclass
+class TabulateConfig:
+    """``python -m nas_reid.tabulate``."""
+
+    space: Any                     # name, and the constructor arguments of that space
+    recipe: list[str]              # overrides of nas_reid.retrain, the same for every line
+    table: str                     # file that lines are appended to
+    count: int                     # genotypes drawn by lot; genotype i is the same everywhere
+    repeated: int                  # of these, the first so many are trained with ...
+    repeats: int                   # ... so many seeds; the others with one
+    genotypes: list[str]           # files or published names to train instead, with `repeats` seeds
+    bounds: Any                    # params, macs: [least, most] of the trunks drawn by lot
+    seed: int                      # of the drawing
+    shard: str                     # i/n: the i-th of n equal parts, counted from 0
+    workers: int                   # processes of one thread each
+    device: str
+
+    def rules(self) -> Rules:
+        """Ranges, and what excludes what."""
+        yield ("space", isinstance(self.space, dict) and "name" in self.space,
+               "must come from conf/space: space=<name>")
+        yield "count", self.count >= 1, "must be at least 1"
+        yield "repeated", self.repeated >= 0, "must be >= 0"
+        yield "repeats", self.repeats >= 1, "must be at least 1"
+        yield "seed", self.seed >= 0, "must be >= 0"
+        yield "workers", self.workers >= 1, "must be at least 1"
+        yield "bounds", *are_bounds(self.bounds)
+        yield "shard", shard_of(self.shard) is not None, "must be i/n with 0 <= i < n, such as 0/2"
+
+
+def shard_of(text: str) -> tuple[int, int] | None:
+    """``(i, n)`` of ``"i/n"``; None for anything else."""
+    part, _, parts = text.partition("/")
+    if not (part.isdecimal() and parts.isdecimal() and int(part) < int(parts)):
+        return None
+    return int(part), int(parts)
+
+
+@dataclass
+class SelectConfig:
+    """``python -m nas_reid.select``."""
+
+    search: str                    # folder of a search
+    method: str
+    candidates: int
+    population: int                # evolution
+    tournament: int                # evolution
+    rows: int                      # evolution: that a mutation draws anew
+    rounds: int                    # halving
+    tune_every: int                # perturbation: decided rows between two tunings; 0: none
+    tune_steps: int                # perturbation: training steps of a tuning
+    table: str | None              # a table of trainings: the supernet ranks its genotypes
+    bounds: Any                    # params, macs: [least, most] of the trunk
+    reestimate: int                # training batches for the statistics of norms that keep some
+    seed: int
+    device: str
+    threads: int | None
+
+    def rules(self) -> Rules:
+        """Ranges, and what excludes what."""
+        yield "method", *is_one_of(self.method, (*METHODS, "perturbation", "table"))
+        yield "method", self.method != "table" or self.table is not None, "needs table=, the trainings to compare with"
+        for key in ("candidates", "population", "tournament", "rows", "rounds", "reestimate"):
+            yield key, getattr(self, key) >= 1, "must be at least 1"
+        for key in ("tune_every", "tune_steps", "seed"):
+            yield key, getattr(self, key) >= 0, "must be >= 0"
+        yield "threads", self.threads is None or self.threads >= 1, "must be at least 1, or null for all cores"
+        yield "bounds", *are_bounds(self.bounds)
+
+
+def are_bounds(bounds: Any) -> tuple[bool, str]:
+    """Whether these are bounds of what a candidate costs, and the rule."""
+    ranges = bounds.values() if isinstance(bounds, dict) and set(bounds) <= {"params", "macs"} else [0]
+    holds = all(pair is None or (isinstance(pair, list) and len(pair) == 2 and 0 <= pair[0] <= pair[1])
+                for pair in ranges)
+    return holds, "must be {params: [least, most], macs: [least, most]}, null for any"

@@ -1,0 +1,218 @@
+"""Select: a search's trained supernet -> candidates ranked by validation mAP -> the best genotype, and the front.
+
+    python -m nas_reid.select search=outputs/search/auto_reid/<time>
+    python -m nas_reid.select search=... method=sampling candidates=50
+    python -m nas_reid.select search=... method=random 'bounds.macs=[0,20e6]'
+    python -m nas_reid.select search=... method=table table=auto_reid
+
+``search`` is the folder of any search, trained by paths (algorithm=one_shot), by samples or by softmax; nothing is
+retrained. Leaves in the run folder: genotype.json, candidates.jsonl with every genotype that was scored, front/ with
+those that no other one beats in both mAP and MACs, pictures/front.png and result.json.
+"""
+
+import json
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
+from torch.nn.utils import clip_grad_norm_
+
+from nas_reid.config.loading import load, to_plain
+from nas_reid.config.schemas import SearchConfig
+from nas_reid.config.tables import SelectConfig
+from nas_reid.data.augment import build_augment
+from nas_reid.data.batches import TrainBatches
+from nas_reid.data.resident import ResidentBatches
+from nas_reid.drawing.front import draw_front
+from nas_reid.errors import CheckpointError
+from nas_reid.evaluation.retrieval import retrieve
+from nas_reid.files import write_atomically
+from nas_reid.genotype import Genotype
+from nas_reid.nas.bilevel import Bilevel
+from nas_reid.nas.bounds import Bounds, costs_of
+from nas_reid.nas.path import mixes_of, path_of
+from nas_reid.nas.selection.front import front_of
+from nas_reid.nas.selection.judge import Candidate, Judge
+from nas_reid.nas.selection.methods import METHODS
+from nas_reid.nas.selection.perturbation import perturbation
+from nas_reid.nas.selection.supernet import Supernet
+from nas_reid.network.checkpoint import load_checkpoint
+from nas_reid.network.execution import select_device
+from nas_reid.progress import progress_total
+from nas_reid.record.provenance import versions
+from nas_reid.registry import create_searchable
+from nas_reid.run.command import command
+from nas_reid.run.command_line import next_command
+from nas_reid.run.invocation import invocation
+from nas_reid.search import build_bilevel, load_data
+from nas_reid.search_space import Mix, SearchSpace
+from nas_reid.tables.statistics import bootstrap_interval, kendall_tau, top_overlap
+from nas_reid.tables.table import Table
+
+log = logging.getLogger("nas_reid.select")
+
+
+@command("select")
+def main(cfg: DictConfig) -> float:
+    """Hydra's entry. Returns the validation mAP of what was chosen (of ``method=table``: Kendall's tau)."""
+    settings, call = load(cfg, SelectConfig), invocation()
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    return run(settings, call.folder, select_device(settings.device))
+
+
+def run(settings: SelectConfig, folder: Path, device: torch.device) -> float:
+    """One selection, from a search's folder to ``result.json``."""
+    # The search as it was configured, its data, and its supernet with the weights that it ended with.
+    table = Table(settings.table) if settings.table else None
+    state = read_search(Path(settings.search))
+    search = load(OmegaConf.create(state["config"]), SearchConfig)
+    space = create_searchable(search.space["name"],
+                              {key: value for key, value in search.space.items() if key != "name"})
+    batches, lists, num_classes = load_data(search, build_augment(search.augment), device)
+    bilevel = build_bilevel(search, space, num_classes, device, steps=len(batches[0]))
+    bilevel.load_state_dict(state["bilevel"])
+    supernet = open_supernet(bilevel, search, batches[0], lists, reestimate=settings.reestimate)
+
+    # Look at candidates.
+    started = time.monotonic()
+    if table is not None and settings.method == "table":
+        return compare(supernet, space, table, folder)
+    height, width = search.data.image_size
+    bounds = Bounds(**{key: value and tuple(value) for key, value in settings.bounds.items()},
+                    image_size=(height, width))
+    judge = Judge(space, supernet.evaluate, bounds)
+    with progress_total(description=settings.method, total=settings.candidates, unit="genotype") as bar:
+        judge.watch = bar.update
+        look(settings, judge, supernet, partial(tune, bilevel, batches[0], settings), state["history"][-1])
+    log.info("%d genotypes in %.0f s", len(judge.seen), time.monotonic() - started)
+
+    # The best, the front, and the command that comes next.
+    return finish(settings, search, space, judge.seen, folder)
+
+
+def read_search(folder: Path) -> dict[str, Any]:
+    """The last checkpoint of a search.
+
+    Raises:
+        CheckpointError: the folder is none of a search.
+    """
+    path = folder.expanduser() / "checkpoints" / "last.pt"
+    state = load_checkpoint(path)
+    if "bilevel" not in state:
+        raise CheckpointError(f"{path} holds no supernet; search= must be the folder of a nas_reid.search run")
+    return state
+
+
+def open_supernet(bilevel: Bilevel, search: SearchConfig, batches: TrainBatches, lists: Sequence[Any], *,
+                  reestimate: int) -> Supernet:
+    """The supernet with its validation images in memory."""
+    query = ResidentBatches.of(lists[0])
+    gallery = query if lists[1] is lists[0] else ResidentBatches.of(lists[1])
+
+    def rank(network: nn.Module, query: ResidentBatches, gallery: ResidentBatches) -> float:
+        return retrieve(network, query, gallery, distance=search.evaluation.distance, flip=search.evaluation.flip,
+                        device=query.images.device).metrics["mAP"]
+
+    return Supernet(bilevel.network, query, gallery, rank,
+                    [batches.load(0, step) for step in range(min(reestimate, len(batches)))])
+
+
+def look(settings: SelectConfig, judge: Judge, supernet: Supernet, tune: Any, probabilities: Mapping[str, Any]) -> None:
+    """Let the method look at candidates; they are in ``judge.seen`` afterwards."""
+    generator = torch.Generator().manual_seed(settings.seed)
+    if settings.method == "perturbation":
+        decided = perturbation(supernet.evaluate, probabilities, generator, tune=tune, every=settings.tune_every)
+        judge.score(decided)
+        return
+    options = {"evolution": {"population": settings.population, "tournament": settings.tournament,
+                             "rows": settings.rows},
+               "halving": {"rounds": settings.rounds}, "sampling": {"probabilities": probabilities}}
+    METHODS[settings.method](judge, generator, candidates=settings.candidates, **options.get(settings.method, {}))
+
+
+def tune(bilevel: Bilevel, batches: TrainBatches, settings: SelectConfig, mixes: Mapping[str, Mix]) -> None:
+    """A few steps of the supernet's weights under mixing weights that do not move, at the search's last rate."""
+    network, optimizer = bilevel.network.train(), bilevel.lower.optimizer
+    for step in range(settings.tune_steps):
+        batch = batches.load(*divmod(step, len(batches)))
+        output = network(batch.images, mixes, batch.modalities)
+        loss, _ = bilevel.lower.objective(output, batch.labels, batch.modalities)
+        loss.backward()
+        clip_grad_norm_(network.parameters(), 5.0)
+        optimizer.step()
+        optimizer.zero_grad()
+
+
+def finish(settings: SelectConfig, search: SearchConfig, space: SearchSpace, seen: Sequence[Candidate],
+           folder: Path) -> float:
+    """Write what was found, draw the front, and say what comes next; returns the best validation mAP."""
+    height, width = search.data.image_size
+    costs = [costs_of(space, candidate.genotype, (height, width)) for candidate in seen]
+    lines = [json.dumps({"mAP": candidate.mAP, **cost, "genotype": candidate.genotype.body})
+             for candidate, cost in zip(seen, costs, strict=True)]
+    write_atomically(folder / "candidates.jsonl", ("\n".join(lines) + "\n").encode())
+    best = max(seen, key=lambda candidate: candidate.mAP)
+    chosen(best, settings, search).save(folder / "genotype.json")
+    worth, macs = [candidate.mAP for candidate in seen], [cost["macs"] for cost in costs]
+    front = front_of(worth, macs)
+    for index in front:
+        chosen(seen[index], settings, search).save(folder / "front" / f"macs_{macs[index]:012d}.json")
+    draw_front(worth, macs, front, folder / "pictures" / "front.png", xlabel="MACs of the trunk per image",
+               ylabel="validation mAP on the supernet, %")
+    result = {"kind": "select", "search": settings.search, "space": space.name, "method": settings.method,
+              "selection": {"split": "validation", "mAP": best.mAP, "candidates": len(seen)}, "metrics": {},
+              "genotype": str(folder / "genotype.json"), "front": len(front), "versions": versions(),
+              "config": to_plain(settings)}
+    write_atomically(folder / "result.json", (json.dumps(result, indent=2) + "\n").encode())
+    log.info("best of %d: validation mAP %.1f %% on the supernet; median %.1f %%; front of %d: %s", len(seen),
+             100 * best.mAP, 100 * sorted(worth)[len(worth) // 2], len(front), folder / "front")
+    log.info("next: %s", next_command(invocation(), "retrain", {"genotype": folder / "genotype.json"},
+                                      data=to_plain(search)["data"]))
+    return best.mAP
+
+
+def chosen(candidate: Candidate, settings: SelectConfig, search: SearchConfig) -> Genotype:
+    """A candidate's genotype, with where it comes from."""
+    return candidate.genotype.with_provenance(
+        kind="select", method=settings.method, seed=settings.seed, search_seed=search.seed, data=search.data.name,
+        synthetic=search.data.synthetic is not None, algorithm=search.algorithm.name,
+        validation={"mAP": candidate.mAP}, **versions())
+
+
+def compare(supernet: Supernet, space: SearchSpace, table: Table, folder: Path) -> float:
+    """How well the supernet ranks the genotypes of a table: Kendall's tau with an interval, and the overlap of the best
+    tenth; the scores are left in scores.jsonl."""
+    entries, scores = table.entries(), []
+    with progress_total(description="table", total=len(entries), unit="genotype") as bar:
+        for entry in entries:
+            line = entry.lines[0]
+            scores.append(supernet.evaluate(
+                path_of(space, Genotype(space.name, space.version, line.genotype), {}) if line.path is None else
+                mixes_of(space, {name: torch.tensor(rows) for name, rows in line.path.items()})))
+            bar.update()
+    truth = [entry.mAP for entry in entries]
+    tau = kendall_tau(scores, truth)
+    pairs = list(zip(scores, truth, strict=True))
+    low, high = bootstrap_interval(lambda rows: kendall_tau(*zip(*(pairs[row] for row in rows), strict=True)),
+                                   len(pairs))
+    lines = [json.dumps({"origin": entry.lines[0].origin, "supernet": score, "mAP": entry.mAP})
+             for entry, score in zip(entries, scores, strict=True)]
+    write_atomically(folder / "scores.jsonl", ("\n".join(lines) + "\n").encode())
+    result = {"kind": "select", "method": "table", "table": str(table.path), "recipe": table.recipe, "tau": tau,
+              "tau_interval": [low, high], "top_tenth_overlap": top_overlap(scores, truth), "genotypes": len(truth),
+              "versions": versions()}
+    write_atomically(folder / "result.json", (json.dumps(result, indent=2) + "\n").encode())
+    log.info("Kendall's tau %.2f [%.2f, %.2f] over %d genotypes; of the best tenth the supernet finds %.0f %%", tau,
+             low, high, len(truth), 100 * top_overlap(scores, truth))
+    return tau
+
+
+if __name__ == "__main__":
+    main()

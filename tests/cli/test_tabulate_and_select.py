@@ -1,0 +1,101 @@
+"""Trainings by lot into a table, and selection on a trained supernet, as a person runs them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from nas_reid.genotype import Genotype
+from nas_reid.tables import Table
+from tests.cli.commands import DATA, Outcome, invoke
+
+RECIPE = ("recipe=[" + ",".join(f"\"{text}\"" for text in (
+    *DATA, "network={channels: 4, layers: [1, 1]}", "epochs=1", "batch.size=8", "optimizer.warmup_epochs=0",
+    "evaluation.every=1", "evaluation.flip=false")) + "]")
+TABULATE = ("space.nodes=2", RECIPE, "count=2", "repeated=1", "repeats=2")
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two genotypes, the first with two seeds; the last line was lost by a kill and made again."""
+    path = tmp_path_factory.mktemp("table") / "toy.jsonl"
+    first = invoke("tabulate", *TABULATE, f"table={path}", f"hydra.run.dir={path.parent / 'first'}")
+    assert first.code == 0, first.err
+    whole = path.read_text()
+    path.write_text(whole[:-40])
+    again = invoke("tabulate", *TABULATE, f"table={path}", f"hydra.run.dir={path.parent / 'again'}")
+    assert again.code == 0 and "1 to go" in again.out, again.err
+    assert [_without_times(line) for line in path.read_text().splitlines()] == [
+        _without_times(line) for line in whole.splitlines()]
+    return path
+
+
+def _without_times(line: str) -> dict:
+    return {key: value for key, value in json.loads(line).items() if key != "seconds"}
+
+
+def test_a_table_holds_what_was_asked_for(table: Path) -> None:
+    read = Table(table)
+    assert [(line.origin, line.seed) for line in read.lines] == [("random 0", 0), ("random 0", 1), ("random 1", 0)]
+    assert all(0 <= line.mAP <= 1 and set(line.curve) == {1} and line.params > 0 for line in read.lines)
+    assert read.query(read.genotypes()[0]).mAP == pytest.approx(sum(line.mAP for line in read.lines[:2]) / 2)
+    assert read.lines[0].mAP != read.lines[1].mAP  # seeds differ in more than their names
+
+
+def test_shards_make_the_table_together(table: Path, tmp_path: Path) -> None:
+    lines = []
+    for shard in ("0/2", "1/2"):
+        path = tmp_path / f"{shard[0]}.jsonl"
+        outcome = invoke("tabulate", *TABULATE, f"table={path}", f"shard={shard}", f"hydra.run.dir={tmp_path / 'run'}")
+        assert outcome.code == 0, outcome.err
+        lines += path.read_text().splitlines()
+    expected = [_without_times(line) for line in table.read_text().splitlines()]
+    assert sorted(map(str, map(_without_times, lines))) == sorted(map(str, expected))
+
+
+def test_another_recipe_is_refused(table: Path, tmp_path: Path) -> None:
+    outcome = invoke("tabulate", *TABULATE[:1], RECIPE.replace("epochs=1", "epochs=2"), f"table={table}",
+                     f"hydra.run.dir={tmp_path}")
+    assert outcome.code == 1 and "their numbers cannot be compared" in outcome.err
+
+
+@pytest.mark.parametrize("method", ["random", "evolution", "halving", "sampling", "perturbation"])
+def test_every_method_leaves_a_genotype_and_a_front(searched: tuple[Path, Outcome], method: str, tmp_path: Path) -> None:
+    outcome = invoke("select", f"search={searched[0]}", f"method={method}", "candidates=4", "population=2",
+                     "tournament=2", "rounds=2", "tune_every=4", "tune_steps=1", f"hydra.run.dir={tmp_path}")
+    assert outcome.code == 0, outcome.err
+    scored = [json.loads(line) for line in (tmp_path / "candidates.jsonl").read_text().splitlines()]
+    assert len(scored) == {"halving": 2, "perturbation": 1}.get(method, 4)
+    best = max(scored, key=lambda candidate: candidate["mAP"])
+    chosen = Genotype.load(tmp_path / "genotype.json")
+    assert dict(chosen.body) == best["genotype"] and chosen.provenance["method"] == method
+    front = sorted((tmp_path / "front").glob("*.json"))
+    assert front and dict(Genotype.load(front[-1]).body) == best["genotype"]
+    assert (tmp_path / "pictures" / "front.png").exists()
+    assert "nas_reid.retrain" in outcome.out + outcome.err
+
+
+def test_a_supernet_is_compared_with_a_table(searched: tuple[Path, Outcome], table: Path, tmp_path: Path) -> None:
+    outcome = invoke("select", f"search={searched[0]}", "method=table", f"table={table}", f"hydra.run.dir={tmp_path}")
+    assert outcome.code == 0, outcome.err
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert result["tau"] in (-1.0, 1.0) and result["genotypes"] == 2
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (("method=halving", "candidates=3", "rounds=3"), r"at least 2\^(rounds - 1) = 4"),
+    (("method=random", "bounds.macs=[0,1]"), "none of 1000 genotypes of auto_reid drawn by lot is within macs 0 to 1"),
+    (("method=table",), "needs table="),
+    (("method=table", "table=nowhere"), "no table 'nowhere'"),
+    (("method=guess",), "is unknown; known are: random, evolution, halving, sampling, perturbation, table"),
+])
+def test_what_cannot_be_selected_is_refused(searched: tuple[Path, Outcome], arguments: tuple[str, ...], message: str,
+                                            tmp_path: Path) -> None:
+    outcome = invoke("select", f"search={searched[0]}", *arguments, f"hydra.run.dir={tmp_path}")
+    assert outcome.code == 1 and message in outcome.err, outcome.err
+    assert not (tmp_path / "genotype.json").exists()
+
+
+def test_a_folder_without_a_search_is_refused(tmp_path: Path) -> None:
+    outcome = invoke("select", f"search={tmp_path}", f"hydra.run.dir={tmp_path / 'run'}")
+    assert outcome.code == 1 and "last.pt" in outcome.err
