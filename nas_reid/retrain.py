@@ -58,7 +58,7 @@ from nas_reid.run.further_data import further_data
 from nas_reid.run.invocation import invocation
 from nas_reid.run.job import Job, finished_result, start_job
 from nas_reid.search_space import DropsPaths
-from nas_reid.seed import derive_seed, seed_everything
+from nas_reid.seed import seed_everything
 from nas_reid.training.distillation import Distillation, build_distillation
 from nas_reid.training.ema import WeightAverage
 from nas_reid.training.epoch import train_one_epoch
@@ -197,7 +197,7 @@ def load_data(settings: RetrainConfig, stores: Stores, augment: Augment,
         lists = retrieval_lists(stores.validation, batch_size=settings.evaluation.batch_size, device=device)
     elif not settings.full_training_set:
         train, *held_out = hold_out(train, by=settings.validation_by, fraction=settings.validation_fraction,
-                                 seed=derive_seed(settings.seed, "validation"), official=stores.validation_pids)
+                                 seed=settings.people_seed, official=stores.validation_pids)
         query, gallery = (evaluation_batches(stores.train, part, batch_size=settings.evaluation.batch_size,
                                              device=device) for part in held_out)
         lists = RetrievalLists(query, gallery)

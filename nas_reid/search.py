@@ -37,8 +37,8 @@ from nas_reid.nas.bilevel import Bilevel, Level, Moment
 from nas_reid.nas.memory import foresee
 from nas_reid.nas.perturbation import build_perturbation
 from nas_reid.nas.regularisers import build_regulariser, entropy, none_share, offers, skip_count
-from nas_reid.nas.relaxation import get_relaxation, require_gates
 from nas_reid.nas.temperature import build_temperature
+from nas_reid.nas.uniform_paths import relaxation_of
 from nas_reid.network.execution import place
 from nas_reid.network.model import build_network
 from nas_reid.network.weights import load_weights, read_supernet_weights
@@ -46,6 +46,7 @@ from nas_reid.progress import progress
 from nas_reid.record.pictures import draw_search
 from nas_reid.record.provenance import versions
 from nas_reid.registry import create_searchable
+from nas_reid.run.by_lot import draw_by_lot
 from nas_reid.run.command import command
 from nas_reid.run.invocation import invocation
 from nas_reid.run.job import Job, finished_result, start_job
@@ -75,8 +76,9 @@ def run(settings: SearchConfig, job: Job) -> float:
     algorithm, epochs = settings.algorithm, settings.epochs
     space = create_searchable(settings.space["name"],
                               {key: settings.space[key] for key in settings.space if key != "name"})
-    relaxation = get_relaxation(algorithm.relaxation)
-    require_gates(algorithm.relaxation, space.decisions())
+    relaxation = relaxation_of(algorithm.relaxation, space)
+    if algorithm.scheme == "random":
+        return draw_by_lot(settings, space, job)
     foresee(space, (settings.batch.size, 3, *settings.data.image_size), instances=settings.batch.instances,
             samples=algorithm.samples, scheme=algorithm.scheme, sampled_only=relaxation.sampled_only, device=job.device,
             hessian=algorithm.hessian)
@@ -140,14 +142,14 @@ def load_data(settings: SearchConfig, augment: Augment,
               device: torch.device) -> tuple[list[TrainBatches], tuple[EvalBatches, EvalBatches], int]:
     """Batches for the weights and for the alphas, validation query and gallery, and the number of identities.
 
-    The ``joint`` scheme has a single level: all images are for both, and there is one source of batches.
+    A scheme of one level (``joint``, ``one_shot``) has all images for both, and one source of batches.
     """
     source = open_source(settings.data)
     store, official = source.train_store(), source.dataset.validation_pids
     train, query, gallery = hold_out(store.samples, by=settings.validation_by, fraction=settings.validation_fraction,
-                                     seed=derive_seed(settings.seed, "validation"), official=official)
+                                     seed=settings.people_seed, official=official)
     parts = {"weights and alphas": train}
-    if settings.algorithm.scheme != "joint":
+    if not settings.algorithm.has_one_level:
         if settings.validation_by == settings.split.by == "official":
             train = list(store.samples)  # the supernet is validated on the alphas' identities
         halves = split_search(train, by=settings.split.by, fraction=settings.split.weights_fraction,
@@ -180,7 +182,7 @@ def build_bilevel(settings: SearchConfig, space: SearchSpace, num_classes: int, 
                           *build_training(module.named_parameters(), training, epochs=settings.epochs, steps=steps))
                     for objective, training, module in ((settings.objective.weights, settings.weights, network),
                                                         (settings.objective.alphas, settings.alphas, arch)))
-    relaxation = get_relaxation(algorithm.relaxation)
+    relaxation = relaxation_of(algorithm.relaxation, space)
     return Bilevel(network, arch, lower, upper, relaxation, algorithm.samples,
                    build_regulariser(algorithm.regularisers, decisions, sums_to_one=relaxation.sums_to_one),
                    settings.seed,
@@ -193,20 +195,20 @@ def train_one_epoch(bilevel: Bilevel, batches: Sequence[BatchStream], epoch: int
     """One pass over the weights' images; after the warm-up the alphas step once beside every step of the weights."""
     bilevel.network.train()
     losses, load, steps = RunningLosses(epoch + 1), LoadShare(batches), len(batches[0])
-    alphas_move = epoch >= algorithm.warmup_epochs
+    alphas_move = epoch >= algorithm.warmup_epochs and algorithm.scheme != "one_shot"
     streams = zip(*(part.stream(epoch * steps, steps) for part in batches), strict=True)
     bar = progress(streams, description=f"epoch {epoch + 1}/{epochs}", total=steps, unit="step")
     for step, parts in enumerate(bar):
-        train_batch, val_batch = parts[0], parts[-1]  # one and the same under the joint scheme
+        train_batch, val_batch = parts[0], parts[-1]  # one and the same where there is one level
         moment = Moment(epoch, step, epochs, temperature)
         for level in (bilevel.lower, bilevel.upper):
             set_lr(level.optimizer, level.rate.at(epoch + step / steps))
         terms: dict[str, Tensor] = {}
-        if alphas_move and algorithm.scheme != "joint" and algorithm.order == "alphas_first":
+        if alphas_move and not algorithm.has_one_level and algorithm.order == "alphas_first":
             terms |= step_alphas(bilevel, train_batch, val_batch, moment, algorithm)
         terms |= step_weights(bilevel, train_batch, moment, clip=algorithm.clip_weights,
                               joint=alphas_move and algorithm.scheme == "joint")
-        if alphas_move and algorithm.scheme != "joint" and algorithm.order == "weights_first":
+        if alphas_move and not algorithm.has_one_level and algorithm.order == "weights_first":
             terms |= step_alphas(bilevel, train_batch, val_batch, moment, algorithm)
         if losses.add(step, terms):
             bar.set_postfix({name.split("/")[-1]: f"{mean:.3f}" for name, mean in losses.means().items()}

@@ -39,13 +39,14 @@ from nas_reid.network.model import ReIDNetwork
 from nas_reid.progress import progress_total
 from nas_reid.record.provenance import versions
 from nas_reid.registry import create_searchable, load_genotype, space_of
-from nas_reid.retrain import Stores, build, evaluate, load_data, open_stores, train_one_epoch
+from nas_reid.retrain import Stores, build, evaluate, load_data, open_stores
 from nas_reid.run.command import command
 from nas_reid.run.compose import settings as compose_settings
 from nas_reid.run.further_data import further_data
 from nas_reid.seed import derive_seed, seed_everything
 from nas_reid.tables.table import Line, Table, TableError, body_key
 from nas_reid.tables.writing import append, lines_of, recipe_digest
+from nas_reid.training.epoch import train_one_epoch
 
 log = logging.getLogger("nas_reid.tabulate")
 
@@ -130,10 +131,11 @@ def train(item: Item, *, recipe: RetrainConfig, digest: str) -> Line:
                     precision=settings.precision)
     training, curve = build(settings, network, None, batches=len(batches)), {}
     for epoch in range(settings.epochs):
-        train_one_epoch(training, batches, epoch, epochs=settings.epochs, seed=item.seed)
+        train_one_epoch(training, batches, epoch, epochs=settings.epochs, seed=item.seed,
+                        name="tabulate")
         if lists and (epoch + 1 == settings.epochs or (epoch + 1) % settings.evaluation.every == 0):
-            curve[epoch + 1] = evaluate(training.evaluated, lists, settings, device).metrics["mAP"]
-    test = {name: evaluate(training.evaluated, retrieval_lists(store, batch_size=settings.evaluation.batch_size,
+            curve[epoch + 1] = evaluate(training.network_to_keep, lists, settings, device).metrics["mAP"]
+    test = {name: evaluate(training.network_to_keep, retrieval_lists(store, batch_size=settings.evaluation.batch_size,
                                                                device=device), settings, device).metrics
             for name, store in stores.test.items()}
     height, width = settings.data.image_size

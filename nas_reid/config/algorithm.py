@@ -24,6 +24,17 @@ class TemperatureConfig:
         yield "end", self.end > 0, "must be positive"
         yield "every", self.every >= 1, "must be at least 1"
 
+SCHEMES = ("first_order", "second_order", "joint", "one_shot", "random")
+"""How weights and alphas take turns: two levels; both at once; weights alone, by paths; neither, a genotype by lot."""
+
+
+def are_bounds(bounds: Any) -> tuple[bool, str]:
+    """Whether these are bounds of what a genotype costs, and the rule."""
+    ranges = bounds.values() if isinstance(bounds, dict) and set(bounds) <= {"params", "macs"} else [0]
+    holds = all(pair is None or (isinstance(pair, list) and len(pair) == 2 and 0 <= pair[0] <= pair[1])
+                for pair in ranges)
+    return holds, "must be {params: [least, most], macs: [least, most]}, null for any"
+
 
 @dataclass
 class AlgorithmConfig:
@@ -44,14 +55,24 @@ class AlgorithmConfig:
     perturbation_size: list[float]  # half-width of its box in the first and in the last epoch
     perturbation_steps: int        # adversarial only
     regularisers: Any              # name -> weight, or [first, last]
+    bounds: Any                    # random only: params, macs: [least, most] of the trunk
     stop_skips: int | None
     stop_none: float | None
 
+    @property
+    def has_one_level(self) -> bool:
+        """Whether all images are for weights and alphas alike."""
+        return self.scheme in ("joint", "one_shot")
+
     def rules(self) -> Rules:
         """See ``nas_reid.config.groups``."""
-        yield "scheme", *is_one_of(self.scheme, ("first_order", "second_order", "joint"))
+        yield "scheme", *is_one_of(self.scheme, SCHEMES)
         yield "hessian", *is_one_of(self.hessian, ("finite_difference", "exact"))
         yield "order", *is_one_of(self.order, ("alphas_first", "weights_first"))
+        yield ("relaxation", (self.relaxation == "uniform_paths") == (self.scheme == "one_shot"),
+               "and scheme belong together: uniform_paths draws paths without regard to the alphas, as one_shot does; "
+               "choose algorithm=one_shot")
+        yield "bounds", *are_bounds(self.bounds)
         yield "samples", self.samples >= 1, "must be at least 1"
         yield "warmup_epochs", self.warmup_epochs >= 0, "must be >= 0"
         yield "clip_weights", self.clip_weights >= 0, "must be >= 0; 0 is off"

@@ -19,9 +19,11 @@ from nas_reid.config.groups import (
     is_one_of,
     is_share,
 )
+from nas_reid.config.tables import SelectConfig, TabulateConfig
 from nas_reid.config.training import PretrainConfig, TrainingConfig, warmup_rules
 from nas_reid.data.splits import HOLD_OUTS
 from nas_reid.losses.objective import build_losses
+from nas_reid.seed import derive_seed
 from nas_reid.training.distillation import build_distillation
 
 
@@ -34,11 +36,19 @@ class RunConfig(TrainingConfig):
     evaluation: EvaluationConfig
     validation_by: str             # what is held out: identity, camera or official
     validation_fraction: float     # of the training identities or cameras
+    validation_seed: int | None    # of the choice of whom; None: the run's
+
+    @property
+    def people_seed(self) -> int:
+        """Seed of the choice of who is held out."""
+        return derive_seed(self.seed if self.validation_seed is None else self.validation_seed, "validation")
 
     def rules(self) -> Rules:
         """See ``nas_reid.config.groups``."""
         yield from super().rules()
         yield "validation_by", *is_one_of(self.validation_by, HOLD_OUTS)
+        yield ("validation_seed", self.validation_seed is None or self.validation_seed >= 0,
+               "must be >= 0, or null for the run's own seed")
         yield "validation_fraction", *is_share(self.validation_fraction)
 
 
@@ -90,7 +100,7 @@ class SearchConfig(RunConfig):
                    "differentiating it again would be wrong; set its weight to 0 or choose another scheme")
         for name, (_, loss) in build_losses(self.objective.alphas, key="objective.alphas").items():
             yield (f"objective.alphas.{name}.weight",
-                   self.algorithm.scheme == "joint" or self.split.by not in ("identity", "official")
+                   self.algorithm.has_one_level or self.split.by not in ("identity", "official")
                    or not loss.learns_identities,
                    f"must be 0 with split.by={self.split.by}: the weights never learn the alphas' identities")
 
@@ -172,7 +182,8 @@ class DescribeConfig:
 
 
 SCHEMAS = {"search": SearchConfig, "retrain": RetrainConfig, "evaluate": EvaluateConfig, "describe": DescribeConfig,
-           "pretrain": PretrainConfig, "export": ExportConfig, "extract": ExtractConfig}
+           "pretrain": PretrainConfig, "export": ExportConfig, "extract": ExtractConfig,
+           "tabulate": TabulateConfig, "select": SelectConfig}
 
 OPEN_KEYS = ("space", "network", "augment", "algorithm.regularisers", "data.synthetic", "data.options", "objective",
              "objective.weights", "objective.alphas", "distillation")

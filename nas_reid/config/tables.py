@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from nas_reid.config.algorithm import are_bounds
 from nas_reid.config.groups import Rules, is_one_of
 from nas_reid.nas.selection.methods import METHODS
 
@@ -75,11 +76,3 @@ class SelectConfig:
             yield key, getattr(self, key) >= 0, "must be >= 0"
         yield "threads", self.threads is None or self.threads >= 1, "must be at least 1, or null for all cores"
         yield "bounds", *are_bounds(self.bounds)
-
-
-def are_bounds(bounds: Any) -> tuple[bool, str]:
-    """Whether these are bounds of what a candidate costs, and the rule."""
-    ranges = bounds.values() if isinstance(bounds, dict) and set(bounds) <= {"params", "macs"} else [0]
-    holds = all(pair is None or (isinstance(pair, list) and len(pair) == 2 and 0 <= pair[0] <= pair[1])
-                for pair in ranges)
-    return holds, "must be {params: [least, most], macs: [least, most]}, null for any"

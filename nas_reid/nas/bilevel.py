@@ -15,6 +15,7 @@ from nas_reid.nas.arch_parameters import ArchParameters
 from nas_reid.nas.perturbation import Perturbation
 from nas_reid.nas.regularisers import Regulariser
 from nas_reid.nas.relaxation import Relaxation
+from nas_reid.nas.uniform_paths import UniformPaths
 from nas_reid.network.model import Output, ReIDNetwork, WithMixes
 from nas_reid.search_space import Mix
 from nas_reid.seed import derive_seed, seed_draws
@@ -89,7 +90,7 @@ class Bilevel:
     arch: ArchParameters
     lower: Level
     upper: Level
-    relaxation: Relaxation
+    relaxation: Relaxation | UniformPaths
     samples: int
     regulariser: Regulariser
     seed: int

@@ -13,7 +13,7 @@ from nas_reid.genotype import Genotype
 from nas_reid.network.free_memory import memory_of
 from nas_reid.search_space import Decision, Mix, SearchSpace
 
-_COPIES_OF_WEIGHTS = {"first_order": 3, "joint": 3, "second_order": 6}
+_COPIES_OF_WEIGHTS = {"first_order": 3, "joint": 3, "one_shot": 3, "second_order": 6}
 """Weights, gradients and momentum; the unrolled step adds the moved weights, their gradients and the difference's."""
 
 _EXACT_HESSIAN = 3

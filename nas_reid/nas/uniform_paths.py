@@ -9,7 +9,16 @@ from torch import Generator, Tensor
 from nas_reid.errors import ConfigError
 from nas_reid.nas.candidates import uniform_probabilities
 from nas_reid.nas.path import path_of
+from nas_reid.nas.relaxation import Relaxation, get_relaxation, require_gates
 from nas_reid.search_space import Mix, SearchSpace
+
+
+def relaxation_of(name: str, space: SearchSpace) -> "Relaxation | UniformPaths":
+    """The relaxation of that name for a space; errors as of ``get_relaxation`` and ``require_gates``."""
+    if name == "uniform_paths":
+        return UniformPaths(space)
+    require_gates(name, space.decisions())
+    return get_relaxation(name)
 
 
 @dataclass(frozen=True)
@@ -25,6 +34,7 @@ class UniformPaths:
 
     space: SearchSpace
     sampled_only: bool = True
+    sums_to_one: bool = True
 
     def __call__(self, alphas: Mapping[str, Tensor], *, temperature: float | Tensor,
                  generator: Generator | None) -> dict[str, Mix]:
