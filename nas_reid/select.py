@@ -131,9 +131,9 @@ def look(settings: SelectConfig, judge: Judge, supernet: Supernet, tune: Any, pr
         decided = perturbation(supernet.evaluate, probabilities, generator, tune=tune, every=settings.tune_every)
         judge.score(decided)
         return
-    options = {"evolution": {"population": settings.population, "tournament": settings.tournament,
-                             "rows": settings.rows},
-               "halving": {"rounds": settings.rounds}, "sampling": {"probabilities": probabilities}}
+    options: dict[str, dict[str, Any]] = {
+        "evolution": {"population": settings.population, "tournament": settings.tournament, "rows": settings.rows},
+        "halving": {"rounds": settings.rounds}, "sampling": {"probabilities": probabilities}}
     METHODS[settings.method](judge, generator, candidates=settings.candidates, **options.get(settings.method, {}))
 
 

@@ -29,13 +29,13 @@ from nas_reid.data.processes import mapper
 from nas_reid.data.source import retrieval_lists
 from nas_reid.data.synthetic.spec import GENERATOR_VERSION
 from nas_reid.genotype import Genotype
-from nas_reid.modules.head import build_head, head_arguments
+from nas_reid.modules.head import head_arguments
 from nas_reid.nas.bounds import Bounds
 from nas_reid.nas.candidates import uniform_probabilities
 from nas_reid.nas.lots import draw_admitted
 from nas_reid.network.complexity import count_macs, count_parameters
 from nas_reid.network.execution import place
-from nas_reid.network.model import ReIDNetwork
+from nas_reid.network.model import build_network
 from nas_reid.progress import progress_total
 from nas_reid.record.provenance import versions
 from nas_reid.registry import create_searchable, load_genotype, space_of
@@ -126,9 +126,8 @@ def train(item: Item, *, recipe: RetrainConfig, digest: str) -> Line:
     space = space_of(item.genotype, settings.network)
     trunk = space.network(item.genotype)
     batches, lists, labels = load_data(settings, stores, build_augment(settings.augment), device)
-    head = build_head(trunk.out_channels, len(labels), **head_arguments(asdict(settings.head), space))
-    network = place(ReIDNetwork(trunk, head), device, channels_last=settings.channels_last,
-                    precision=settings.precision)
+    network = place(build_network(trunk, len(labels), **head_arguments(asdict(settings.head), space)), device,
+                    channels_last=settings.channels_last, precision=settings.precision)
     training, curve = build(settings, network, None, batches=len(batches)), {}
     for epoch in range(settings.epochs):
         train_one_epoch(training, batches, epoch, epochs=settings.epochs, seed=item.seed,

@@ -24,6 +24,7 @@ class TemperatureConfig:
         yield "end", self.end > 0, "must be positive"
         yield "every", self.every >= 1, "must be at least 1"
 
+
 SCHEMES = ("first_order", "second_order", "joint", "one_shot", "random")
 """How weights and alphas take turns: two levels; both at once; weights alone, by paths; neither, a genotype by lot."""
 

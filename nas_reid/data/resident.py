@@ -43,3 +43,6 @@ class ResidentBatches:
         rows = torch.isin(self.pids, pids) | (self.pids == 0)
         return ResidentBatches(self.images[rows], self.pids[rows], self.camids[rows], self.modalities[rows],
                                batch_size=self.batch_size)
+
+
+EvalImages = EvalBatches | ResidentBatches

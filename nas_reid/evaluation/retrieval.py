@@ -7,7 +7,7 @@ from typing import Any, Required, TypedDict, Unpack
 import torch
 from torch import Tensor, nn
 
-from nas_reid.data.batches import EvalBatches
+from nas_reid.data.resident import EvalImages
 from nas_reid.data.trial import Trial
 from nas_reid.evaluation.distance import DistanceBlocks, feature_distances
 from nas_reid.evaluation.features import Embedded, extract, extract_with_maps
@@ -82,7 +82,7 @@ class Retrieval:
             yield f"{data} {name}".rstrip() + ": " + "  ".join(shown)
 
 
-def retrieve(network: nn.Module, query: EvalBatches, gallery: EvalBatches, trials: Sequence[Trial] = (), *,
+def retrieve(network: nn.Module, query: EvalImages, gallery: EvalImages, trials: Sequence[Trial] = (), *,
              distance: str, flip: bool, device: torch.device, single_gallery_shot: bool = False,
              variants: Mapping[str, Variant] = _NONE) -> Retrieval:
     """Evaluate a network under the Market-1501 protocol, or under that of the data set's trials.
@@ -113,7 +113,7 @@ def retrieve(network: nn.Module, query: EvalBatches, gallery: EvalBatches, trial
     return compare_trials(lists[0], lists[-1], trials, **options)
 
 
-def embed(network: nn.Module, batches: EvalBatches, *, flip: bool, device: torch.device,
+def embed(network: nn.Module, batches: EvalImages, *, flip: bool, device: torch.device,
           maps: bool = False) -> Embedded:
     """One list through the network; with the trunk's feature maps if ``maps`` is set."""
     if maps:

@@ -9,7 +9,7 @@ from nas_reid.genotype import Genotype
 from nas_reid.tables import Table
 from tests.cli.commands import DATA, SEARCH, Outcome, invoke
 
-RECIPE = ("recipe=[" + ",".join(f"\"{text}\"" for text in (
+RECIPE = ("recipe=[" + ",".join(f'"{text}"' for text in (
     *DATA, "network={channels: 4, layers: [1, 1]}", "epochs=1", "batch.size=8", "optimizer.warmup_epochs=0",
     "evaluation.every=1", "evaluation.flip=false")) + "]")
 TABULATE = ("space.nodes=2", RECIPE, "count=2", "repeated=1", "repeats=2")

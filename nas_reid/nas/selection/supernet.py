@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from nas_reid.data.batches import Batch
 from nas_reid.data.resident import ResidentBatches
 from nas_reid.nas.selection.norm_statistics import reestimate
-from nas_reid.network.model import WithMixes
+from nas_reid.network.model import ReIDNetwork, WithMixes
 from nas_reid.search_space import Mix
 
 Ranking = Callable[[nn.Module, ResidentBatches, ResidentBatches], float]
@@ -27,7 +27,7 @@ class Supernet:
         batches: training images, for the statistics of norms that keep some.
     """
 
-    network: nn.Module
+    network: ReIDNetwork
     query: ResidentBatches
     gallery: ResidentBatches
     rank: Ranking
