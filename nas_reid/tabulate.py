@@ -43,6 +43,7 @@ from nas_reid.retrain import Stores, build, evaluate, load_data, open_stores
 from nas_reid.run.command import command
 from nas_reid.run.compose import settings as compose_settings
 from nas_reid.run.further_data import further_data
+from nas_reid.search_space import OffersOneHot
 from nas_reid.seed import derive_seed, seed_everything
 from nas_reid.tables.table import Line, Table, TableError, body_key
 from nas_reid.tables.writing import append, lines_of, recipe_digest
@@ -78,7 +79,8 @@ def run(settings: TabulateConfig, recipe: RetrainConfig) -> Table:
              if (body_key(item.genotype.body), item.seed) not in made]
     log.info("recipe %s: %d of the trainings are in %s, %d to go", digest, len(made), path, len(items))
     torch.set_num_threads(1)
-    stores_of(recipe)  # drawn and decoded before the workers ask for them
+    if items:
+        stores_of(recipe, items[0].genotype)  # drawn and decoded before the workers ask for them
     path.parent.mkdir(parents=True, exist_ok=True)
     with (progress_total(description="tabulate", total=len(items), unit="training") as bar,
           mapper(settings.workers, chunk=1) as map_):
@@ -110,7 +112,7 @@ def items_of(settings: TabulateConfig, recipe: RetrainConfig) -> Iterator[Item]:
     for index in range(settings.count):
         generator = torch.Generator().manual_seed(derive_seed(settings.seed, "by lot", index))
         drawn = draw_admitted(space, lambda g: uniform_probabilities(space.decisions(), g), generator, bounds)
-        path = (None if hasattr(space, "one_hot") else
+        path = (None if isinstance(space, OffersOneHot) else
                 {name: rows.argmax(1).tolist() for name, rows in drawn.items()})
         for seed in range(settings.repeats if index < settings.repeated else 1):
             yield Item(f"random {index}", space.derive(drawn), seed, path)
@@ -120,7 +122,7 @@ def train(item: Item, *, recipe: RetrainConfig, digest: str) -> Line:
     """One training, as ``nas_reid.retrain`` does it; the network after the last epoch is tested."""
     torch.set_num_threads(1)
     started, device = time.process_time(), torch.device(recipe.device)
-    stores = stores_of(recipe)
+    stores = stores_of(recipe, item.genotype)
     settings = replace(recipe, seed=item.seed)
     seed_everything(item.seed)
     space = space_of(item.genotype, settings.network)
@@ -148,12 +150,14 @@ def train(item: Item, *, recipe: RetrainConfig, digest: str) -> Line:
 _stores: dict[str, Stores] = {}
 
 
-def stores_of(recipe: RetrainConfig) -> Stores:
-    """The recipe's decoded images, opened once per process."""
+def stores_of(recipe: RetrainConfig, genotype: Genotype) -> Stores:
+    """The recipe's decoded images, opened once per process; ``genotype`` is one of those that will see them."""
     digest = recipe_digest(to_plain(recipe))
     if digest not in _stores:
+        with torch.device("meta"):
+            trunk = space_of(genotype, recipe.network).network(genotype)
         _stores[digest] = open_stores(recipe, {key: further_data(key, getattr(recipe, key), recipe.data)
-                                               for key in ("sources", "targets", "validation_data")})
+                                               for key in ("sources", "targets", "validation_data")}, trunk)
     return _stores[digest]
 
 
