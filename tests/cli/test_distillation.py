@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import nas_reid.training.training
+import nas_reid.training.epoch
 from tests.cli.commands import RETRAIN, Outcome, invoke
 from tests.cli.refusals import assert_nothing_half_written, assert_refused
 from tests.cli.test_resume import Stopped, assert_same_run, metrics, stop_at
@@ -35,7 +35,7 @@ def test_a_student_records_its_teachers_and_continues_bit_for_bit(retrained: Ran
     assert taught[0]["image_size"] == [32, 16] and taught[0]["space"] == "auto_reid" and taught[0]["validation"]
 
     with monkeypatch.context() as patch, pytest.raises(Stopped):
-        stop_at(patch, nas_reid.training.training, "set_lr", call=12)
+        stop_at(patch, nas_reid.training.epoch, "set_lr", call=12)
         invoke("retrain", *student, f"hydra.run.dir={stopped}")
     assert invoke("retrain", *student, f"hydra.run.dir={stopped}").code == 0
     assert_same_run(whole, stopped)
@@ -46,7 +46,7 @@ def test_a_teacher_that_changed_in_between_is_refused(retrained: Ran, tmp_path: 
     own = shutil.copy(teacher_of(retrained), tmp_path / "teacher.pt")
     student = (*STUDENT, f"teacher={own}", f"hydra.run.dir={tmp_path / 'run'}")
     with monkeypatch.context() as patch, pytest.raises(Stopped):
-        stop_at(patch, nas_reid.training.training, "set_lr", call=12)
+        stop_at(patch, nas_reid.training.epoch, "set_lr", call=12)
         invoke("retrain", *student)
     shutil.copy(retrained[0] / "checkpoints" / "last.pt", own)
     assert_refused(invoke("retrain", *student), r"teacher .*teacher\.pt is no longer the file", "resume=never")

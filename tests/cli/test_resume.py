@@ -13,7 +13,7 @@ from torch import Tensor
 
 import nas_reid.retrain
 import nas_reid.search
-import nas_reid.training.training
+import nas_reid.training.epoch
 from nas_reid.run.job import Job
 from tests.cli.commands import RETRAIN, SEARCH, Outcome, invoke, start
 
@@ -120,7 +120,7 @@ def whole_noisy(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, tupl
     ("search", nas_reid.search, "step_weights", 7),      # in the second, whose alphas already moved
     ("search", Job, "save", 2),                          # the record is written, its checkpoint is not
     ("search", Job, "finish", 1),                        # all epochs are over
-    ("retrain", nas_reid.training.training, "set_lr", 8),
+    ("retrain", nas_reid.training.epoch, "set_lr", 20),
     ("retrain", Job, "finish_epoch", 3),                 # best.pt may be ahead of last.pt
     ("retrain", nas_reid.retrain, "export_safetensors", 1)])
 def test_a_noisy_run_continues_bit_for_bit_from_anywhere(
@@ -141,10 +141,10 @@ def test_noise_matters_in_the_noisy_configurations(whole_noisy: Callable, tmp_pa
     """Else the tests above would prove nothing: a resumed run that draws other noise must be told apart."""
     whole = whole_noisy("retrain", NOISY_RETRAIN)
     with monkeypatch.context() as patch, pytest.raises(Stopped):
-        stop_at(patch, nas_reid.training.training, "set_lr", call=8)
+        stop_at(patch, nas_reid.training.epoch, "set_lr", call=20)
         invoke("retrain", *NOISY_RETRAIN, f"hydra.run.dir={tmp_path}")
-    original = nas_reid.retrain.seed_draws
-    monkeypatch.setattr(nas_reid.retrain, "seed_draws", lambda seed, *parts, device: original(
+    original = nas_reid.training.epoch.seed_draws
+    monkeypatch.setattr(nas_reid.training.epoch, "seed_draws", lambda seed, *parts, device: original(
         seed + 1, *parts, device=device))
     finished("retrain", tmp_path, *NOISY_RETRAIN)
     assert metrics(whole)[:2] == metrics(tmp_path)[:2] and metrics(whole)[2] != metrics(tmp_path)[2]
