@@ -30,17 +30,17 @@ def with_checkpoint_data(cfg: DictConfig, call: Invocation) -> DictConfig:
     given = {override.key_or_group: override.value() for override in _parsed(call.overrides)
              if override.key_or_group.partition(".")[0] == "data"}
     if call.data == _DEFAULT and "data" not in given and not OmegaConf.is_missing(cfg, "checkpoint"):
-        cfg = OmegaConf.create(OmegaConf.to_container(cfg) | {"data": _of_checkpoint(cfg, given)})
+        cfg = OmegaConf.create(_plain(cfg) | {"data": _of_checkpoint(cfg, given)})
     size = given.get("data.image_size")
     if size is None:
         return cfg
     if cfg.image_size not in (None, size):
         raise ConfigError(f"image_size={cfg.image_size} and data.image_size={size} were given; give one of them")
-    return OmegaConf.create(OmegaConf.to_container(cfg) | {"image_size": size})
+    return OmegaConf.create(_plain(cfg) | {"image_size": size})
 
 
 def _of_checkpoint(cfg: DictConfig, given: dict[str, Any]) -> dict[str, Any]:
-    own = OmegaConf.to_container(cfg.data, resolve=True)
+    own = _plain(cfg.data, resolve=True)
     config = load_checkpoint(user_path(cfg.checkpoint)).get("config")
     data = config.get("data") if isinstance(config, dict) else None
     if not isinstance(data, dict) or "reader" not in data:  # of a pre-training, or from elsewhere
@@ -56,7 +56,12 @@ def _of_checkpoint(cfg: DictConfig, given: dict[str, Any]) -> dict[str, Any]:
                           "(data.root=DIR) or other data (data=market1501 data.root=DIR, data=synthetic)")
     log.info("evaluating on %s%s, as %s was trained on it; data= names another", name,
              f" in {root}" if root else ", drawn people", cfg.checkpoint)
-    return OmegaConf.to_container(merged)
+    return _plain(merged)
+
+
+def _plain(cfg: DictConfig, *, resolve: bool = False) -> dict[str, Any]:
+    plain: Any = OmegaConf.to_container(cfg, resolve=resolve)
+    return plain
 
 
 def _parsed(overrides: Sequence[str]) -> list[Any]:

@@ -172,7 +172,7 @@ def _add_group(pending: Tensor | None, fan: Fan, group: Group, edges: Sequence[n
     """Add what a group of sources contributes to its E targets: [E, B, H', W', c]."""
     if group.shared:
         pending = _add_shared(pending, fan, group, edges[0], weights.shared)
-    if not group.scaled:
+    if pending is not None and not group.scaled:
         return pending
     # A copy even for G = 1: batch norm's backward on a CPU reads its scale as contiguous memory, unchecked.
     scales = weights.scaled.repeat_interleave(fan.channels, dim=1).unbind()                # Q of [G c]
