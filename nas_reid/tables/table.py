@@ -9,6 +9,7 @@ from statistics import fmean
 from typing import Any
 
 from nas_reid.errors import NasReidError
+from nas_reid.files.foreign import user_path
 from nas_reid.genotype import Genotype
 
 FORMAT_VERSION = 1
@@ -207,7 +208,7 @@ def published_tables() -> list[str]:
 
 
 def _find(source: str | Path) -> Path:
-    for path in (Path(source).expanduser(), Path(__file__).parent / f"{source}.jsonl"):
+    for path in (user_path(source), Path(__file__).parent / f"{source}.jsonl"):
         if path.is_file():
             return path
     raise TableError(f"no table {str(source)!r}: expected a file of JSON lines, or one of: "
