@@ -33,6 +33,7 @@ from nas_reid.drawing.front import draw_front
 from nas_reid.errors import CheckpointError
 from nas_reid.evaluation.retrieval import retrieve
 from nas_reid.files import write_atomically
+from nas_reid.files.foreign import user_path
 from nas_reid.genotype import Genotype
 from nas_reid.nas.bilevel import Bilevel
 from nas_reid.nas.bounds import Bounds, costs_of
@@ -71,7 +72,7 @@ def run(settings: SelectConfig, folder: Path, device: torch.device) -> float:
     """One selection, from a search's folder to ``result.json``."""
     # The search as it was configured, its data, and its supernet with the weights that it ended with.
     table = Table(settings.table) if settings.table else None
-    state = read_search(Path(settings.search))
+    state = read_search(user_path(settings.search))
     search = load(OmegaConf.create(state["config"]), SearchConfig)
     space = create_searchable(search.space["name"],
                               {key: value for key, value in search.space.items() if key != "name"})
