@@ -7,7 +7,6 @@ Leaves features.npz (arrays ``features`` [N, D] and ``paths`` [N], relative to t
 (tensor ``features``; ``paths`` as JSON in its metadata) in the run folder.
 """
 
-import io
 import json
 import logging
 import sys
@@ -17,14 +16,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from omegaconf import DictConfig
-from safetensors.numpy import save
 
-from nas_reid.config.deployment import MODALITIES, ExtractConfig
+from nas_reid.backbones.modality import MODALITIES
+from nas_reid.config.deployment import ExtractConfig
 from nas_reid.config.loading import load
 from nas_reid.data.readers.listing import some
 from nas_reid.data.store import unreadable
 from nas_reid.data.threads import map_in_order
 from nas_reid.deploy.feature_extractor import FeatureExtractor, image_files
+from nas_reid.deploy.features_file import ENCODINGS
 from nas_reid.errors import DataError
 from nas_reid.files import write_atomically
 from nas_reid.files.foreign import user_path
@@ -50,7 +50,7 @@ def main(cfg: DictConfig) -> None:
     if failures and (settings.on_corrupt == "error" or not paths):
         raise DataError(unreadable(failures, len(files), folder, keys=("images", "on_corrupt")))
     path = invocation().folder / f"features.{settings.format}"
-    write_atomically(path, encode(features, paths, settings.format))
+    write_atomically(path, ENCODINGS[settings.format](features, paths))
     if failures:
         log.warning("left out %d of %d images, which cannot be read: %s", len(failures), len(files), some(failures))
     if extractor.converted:
@@ -95,15 +95,6 @@ def extract(extractor: FeatureExtractor, folder: Path, files: Sequence[Path], *,
         kept += paths
         lost += failures
     return np.concatenate(features) if features else np.empty((0, 0), np.float32), kept, lost
-
-
-def encode(features: np.ndarray, paths: Sequence[str], format: str) -> bytes:
-    """The bytes of a features file, ``npz`` or ``safetensors``."""
-    if format == "safetensors":
-        return save({"features": features}, metadata={"paths": json.dumps(list(paths))})
-    buffer = io.BytesIO()
-    np.savez(buffer, features=features, paths=np.array(paths))
-    return buffer.getvalue()
 
 
 if __name__ == "__main__":

@@ -93,7 +93,7 @@ def run(settings: RetrainConfig, genotype: Genotype, job: Job) -> float:
     teachers = load_teachers(settings.teacher, settings.data.image_size, resize=settings.teacher_resize,
                              device=job.device)
     augment = build_augment(settings.augment)
-    variants, _ = settings.evaluation.variants(), settings.evaluation.intervals()
+    variants = settings.evaluation.variants()
     further = {key: further_data(key, getattr(settings, key), settings.data)
                for key in ("sources", "targets", "validation_data")}
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from nas_reid.config.groups import Rules, is_one_of
+from nas_reid.nas.architect import HESSIANS
+from nas_reid.nas.bilevel import ORDERS
 from nas_reid.nas.perturbation import PERTURBATIONS
 from nas_reid.nas.regularisers import REGULARISERS
 from nas_reid.nas.relaxation import RELAXATIONS
@@ -68,8 +70,8 @@ class AlgorithmConfig:
     def rules(self) -> Rules:
         """See ``nas_reid.config.groups``."""
         yield "scheme", *is_one_of(self.scheme, SCHEMES)
-        yield "hessian", *is_one_of(self.hessian, ("finite_difference", "exact"))
-        yield "order", *is_one_of(self.order, ("alphas_first", "weights_first"))
+        yield "hessian", *is_one_of(self.hessian, HESSIANS)
+        yield "order", *is_one_of(self.order, ORDERS)
         yield ("relaxation", (self.relaxation == "uniform_paths") == (self.scheme == "one_shot"),
                "and scheme belong together: uniform_paths draws paths without regard to the alphas, as one_shot does; "
                "choose algorithm=one_shot")

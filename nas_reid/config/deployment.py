@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 
+from nas_reid.backbones.modality import MODALITIES
 from nas_reid.config.groups import Rules, is_image_size, is_one_of
-
-MODALITIES = ("visible", "infrared")
+from nas_reid.data.store import ON_CORRUPT
+from nas_reid.deploy.feature_extractor import NOT_RGB
+from nas_reid.deploy.features_file import ENCODINGS
+from nas_reid.deploy.formats import FORMATS
 
 
 @dataclass
@@ -20,7 +23,7 @@ class ExportConfig:
 
     def rules(self) -> Rules:
         """See ``nas_reid.config.groups``."""
-        yield "format", *is_one_of(self.format, ("onnx", "torchscript", "exported_program"))
+        yield "format", *is_one_of(self.format, FORMATS)
         if self.image_size is not None:
             yield "image_size", *is_image_size(self.image_size)
         yield "tolerance", self.tolerance > 0, "must be positive"
@@ -44,9 +47,9 @@ class ExtractConfig:
 
     def rules(self) -> Rules:
         """See ``nas_reid.config.groups``."""
-        yield "format", *is_one_of(self.format, ("npz", "safetensors"))
+        yield "format", *is_one_of(self.format, ENCODINGS)
         yield "batch_size", self.batch_size >= 1, "must be at least 1"
-        yield "not_rgb", *is_one_of(self.not_rgb, ("convert", "refuse"))
-        yield "on_corrupt", *is_one_of(self.on_corrupt, ("error", "skip"))
+        yield "not_rgb", *is_one_of(self.not_rgb, NOT_RGB)
+        yield "on_corrupt", *is_one_of(self.on_corrupt, ON_CORRUPT)
         yield "modality", *is_one_of(self.modality, MODALITIES)
         yield "threads", self.threads is None or self.threads >= 1, "must be at least 1, or null for all cores"

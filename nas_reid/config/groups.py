@@ -1,23 +1,27 @@
 """Types and ranges of each group of the configuration; ``schemas`` assembles them and ``loading`` applies the rules.
 
-A group's ``rules()`` yields, per rule, the key below the group, whether the rule holds, and the rule in words. They are
-read in order and reading stops at the first that does not hold, so a later rule may rely on an earlier one.
+A group's ``rules()`` yields, per rule, the key below the group, whether the rule holds, and the rule in words; or the
+error of whoever checked a part of it. All of them are read, so that one message names all mistakes: a rule that relies
+on another one is yielded only where that one holds. Of several rules on one key, the first that does not hold counts.
 """
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from nas_reid.data.source import SAMPLERS
+from nas_reid.data.splits import SPLITS
+from nas_reid.data.store import ON_CORRUPT
+from nas_reid.errors import ConfigError
 from nas_reid.evaluation.bootstrap import Bootstrap
 from nas_reid.evaluation.distance import DISTANCES
 from nas_reid.evaluation.variants import Variant, build, build_variants, check_variants
 from nas_reid.modules.head import CLASSIFIERS, METRIC_FEATURES, REDUCTIONS
 from nas_reid.modules.pooling import POOLINGS
+from nas_reid.record.tracking import MODES
 from nas_reid.training.optim import OPTIMIZERS, SCHEDULES
 
-SAMPLERS = ("identity", "modality_pairs")
-"""How a batch is drawn; see ``nas_reid.data.sampler`` and ``nas_reid.data.modality_pairs``."""
-Rules = Iterator[tuple[str, bool, str]]
+Rules = Iterator[tuple[str, bool, str] | ConfigError]
 
 
 @dataclass
@@ -39,7 +43,7 @@ class DataConfig:
         yield "options", isinstance(self.options, dict), "must hold options of the reader, such as {split: 3}"
         yield "image_size", *is_image_size(self.image_size)
         yield "workers", self.workers >= 1, "must be at least 1"
-        yield "on_corrupt", *is_one_of(self.on_corrupt, ("error", "skip"))
+        yield "on_corrupt", *is_one_of(self.on_corrupt, ON_CORRUPT)
         if self.synthetic is None:
             yield "root", bool(self.root), ("must name the folder of the data set; set it or NAS_REID_DATA, "
                                             "or use data=synthetic")
@@ -54,7 +58,7 @@ class BatchConfig:
 
     size: int
     instances: int
-    sampler: str = "identity"
+    sampler: str
 
     def rules(self) -> Rules:
         """See the module."""
@@ -62,8 +66,9 @@ class BatchConfig:
         yield "instances", self.instances >= 1, "must be at least 1"
         yield ("instances", self.sampler != "modality_pairs" or self.instances % 2 == 0,
                "must be even with batch.sampler=modality_pairs: half are visible images, half infrared ones")
-        yield ("size", self.size >= 1 and self.size % self.instances == 0,
-               f"must be a positive multiple of batch.instances={self.instances}")
+        if self.instances >= 1:
+            yield ("size", self.size >= 1 and self.size % self.instances == 0,
+                   f"must be a positive multiple of batch.instances={self.instances}")
 
     @property
     def identities(self) -> int:
@@ -120,13 +125,13 @@ class OptimizerConfig:
     milestones: list[int]          # multi_step: epochs, counted from the start
     gamma: float                   # multi_step: factor at each milestone
     warmup_epochs: float
-    warmup_steps: int | None = None  # instead of warmup_epochs
-    warmup_ratio: float = 0.01     # lr at the start of the warm-up / lr
-    flat_epochs: float = 0.0       # cosine: starts at this epoch
-    decay_vectors: bool = True     # false: no weight decay of biases and norms
-    bias_lr_factor: float = 1.0
-    head_lr_factor: float = 1.0
-    nesterov: bool = False         # sgd only
+    warmup_steps: int | None  # instead of warmup_epochs
+    warmup_ratio: float  # lr at the start of the warm-up / lr
+    flat_epochs: float  # cosine: starts at this epoch
+    decay_vectors: bool  # false: no weight decay of biases and norms
+    bias_lr_factor: float
+    head_lr_factor: float
+    nesterov: bool  # sgd only
 
     def rules(self) -> Rules:
         """See the module."""
@@ -161,7 +166,7 @@ class SplitConfig:
 
     def rules(self) -> Rules:
         """See the module."""
-        yield "by", *is_one_of(self.by, ("image", "identity", "camera", "official"))
+        yield "by", *is_one_of(self.by, SPLITS)
         yield "weights_fraction", *is_share(self.weights_fraction)
 
 
@@ -173,7 +178,7 @@ class EvaluationConfig:
     distance: str
     flip: bool
     batch_size: int
-    single_gallery_shot: bool = False  # CMC of CUHK03's classic protocol
+    single_gallery_shot: bool  # CMC of CUHK03's classic protocol
 
     def rules(self) -> Rules:
         """See the module."""
@@ -186,13 +191,22 @@ class EvaluationConfig:
 class TestConfig(EvaluationConfig):
     """How query and gallery are evaluated at the end; the metrics that choose a checkpoint use none of this."""
 
-    rerank: Any = None             # arguments of a variant of nas_reid.evaluation.variants, or null
-    query_expansion: Any = None
-    transductive_expansion: Any = None
-    dsr: Any = None
-    bootstrap: Any = None          # arguments of nas_reid.evaluation.bootstrap, or null
-    roc: bool = False              # also verification: ROC and TPR at fixed FPR
-    camera_pairs: bool = False     # also every pair of cameras by itself; evaluate only
+    rerank: Any  # arguments of a variant of nas_reid.evaluation.variants, or null
+    query_expansion: Any
+    transductive_expansion: Any
+    dsr: Any
+    bootstrap: Any  # arguments of nas_reid.evaluation.bootstrap, or null
+    roc: bool  # also verification: ROC and TPR at fixed FPR
+    camera_pairs: bool  # also every pair of cameras by itself; evaluate only
+
+    def rules(self) -> Rules:
+        """The ways to rank and the intervals must be ones that there are, with arguments that they have."""
+        yield from super().rules()
+        for build_what in (self.variants, self.intervals):
+            try:
+                build_what()
+            except ConfigError as error:
+                yield error
 
     def intervals(self) -> Bootstrap | None:
         """How to resample identities, if at all."""
@@ -216,7 +230,7 @@ class WandbConfig:
 
     def rules(self) -> Rules:
         """See the module."""
-        ok, rule = is_one_of(self.mode, ("offline", "online", "disabled"))
+        ok, rule = is_one_of(self.mode, MODES)
         yield "mode", ok, f"{rule} (WANDB_MODE sets it too)"
 
 

@@ -4,6 +4,7 @@ A command's first line is ``settings = load(cfg, SearchConfig)``: from there on 
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar, get_type_hints
 
@@ -35,7 +36,7 @@ def load(cfg: DictConfig, schema: type[_Config]) -> _Config:
 
     Raises:
         ConfigError: a missing mandatory value, an unknown key (which a ``+`` gets past Hydra), a wrong type, or a value
-            out of range; the message names the key.
+            out of range; the message names the key. Values out of range are named all at once.
     """
     try:
         plain = OmegaConf.to_container(cfg, resolve=True)
@@ -46,7 +47,8 @@ def load(cfg: DictConfig, schema: type[_Config]) -> _Config:
         raise ConfigError(f"{_plainly(error)}.{did_you_mean(str(error.full_key), schema_keys(schema))}") from error
     except OmegaConfBaseException as error:
         raise ConfigError(_plainly(error)) from error
-    _check(settings, "")
+    if mistakes := list(dict.fromkeys(_mistakes(settings, "", set()))):
+        raise ConfigError(mistakes[0] if len(mistakes) == 1 else "\n  ".join([f"{len(mistakes)} mistakes:", *mistakes]))
     return settings
 
 
@@ -71,28 +73,34 @@ def _has_open_part(schema: type, key: str) -> bool:
     return part is not None and not is_dataclass(part)
 
 
-def _check(config: Any, prefix: str) -> None:
-    """Apply the rules of every part, innermost first, so that a rule across parts meets sound ones."""
+def _mistakes(config: Any, prefix: str, wrong: set[str]) -> Iterator[str]:
+    """What is wrong, innermost parts first; ``wrong`` collects the keys, each of which is named once."""
     for field in fields(config):
         if is_dataclass(part := getattr(config, field.name)):
-            _check(part, f"{prefix}{field.name}.")
-    for key, holds, rule in config.rules() if hasattr(config, "rules") else ():
-        if not holds:
-            raise ConfigError(f"{prefix}{key}={_value(config, key)} {rule}")
-    for field in fields(config):
-        _require_sane_numbers(f"{prefix}{field.name}", getattr(config, field.name))
+            yield from _mistakes(part, f"{prefix}{field.name}.", wrong)
+    insane = {f"{key}=": mistake for field in fields(config)
+              for key, mistake in _insane_numbers(f"{prefix}{field.name}", getattr(config, field.name))}
+    for rule in config.rules() if hasattr(config, "rules") else ():
+        if isinstance(rule, ConfigError):
+            # Whoever checked a part met such a number: it is named by one of the two.
+            if not insane or any(insane.pop(key, "") for key in list(insane) if str(rule).startswith(key)):
+                yield str(rule)
+        elif not rule[1] and f"{prefix}{rule[0]}" not in wrong:
+            wrong.add(f"{prefix}{rule[0]}")
+            yield f"{prefix}{rule[0]}={_value(config, rule[0])} {rule[2]}"
+    yield from (mistake for key, mistake in insane.items() if key[:-1] not in wrong)
 
 
-def _require_sane_numbers(key: str, value: Any) -> None:
-    """Refuse integers that no tensor can hold, NaN and infinities, wherever they are."""
+def _insane_numbers(key: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Keys and what is wrong there: integers that no tensor can hold, NaN and infinities, wherever they are."""
     if isinstance(value, dict):
         for name, inner in value.items():
-            _require_sane_numbers(f"{key}.{name}", inner)
+            yield from _insane_numbers(f"{key}.{name}", inner)
     for number in value if isinstance(value, list | tuple) else [value]:
         if isinstance(number, int) and not -2**63 <= number < 2**63:
-            raise ConfigError(f"{key}={value} is beyond 64 bits; give a smaller number")
+            yield key, f"{key}={value} is beyond 64 bits; give a smaller number"
         if isinstance(number, float) and not math.isfinite(number):
-            raise ConfigError(f"{key}={value} is not finite; give a number")
+            yield key, f"{key}={value} is not finite; give a number"
 
 
 def _value(config: Any, key: str) -> Any:

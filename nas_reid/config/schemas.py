@@ -20,9 +20,8 @@ from nas_reid.config.groups import (
     is_share,
 )
 from nas_reid.config.tables import SelectConfig, TabulateConfig
-from nas_reid.config.training import PretrainConfig, TrainingConfig, warmup_rules
+from nas_reid.config.training import PretrainConfig, TrainingConfig, losses_of, warmup_rules
 from nas_reid.data.splits import HOLD_OUTS
-from nas_reid.losses.objective import build_losses
 from nas_reid.seed import derive_seed
 from nas_reid.training.distillation import build_distillation
 
@@ -70,7 +69,7 @@ class SearchConfig(RunConfig):
     split: SplitConfig
     weights: OptimizerConfig
     alphas: OptimizerConfig
-    pretrained: str | None = None  # file with initial weights of the supernet
+    pretrained: str | None         # file with initial weights of the supernet
 
     def rules(self) -> Rules:
         """See ``nas_reid.config.groups``."""
@@ -93,12 +92,12 @@ class SearchConfig(RunConfig):
                    "does not go with algorithm.scheme=second_order, whose unrolled step treats all weights alike")
         yield from _objective("objective.weights", self.objective.weights, self)
         yield from _objective("objective.alphas", self.objective.alphas, self)
-        for name, (_, loss) in build_losses(self.objective.weights, key="objective.weights").items():
+        for name, (_, loss) in losses_of(self.objective.weights, key="objective.weights")[0].items():
             yield (f"objective.weights.{name}",
                    not loss.has_constant_factors or self.algorithm.scheme != "second_order",
                    "does not go with algorithm.scheme=second_order: its gradient holds factors constant, so that "
                    "differentiating it again would be wrong; set its weight to 0 or choose another scheme")
-        for name, (_, loss) in build_losses(self.objective.alphas, key="objective.alphas").items():
+        for name, (_, loss) in losses_of(self.objective.alphas, key="objective.alphas")[0].items():
             yield (f"objective.alphas.{name}.weight",
                    self.algorithm.has_one_level or self.split.by not in ("identity", "official")
                    or not loss.learns_identities,
@@ -133,13 +132,14 @@ class RetrainConfig(RunConfig):
         yield from super().rules()
         yield from warmup_rules(self, ("optimizer",))
         yield from _objective("objective", self.objective, self)
-        build_distillation(self.distillation)
+        yield from losses_of(self.distillation, build=build_distillation)[1]
         yield "clip", self.clip >= 0, "must be >= 0; 0 is off"
         yield "accumulate", self.accumulate >= 1, "must be at least 1"
         yield "ema", 0 <= self.ema < 1, "must lie in [0, 1); 0 is off"
         yield "drop_path", 0 <= self.drop_path < 1, "must lie in [0, 1)"
-        yield ("freeze_trunk_epochs", 0 <= self.freeze_trunk_epochs < self.epochs,
-               f"must be >= 0 and smaller than epochs={self.epochs}")
+        if self.epochs >= 1:
+            yield ("freeze_trunk_epochs", 0 <= self.freeze_trunk_epochs < self.epochs,
+                   f"must be >= 0 and smaller than epochs={self.epochs}")
         yield ("evaluation.camera_pairs", not self.evaluation.camera_pairs,
                "is for nas_reid.evaluate, which ranks every pair of cameras of a trained checkpoint")
         yield ("validation_data", not (self.full_training_set and self.validation_data),
@@ -192,7 +192,9 @@ OPEN_KEYS = ("space", "network", "augment", "algorithm.regularisers", "data.synt
 
 def _objective(key: str, terms: Any, run: RunConfig) -> Rules:
     """What the losses of an objective ask of the rest of the configuration."""
-    for name, (_, loss) in build_losses(terms, key=key).items():
+    losses, errors = losses_of(terms, key=key)
+    yield from errors
+    for name, (_, loss) in losses.items() if run.batch.instances >= 1 else ():
         yield ("batch.instances", run.batch.instances >= 2 or not loss.needs_pairs,
                f"must be at least 2 for {key}.{name}, which compares images of one identity")
         yield (f"{key}.{name}", run.head.classifier == "cosine" or not loss.needs_cosines,

@@ -1,11 +1,16 @@
 """Types and ranges of a training, of whatever kind, and of a pre-training; see ``nas_reid.config.schemas``."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from nas_reid.config.groups import HeadConfig, OptimizerConfig, Rules, WandbConfig, is_image_size, is_one_of
+from nas_reid.errors import ConfigError
 from nas_reid.losses.objective import build_losses
 from nas_reid.network.execution import COMPILE_MODES, PRECISIONS
+
+Losses = dict[str, tuple[float, Any]]
+"""Name -> weight and loss."""
 
 
 @dataclass(kw_only=True)
@@ -98,7 +103,9 @@ class PretrainConfig(TrainingConfig):
         yield "ema", 0 <= self.ema < 1, "must lie in [0, 1); 0 is off"
         yield "drop_path", 0 <= self.drop_path < 1, "must lie in [0, 1)"
         yield "head.stripes", self.head.stripes == 1, "must be 1: an image has one class, not one for each stripe"
-        for name, (_, loss) in build_losses(self.objective).items():
+        losses, errors = losses_of(self.objective)
+        yield from errors
+        for name, (_, loss) in losses.items():
             yield (f"objective.{name}", not loss.needs_pairs and not loss.compares_samples,
                    "compares images of one batch, which are drawn one by one here; use cross_entropy")
             yield (f"objective.{name}", self.head.classifier == "cosine" or not loss.needs_cosines,
@@ -107,7 +114,16 @@ class PretrainConfig(TrainingConfig):
 
 def warmup_rules(run: TrainingConfig, optimizers: tuple[str, ...]) -> Rules:
     """Whether warm-ups end before the training does."""
-    for name in optimizers:
+    for name in optimizers if run.epochs >= 1 else ():
         for key in ("warmup_epochs", "flat_epochs"):
             length = getattr(getattr(run, name), key)
             yield f"{name}.{key}", length < run.epochs, f"must be smaller than epochs={run.epochs}"
+
+
+def losses_of(terms: Any, *, build: Callable[..., Losses] = build_losses,
+              **arguments: str) -> tuple[Losses, list[ConfigError]]:
+    """What ``build(terms, **arguments)`` gives, or the error that it raises."""
+    try:
+        return build(terms, **arguments), []
+    except ConfigError as error:
+        return {}, [error]

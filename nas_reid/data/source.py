@@ -22,6 +22,8 @@ from nas_reid.errors import ConfigError, DataError
 from nas_reid.files.foreign import user_path
 from nas_reid.seed import derive_seed
 
+SAMPLERS = ("identity", "modality_pairs")
+"""How a batch is drawn; see ``nas_reid.data.sampler`` and ``nas_reid.data.modality_pairs``."""
 log = logging.getLogger(__name__)
 
 

@@ -239,6 +239,7 @@ _SPLITS: dict[str, Callable[[Sequence[Sample], float, np.random.Generator], set[
     "identity": _by_identity,
     "camera": _by_camera,
 }
+SPLITS = (*_SPLITS, "official")
 
 
 def _share(items: Sequence[Hashable], fraction: float, rng: np.random.Generator) -> set[Any]:

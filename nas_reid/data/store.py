@@ -29,6 +29,8 @@ STORE_VERSION = 4
 """Enters the key; raise it whenever ``decode`` or the file's layout changes."""
 _LISTED = 20
 
+ON_CORRUPT = ("error", "skip")
+"""What may be done about unreadable images."""
 log = logging.getLogger(__name__)
 
 
@@ -125,7 +127,7 @@ def build_store(
         DataError: no samples, an image twice, unreadable images, or a cache that cannot be written; nothing is left
             half-written.
     """
-    if on_corrupt not in ("error", "skip"):
+    if on_corrupt not in ON_CORRUPT:
         raise ConfigError(f"on_corrupt={on_corrupt!r} is unknown; choose 'error' or 'skip' (data.on_corrupt)")
     if min(*image_size, workers) < 1:
         raise ConfigError(f"image_size={image_size} and workers={workers} must be at least 1")

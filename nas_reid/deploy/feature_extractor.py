@@ -35,6 +35,10 @@ COLOURS = ("RGB", "BGR")
 ImageLike = str | Path | np.ndarray | Tensor | Image.Image
 
 
+NOT_RGB = ("convert", "refuse")
+"""What may be done with images that are not RGB."""
+
+
 class FeatureExtractor:
     """Turns images into embeddings.
 
@@ -59,8 +63,8 @@ class FeatureExtractor:
 
     def __init__(self, model: str | Path, *, device: torch.device | str = "cpu", batch_size: int = 64,
                  flip: bool = False, not_rgb: str = "convert", modality: int = 0) -> None:
-        if not_rgb not in ("convert", "refuse"):
-            raise ConfigError(f"not_rgb={not_rgb!r} is unknown; known are: convert, refuse")
+        if not_rgb not in NOT_RGB:
+            raise ConfigError(f"not_rgb={not_rgb!r} is unknown; known are: {', '.join(NOT_RGB)}")
         if batch_size < 1 or modality not in (0, 1):
             raise ConfigError(f"batch_size={batch_size}, modality={modality}: expected at least 1, and 0 (visible) or "
                               "1 (infrared)")

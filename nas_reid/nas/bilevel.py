@@ -21,6 +21,9 @@ from nas_reid.search_space import Mix
 from nas_reid.seed import derive_seed, seed_draws
 from nas_reid.training.optim import LearningRate
 
+ORDERS = ("alphas_first", "weights_first")
+"""Which of the two steps comes first."""
+
 Tensors = Mapping[str, Tensor]
 
 

@@ -1,9 +1,12 @@
 """Every illegal value is refused by name, and so are values that contradict each other."""
 
 from collections.abc import Iterator
+from dataclasses import MISSING, fields, is_dataclass
+from typing import get_type_hints
 
 import pytest
 
+from nas_reid.config.schemas import SCHEMAS
 from nas_reid.errors import ConfigError
 from nas_reid.run.composition import composition
 from tests.composing import changed
@@ -146,3 +149,31 @@ def test_values_that_contradict_each_other(overrides: list[str], message: str) -
 
 def test_one_level_has_no_split_that_its_losses_could_contradict() -> None:
     assert changed("search", "split.by=identity", "algorithm.scheme=joint").split.by == "identity"
+
+
+def test_all_mistakes_are_named_at_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        changed("search", "epochs=0", "seed=-1", "batch.instances=0", "algorithm.scheme=bilevel", "weights.lr=0",
+                "objective.weights={no_loss: {}}", "objective.alphas.triplet.margin=-1", "wandb.mode=on")
+    first, *lines = str(caught.value).splitlines()
+    assert first == "8 mistakes:"
+    assert [line.strip().partition(" ")[0].partition("=")[0] for line in lines[:5]] == [
+        "wandb.mode", "batch.instances", "algorithm.scheme", "weights.lr", "epochs"]
+    assert "no_loss" in lines[6] and "margin" in lines[7]
+
+
+def test_a_rule_that_relies_on_a_broken_one_is_not_a_mistake_of_its_own() -> None:
+    with pytest.raises(ConfigError, match=r"^epochs=0 must be at least 1$"):
+        changed("retrain", "epochs=0")
+    with pytest.raises(ConfigError, match=r"^batch\.instances=0 must be at least 1$"):
+        changed("search", "batch.instances=0")
+
+
+@pytest.mark.parametrize("schema", SCHEMAS.values())
+def test_values_live_in_the_files_alone(schema: type) -> None:
+    parts = [schema]
+    for part in parts:
+        parts += [kind for kind in get_type_hints(part).values() if is_dataclass(kind)]
+        defaults = {field.name for field in fields(part) if field.default is not MISSING
+                    or field.default_factory is not MISSING}
+        assert defaults <= {"options", "experiment"}, part  # none, and which file was chosen
