@@ -117,8 +117,8 @@ def rooms_seen_by(name: str) -> set[str]:
 
 
 BELOW = {
-    "commands": {"run", "config", "nas", "training", "evaluation", "losses", "network", "modules", "data", "deploy",
-                 "record", "drawing", "files", "tables"},
+    "commands": {"run", "config", "nas", "training", "evaluation", "losses", "network", "modules", "backbones", "data",
+                 "deploy", "record", "drawing", "files", "tables"},
     "run": {"config", "nas", "data", "network", "record", "drawing", "files"},
     "config": {"nas", "training", "evaluation", "losses", "network", "modules", "backbones", "data", "deploy",
                "record"},
