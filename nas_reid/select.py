@@ -104,7 +104,7 @@ def read_search(folder: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: the folder is none of a search.
     """
-    path = folder.expanduser() / "checkpoints" / "last.pt"
+    path = user_path(folder) / "checkpoints" / "last.pt"
     state = load_checkpoint(path)
     if "bilevel" not in state:
         raise CheckpointError(f"{path} holds no supernet; search= must be the folder of a nas_reid.search run")

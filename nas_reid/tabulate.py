@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from pathlib import Path
 from statistics import fmean, pstdev
 
 import torch
@@ -28,6 +27,7 @@ from nas_reid.data.augment import build_augment
 from nas_reid.data.processes import mapper
 from nas_reid.data.source import retrieval_lists
 from nas_reid.data.synthetic.spec import GENERATOR_VERSION
+from nas_reid.files.foreign import user_path
 from nas_reid.genotype import Genotype
 from nas_reid.modules.head import head_arguments
 from nas_reid.nas.bounds import Bounds
@@ -72,7 +72,7 @@ def main(cfg: DictConfig) -> None:
 
 def run(settings: TabulateConfig, recipe: RetrainConfig) -> Table:
     """Train what the table does not hold yet, and say what the table says."""
-    path, digest = Path(settings.table), recipe_digest(to_plain(recipe))
+    path, digest = user_path(settings.table), recipe_digest(to_plain(recipe))
     made = {(body_key(line.genotype), line.seed) for line in lines_of(path, recipe=digest)}
     part, parts = shard_of(settings.shard) or (0, 1)
     items = [item for item in list(items_of(settings, recipe))[part::parts]
