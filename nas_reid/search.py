@@ -82,7 +82,8 @@ def run(settings: SearchConfig, job: Job) -> float:
     foresee(space, (settings.batch.size, 3, *settings.data.image_size), instances=settings.batch.instances,
             samples=algorithm.samples, scheme=algorithm.scheme, sampled_only=relaxation.sampled_only, device=job.device,
             hessian=algorithm.hessian)
-    temperature = build_temperature(**asdict(algorithm.temperature))
+    heat = algorithm.temperature
+    temperature = build_temperature(heat.schedule, start=heat.start, end=heat.end, every=heat.every)
     augment = build_augment(settings.augment)
     pretrained = read_pretrained(settings.pretrained, space)
 

@@ -11,7 +11,7 @@ overlaps of one query with the whole gallery are added up. Ties are taken by ind
 always in its own neighbourhood; the published code leaves it empty for an image with more than k1 identical ones.
 """
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import combinations_with_replacement
 from typing import Any
 
@@ -58,7 +58,7 @@ class KReciprocal:
 
     def distances(self, query: Embedded, gallery: Embedded, *, distance: str, junk: JunkRule) -> "Reranked":
         """See ``variants.Variant``; junk takes part, as in the published code."""
-        return rerank(query.features, gallery.features, **asdict(self), distance=distance)
+        return rerank(query.features, gallery.features, k1=self.k1, k2=self.k2, weight=self.weight, distance=distance)
 
     def describe(self) -> dict[str, Any]:
         """See ``variants.Variant``."""

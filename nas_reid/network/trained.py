@@ -102,7 +102,7 @@ def load_trained(path: Path, *, device: torch.device) -> tuple[ReIDNetwork, Desc
     if "description" not in state:
         raise CheckpointError(f"{path} holds no trained network; expected checkpoints/best.pt or last.pt of a retrain "
                               "run (a search leaves a genotype.json: give it to nas_reid.retrain)")
-    weights = state.get("weights")
+    weights: Any = state.get("weights")
     if not _is_named(weights) or not all(isinstance(tensor, Tensor) for tensor in weights.values()):
         raise CheckpointError(f"{path} describes a network and has no weights for it; expected names and tensors under "
                               "'weights'. Give another checkpoint of the run")
