@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from safetensors.torch import save
@@ -26,7 +26,7 @@ def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MOST
 
 
-def _is_named(value: object) -> bool:
+def _is_named(value: object) -> TypeGuard[Mapping[str, Any]]:
     return isinstance(value, Mapping) and all(isinstance(name, str) for name in value)
 
 
@@ -102,7 +102,7 @@ def load_trained(path: Path, *, device: torch.device) -> tuple[ReIDNetwork, Desc
     if "description" not in state:
         raise CheckpointError(f"{path} holds no trained network; expected checkpoints/best.pt or last.pt of a retrain "
                               "run (a search leaves a genotype.json: give it to nas_reid.retrain)")
-    weights: Any = state.get("weights")
+    weights = state.get("weights")
     if not _is_named(weights) or not all(isinstance(tensor, Tensor) for tensor in weights.values()):
         raise CheckpointError(f"{path} describes a network and has no weights for it; expected names and tensors under "
                               "'weights'. Give another checkpoint of the run")
