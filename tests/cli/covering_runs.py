@@ -99,6 +99,14 @@ CHAINS = (
           "algorithm.relaxation=dirichlet algorithm.temperature.schedule=step algorithm.temperature.every=1 "
           "algorithm.temperature.start=4 algorithm.temperature.end=1 channels_last=false "
           "weights.schedule=multi_step weights.milestones=[1] weights.gamma=0.5"),
+    Chain("auto_reid", "one_shot", "validation_seed=1", retrain="validation_seed=1"),
+    Chain("auto_reid", "random", "algorithm.bounds={params:[0,1e8],macs:[0,1e12]}", retrain=""),
+    Chain("osnet_ain", "one_shot"),
+    Chain("osnet_ain", "random"),
+    Chain("nfs", "one_shot"),
+    Chain("nfs", "random"),
+    Chain("norm_sites", "one_shot", retrain=""),
+    Chain("norm_sites", "random"),
     Chain("osnet_ain", "darts",
           "space.execution=fused split.by=identity objective.alphas.cross_entropy.weight=0 augment=osnet_transfer "
           "evaluation.distance=squared_euclidean",

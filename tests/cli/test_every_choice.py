@@ -8,7 +8,7 @@ import pytest
 
 import nas_reid.evaluate
 from nas_reid.errors import ConfigError
-from nas_reid.nas.relaxation import get_relaxation
+from nas_reid.nas.relaxation import require_gates
 from nas_reid.registry import create_space, known_spaces
 from nas_reid.run.composition import composition
 from tests.cli.choices import AUGMENTS, CONF, FORMS, OFFERED, SPACE_ARGUMENTS, at, composed, taken
@@ -97,7 +97,7 @@ def test_every_algorithm_searches_every_space_that_it_can(configurations: dict[s
         space = create_space(arguments.pop("name"), arguments | ({"image_size": [32, 16]} if name == "nfs" else {}))
         for algorithm, relaxation in relaxations.items() if space.decisions() else ():
             try:
-                get_relaxation(relaxation, space.decisions())
+                require_gates(relaxation, space.decisions())
             except ConfigError:
                 assert (name, algorithm) not in ran
             else:

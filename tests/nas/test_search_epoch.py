@@ -65,12 +65,14 @@ def make_bilevel() -> Bilevel:
 def algorithm(**changes: Any) -> SimpleNamespace:
     known = {"scheme": "first_order", "order": "alphas_first", "hessian": "exact", "warmup_epochs": 0,
              "clip_weights": 0.0, "perturbation": "none", "stop_skips": None, "stop_none": None}
-    return SimpleNamespace(**known | changes)
+    has_one_level = changes.get("scheme") in ("joint", "one_shot")
+    return SimpleNamespace(**known | changes, has_one_level=has_one_level)
 
 
 def run(bilevel: Bilevel, epoch: int, **changes: Any) -> None:
-    batches = [TRAIN] if changes.get("scheme") == "joint" else [TRAIN, VAL]
-    train_one_epoch(bilevel, batches, epoch, algorithm=algorithm(**changes), epochs=EPOCHS, temperature=2.0)
+    method = algorithm(**changes)
+    train_one_epoch(bilevel, [TRAIN] if method.has_one_level else [TRAIN, VAL], epoch, algorithm=method, epochs=EPOCHS,
+                    temperature=2.0)
 
 
 def watch(bilevel: Bilevel) -> list[tuple[str, float]]:
@@ -87,6 +89,7 @@ def watch(bilevel: Bilevel) -> list[tuple[str, float]]:
     ({"order": "weights_first"}, ["weights", "alphas"]),
     ({"scheme": "joint"}, ["weights", "alphas"]),
     ({"scheme": "joint", "order": "weights_first"}, ["weights", "alphas"]),
+    ({"scheme": "one_shot"}, ["weights"]),
     ({"scheme": "second_order"}, ["alphas", "weights"]),
     ({"scheme": "second_order", "order": "weights_first"}, ["weights", "alphas"]),
 ])
@@ -156,6 +159,6 @@ def test_alphas_rest_bit_for_bit_until_the_warmup_ends_and_move_in_the_epoch_aft
 def test_a_search_stops_above_a_limit_and_not_at_it(limits: dict, stops: bool) -> None:
     """Of two rows one has ``none``, the other ``skip`` for its likeliest choice; ``none`` apart, one has ``skip``."""
     probabilities = {"path": torch.tensor([[0.5, 0.2, 0.3], [0.1, 0.6, 0.3]])}
-    signs = signs_of_collapse(ToySpace(), probabilities)
+    signs = signs_of_collapse(ToySpace(), probabilities, sums_to_one=True)
     assert signs["search/most_skips"] == 1 and signs["search/none_share"] == 0.5
     assert has_collapsed(signs, algorithm(**limits)) == stops
