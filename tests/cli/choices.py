@@ -9,10 +9,10 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from nas_reid.config.algorithm import ORDERS, SCHEMES
-from nas_reid.config.groups import SAMPLERS, SPLITS
+from nas_reid.config.algorithm import SCHEMES
 from nas_reid.data.augment import AUGMENTATIONS
-from nas_reid.data.splits import HOLD_OUTS
+from nas_reid.data.source import SAMPLERS
+from nas_reid.data.splits import HOLD_OUTS, SPLITS
 from nas_reid.evaluation.distance import DISTANCES
 from nas_reid.evaluation.dsr import FORMS as DSR_FORMS
 from nas_reid.evaluation.variants import VARIANTS
@@ -22,6 +22,7 @@ from nas_reid.losses.weighted_triplet import FORMS as TRIPLET_FORMS
 from nas_reid.modules.head import CLASSIFIERS, METRIC_FEATURES, REDUCTIONS
 from nas_reid.modules.pooling import POOLINGS
 from nas_reid.nas.architect import HESSIANS
+from nas_reid.nas.bilevel import ORDERS
 from nas_reid.nas.perturbation import PERTURBATIONS
 from nas_reid.nas.regularisers import REGULARISERS
 from nas_reid.nas.relaxation import RELAXATIONS
