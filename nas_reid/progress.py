@@ -48,7 +48,7 @@ class LoggedProgress:
         self._started = self._said = time.monotonic()
 
     def __iter__(self) -> Iterator[Any]:
-        for item in self._iterable or ():
+        for item in () if self._iterable is None else self._iterable:
             yield item
             self.update()
 

@@ -64,10 +64,12 @@ def is_safetensors(path: Path) -> bool:
 def _damaged_part(path: Path) -> str | None:
     """Name of the first part whose bytes are not those that were written, by the checksums that torch writes."""
     try:
+        if not zipfile.is_zipfile(path):
+            return None  # of another format, or broken off: torch will say it
         with zipfile.ZipFile(path) as parts:
             return parts.testzip()
-    except Exception:  # of another format, or damaged otherwise: torch will say it
-        return None
+    except Exception:  # the archive's own account of its parts is damaged, which torch need not notice
+        return "the table of contents"
 
 
 def _reason(path: Path, error: Exception) -> str:

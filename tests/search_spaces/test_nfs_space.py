@@ -1,8 +1,9 @@
 """NFS: what is decided, how masks are derived, and that the pruned network computes what the gated one does."""
 
 import math
-from types import SimpleNamespace
+from collections import UserList
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -258,7 +259,8 @@ def test_illegal_arguments(changes, message):
 def test_masks_are_drawn_over_the_mean_images(tmp_path):
     space = make_space()
     genotype = space.derive(random_probs(space))
-    store = SimpleNamespace(images=torch.full((2, 8, 4, 3), 200, dtype=torch.uint8), modalities=torch.tensor([0, 1]))
+    store = UserList([np.full((8, 4, 3), 200, np.uint8)] * 2)
+    store.modalities = torch.tensor([0, 1])
     blank, shown = (draw_genotype(space, genotype, tmp_path / f"{len(stores)}.png", stores=stores)
                     for stores in ((), (store,)))
     assert blank.read_bytes() != shown.read_bytes()

@@ -118,8 +118,9 @@ def test_a_path_is_the_spaces_own_one_hot_else_the_likeliest_choices() -> None:
     space, probabilities = ToySpace(), {"path": torch.tensor([[0.8, 0.15, 0.05], [0.1, 0.2, 0.7]])}
     mix = path_of(space, space.derive(probabilities), probabilities)["path"]
     assert mix.index.tolist() == [1, 2]  # never `none`, which the space does not derive
+    probabilities = {"path": torch.tensor([[0.7, 0.15, 0.05, 0.1], [0.1, 0.2, 0.6, 0.1]])}
     rows = path_of(Rows(), Rows().derive(probabilities), probabilities)["path"]
-    assert rows.index.tolist() == [0, 2] and rows.weights.tolist() == [[1, 0, 0], [0, 0, 1]]
+    assert rows.index.tolist() == [0, 2] and rows.weights.tolist() == [[1, 0, 0, 0], [0, 0, 1, 0]]
 
 
 def test_perturbation_keeps_what_is_missed_most() -> None:
