@@ -21,7 +21,7 @@ class TemperatureConfig:
     every: int                     # step schedule: epochs between two halvings
 
     def rules(self) -> Rules:
-        """See ``nas_reid.config.groups``."""
+        """Refuses a temperature that is not positive, and halvings of no epochs."""
         yield "start", self.start > 0, "must be positive"
         yield "end", self.end > 0, "must be positive"
         yield "every", self.every >= 1, "must be at least 1"
@@ -68,7 +68,7 @@ class AlgorithmConfig:
         return self.scheme in ("joint", "one_shot")
 
     def rules(self) -> Rules:
-        """See ``nas_reid.config.groups``."""
+        """Refuses unknown schemes, orders and the like, what does not go with them, and ranges."""
         yield "scheme", *is_one_of(self.scheme, SCHEMES)
         yield "hessian", *is_one_of(self.hessian, HESSIANS)
         yield "order", *is_one_of(self.order, ORDERS)

@@ -22,7 +22,7 @@ class ExportConfig:
     threads: int | None
 
     def rules(self) -> Rules:
-        """See ``nas_reid.config.groups``."""
+        """Refuses an unknown format, an illegal size of images or tolerance."""
         yield "format", *is_one_of(self.format, FORMATS)
         if self.image_size is not None:
             yield "image_size", *is_image_size(self.image_size)
@@ -46,7 +46,7 @@ class ExtractConfig:
     threads: int | None
 
     def rules(self) -> Rules:
-        """See ``nas_reid.config.groups``."""
+        """Refuses an unknown format, kind of light or treatment of pictures that are not RGB."""
         yield "format", *is_one_of(self.format, ENCODINGS)
         yield "batch_size", self.batch_size >= 1, "must be at least 1"
         yield "not_rgb", *is_one_of(self.not_rgb, NOT_RGB)

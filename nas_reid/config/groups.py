@@ -39,7 +39,7 @@ class DataConfig:
     options: Any = field(default_factory=dict)  # of the reader: split, version, ...
 
     def rules(self) -> Rules:
-        """See the module."""
+        """Refuses data without a root, drawn data with one, and an illegal size of images."""
         yield "options", isinstance(self.options, dict), "must hold options of the reader, such as {split: 3}"
         yield "image_size", *is_image_size(self.image_size)
         yield "workers", self.workers >= 1, "must be at least 1"
@@ -61,7 +61,7 @@ class BatchConfig:
     sampler: str
 
     def rules(self) -> Rules:
-        """See the module."""
+        """Refuses sizes that identities times instances cannot make."""
         yield "sampler", *is_one_of(self.sampler, SAMPLERS)
         yield "instances", self.instances >= 1, "must be at least 1"
         yield ("instances", self.sampler != "modality_pairs" or self.instances % 2 == 0,
@@ -96,7 +96,7 @@ class HeadConfig:
     stripes: int                   # of PCB; 1 for none
 
     def rules(self) -> Rules:
-        """See the module."""
+        """Refuses unknown names, and widths and powers out of range."""
         yield "pooling", *is_one_of(self.pooling, POOLINGS)
         yield "reduction_form", *is_one_of(self.reduction_form, REDUCTIONS)
         yield "metric_features", *is_one_of(self.metric_features, METRIC_FEATURES)
@@ -134,7 +134,7 @@ class OptimizerConfig:
     nesterov: bool  # sgd only
 
     def rules(self) -> Rules:
-        """See the module."""
+        """Refuses unknown optimisers and schedules, and numbers that they cannot use."""
         yield "name", *is_one_of(self.name, OPTIMIZERS)
         yield "schedule", *is_one_of(self.schedule, SCHEDULES)
         yield "lr", 0 < self.lr < float("inf"), "must be positive"
@@ -165,7 +165,7 @@ class SplitConfig:
     weights_fraction: float
 
     def rules(self) -> Rules:
-        """See the module."""
+        """Refuses an unknown way to split, and a half that is nothing or everything."""
         yield "by", *is_one_of(self.by, SPLITS)
         yield "weights_fraction", *is_share(self.weights_fraction)
 
@@ -181,7 +181,7 @@ class EvaluationConfig:
     single_gallery_shot: bool  # CMC of CUHK03's classic protocol
 
     def rules(self) -> Rules:
-        """See the module."""
+        """Refuses an unknown distance, and batches or pauses of nothing."""
         yield "distance", *is_one_of(self.distance, DISTANCES)
         yield "every", self.every >= 1, "must be at least 1"
         yield "batch_size", self.batch_size >= 1, "must be at least 1"
@@ -229,7 +229,7 @@ class WandbConfig:
     tags: list[str]
 
     def rules(self) -> Rules:
-        """See the module."""
+        """Refuses an unknown mode."""
         ok, rule = is_one_of(self.mode, MODES)
         yield "mode", ok, f"{rule} (WANDB_MODE sets it too)"
 

@@ -43,7 +43,7 @@ class RunConfig(TrainingConfig):
         return derive_seed(self.seed if self.validation_seed is None else self.validation_seed, "validation")
 
     def rules(self) -> Rules:
-        """See ``nas_reid.config.groups``."""
+        """Refuses a hold-out that is none, leaves nobody, or has a seed below 0."""
         yield from super().rules()
         yield "validation_by", *is_one_of(self.validation_by, HOLD_OUTS)
         yield ("validation_seed", self.validation_seed is None or self.validation_seed >= 0,
@@ -72,7 +72,7 @@ class SearchConfig(RunConfig):
     pretrained: str | None         # file with initial weights of the supernet
 
     def rules(self) -> Rules:
-        """See ``nas_reid.config.groups``."""
+        """Refuses losses that the batches or the scheme cannot serve, and what second order cannot unroll."""
         yield from super().rules()
         yield ("space", isinstance(self.space, dict) and "name" in self.space,
                "must come from conf/space: space=<name>")
@@ -128,7 +128,7 @@ class RetrainConfig(RunConfig):
     full_training_set: bool
 
     def rules(self) -> Rules:
-        """See ``nas_reid.config.groups``."""
+        """Refuses losses that the batches cannot serve, steps out of range, and validating on nothing and something."""
         yield from super().rules()
         yield from warmup_rules(self, ("optimizer",))
         yield from _objective("objective", self.objective, self)
@@ -159,7 +159,7 @@ class EvaluateConfig:
     threads: int | None
 
     def rules(self) -> Rules:
-        """See ``nas_reid.config.groups``."""
+        """Refuses an illegal size of images or number of threads."""
         if self.image_size is not None:
             yield "image_size", *is_image_size(self.image_size)
         yield "threads", self.threads is None or self.threads >= 1, "must be at least 1, or null for all cores"
@@ -176,7 +176,7 @@ class DescribeConfig:
     image_size: list[int]
 
     def rules(self) -> Rules:
-        """See ``nas_reid.config.groups``."""
+        """Refuses an illegal size of images or number of classes."""
         yield "num_classes", 1 <= self.num_classes <= 10**9, "must be at least 1, and at most 10^9"
         yield "image_size", *is_image_size(self.image_size)
 

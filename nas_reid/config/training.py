@@ -31,7 +31,7 @@ class TrainingConfig:
     experiment: str | None = None
 
     def rules(self) -> Rules:
-        """See ``nas_reid.config.groups``."""
+        """Refuses no epochs, and an unknown precision, mode of compilation or way to resume."""
         yield "epochs", self.epochs >= 1, "must be at least 1"
         yield "seed", self.seed >= 0, "must be >= 0"
         yield "precision", *is_one_of(self.precision, PRECISIONS)
@@ -53,7 +53,7 @@ class ClassImagesConfig:
     workers: int                   # threads that decode and augment
 
     def rules(self) -> Rules:
-        """See the module."""
+        """Refuses an illegal size of images, no workers, and drawn people that are no mapping."""
         yield "image_size", *is_image_size(self.image_size)
         yield "workers", self.workers >= 1, "must be at least 1"
         yield "synthetic", isinstance(self.synthetic, dict), "must hold keys of SyntheticSpec"
@@ -68,7 +68,7 @@ class CropConfig:
     centre: float                  # side of the validation's crop relative to the largest one
 
     def rules(self) -> Rules:
-        """See the module."""
+        """Refuses shares and shapes that are no increasing pair, and a centre outside (0, 1]."""
         for key, largest in (("scale", 1.0), ("ratio", float("inf"))):
             value = getattr(self, key)
             yield (key, len(value) == 2 and 0 < value[0] <= value[1] <= largest and value[1] < float("inf"),
@@ -94,7 +94,7 @@ class PretrainConfig(TrainingConfig):
     ema: float
 
     def rules(self) -> Rules:
-        """See ``nas_reid.config.groups``."""
+        """Refuses losses that compare images, which come one by one here, and steps out of range."""
         yield from super().rules()
         yield from warmup_rules(self, ("optimizer",))
         yield "batch_size", self.batch_size >= 2, "must be at least 2"

@@ -49,7 +49,8 @@ class Augment:
     length B and looks at the images' shape alone, and ``apply(images, *drawn)``, which may overwrite them: it then
     draws once for all pieces.
 
-    ``steps`` are those given, ``merged`` those that run.
+    ``steps`` are those given, ``merged`` those that run: one pass over memory less,
+    for which see docs/benchmarks.md, note 2 on the 1,536 training images.
     """
 
     def __init__(self, steps: Sequence[Callable[[Tensor, Generator], Tensor]]) -> None:

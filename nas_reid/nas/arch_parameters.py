@@ -4,7 +4,7 @@ They are real parameters (so ``state_dict``, ``.to`` and checkpoints work) in so
 positional state of an optimiser always meets the same alphas), and the supernet never holds them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -21,12 +21,9 @@ class ArchParameters(nn.Module):
         init_mean, init_scale: mean and standard deviation of the normal initial values (DARTS: 0 and 1e-3), to
             which ``Choice.initial`` is added.
         generator: source of the initial values, drawn in sorted decision order; its device is theirs.
-        initial: decision -> [R, K] values to start from exactly (for example gates that begin open); decisions
-            it does not name are drawn, with the same values as without it.
 
     Raises:
-        ConfigError: no decision, an illegal or repeated name, an empty or inconsistent decision, or an
-            ``initial`` value for an unknown decision or of another shape.
+        ConfigError: no decision, an illegal or repeated name, or an empty or inconsistent decision.
     """
 
     def __init__(
@@ -36,29 +33,19 @@ class ArchParameters(nn.Module):
         init_scale: float,
         generator: torch.Generator,
         init_mean: float = 0.0,
-        initial: Mapping[str, Tensor] | None = None,
     ) -> None:
         super().__init__()
         _check_decisions(decisions)
         shapes = {decision.name: (decision.rows, len(decision.choices)) for decision in decisions}
-        initial = {} if initial is None else initial
-        _check_initial(initial, shapes)
         self.values = nn.ParameterDict()
         own = {d.name: torch.tensor([choice.initial for choice in d.choices]) for d in decisions}
         for name in sorted(shapes):
             drawn = torch.randn(shapes[name], generator=generator, device=generator.device, dtype=torch.float32)
-            value = (initial[name].detach().clone().to(drawn) if name in initial
-                     else init_mean + own[name].to(drawn) + init_scale * drawn)
-            self.values[name] = nn.Parameter(value)
+            self.values[name] = nn.Parameter(init_mean + own[name].to(drawn) + init_scale * drawn)
 
     def alphas(self) -> dict[str, Tensor]:
         """The live parameters by decision name, in sorted order."""
         return dict(self.values.items())
-
-    @property
-    def num_alphas(self) -> int:
-        """Number of architecture scalars."""
-        return sum(value.numel() for value in self.values.values())
 
 
 def _check_decisions(decisions: Sequence[Decision]) -> None:
@@ -88,12 +75,3 @@ def _check_decision(decision: Decision) -> None:
         raise ConfigError(
             f"decision {decision.name!r} has {len(decision.groups)} groups for {decision.rows} rows; give one per row"
         )
-
-
-def _check_initial(initial: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, int]]) -> None:
-    unknown = sorted(set(initial) - set(shapes))
-    if unknown:
-        raise ConfigError(f"initial alphas for unknown decisions {unknown}; known are {sorted(shapes)}")
-    for name, value in initial.items():
-        if tuple(value.shape) != shapes[name]:
-            raise ConfigError(f"initial alphas of {name!r} have shape {tuple(value.shape)}; expected {shapes[name]}")

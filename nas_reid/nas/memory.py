@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 class SavedTensors:
     """Storages that autograd keeps for the backward pass, each counted once; ``pack`` is for ``saved_tensors_hooks``.
 
+    The counts in docs/benchmarks.md are made with it, and so is the estimate before a search.
+
     Args:
         apart: tensors that are not counted, such as parameters.
     """
