@@ -1,7 +1,7 @@
 """Kill runs at many moments, continue them, and compare how they end with a run that was never disturbed.
 
-    python scripts/kill_drill.py --kills 200 --folder /tmp/drill
-    python scripts/kill_drill.py --kills 20 --folder /tmp/drill --stages drawing checkpoint
+    python scripts/kill_drill.py --kills 200 --folder DIR
+    python scripts/kill_drill.py --kills 20 --folder DIR --stages drawing checkpoint
 
 Every stage waits for a moment (an unfinished file, the first epoch) and kills (SIGKILL) the process up to a while
 later; after a few kills the run is let finish. Reports differences, files and processes that were left, and exits with

@@ -20,7 +20,7 @@ from nas_reid.config.groups import (
     is_share,
 )
 from nas_reid.config.tables import SelectConfig, TabulateConfig
-from nas_reid.config.training import PretrainConfig, TrainingConfig, losses_of, warmup_rules
+from nas_reid.config.training import PretrainConfig, TrainingConfig, losses_of, step_rules, warmup_rules
 from nas_reid.data.splits import HOLD_OUTS
 from nas_reid.seed import derive_seed
 from nas_reid.training.distillation import build_distillation
@@ -133,10 +133,7 @@ class RetrainConfig(RunConfig):
         yield from warmup_rules(self, ("optimizer",))
         yield from _objective("objective", self.objective, self)
         yield from losses_of(self.distillation, build=build_distillation)[1]
-        yield "clip", self.clip >= 0, "must be >= 0; 0 is off"
-        yield "accumulate", self.accumulate >= 1, "must be at least 1"
-        yield "ema", 0 <= self.ema < 1, "must lie in [0, 1); 0 is off"
-        yield "drop_path", 0 <= self.drop_path < 1, "must lie in [0, 1)"
+        yield from step_rules(self.clip, self.accumulate, self.ema, self.drop_path)
         if self.epochs >= 1:
             yield ("freeze_trunk_epochs", 0 <= self.freeze_trunk_epochs < self.epochs,
                    f"must be >= 0 and smaller than epochs={self.epochs}")

@@ -98,10 +98,7 @@ class PretrainConfig(TrainingConfig):
         yield from super().rules()
         yield from warmup_rules(self, ("optimizer",))
         yield "batch_size", self.batch_size >= 2, "must be at least 2"
-        yield "clip", self.clip >= 0, "must be >= 0; 0 is off"
-        yield "accumulate", self.accumulate >= 1, "must be at least 1"
-        yield "ema", 0 <= self.ema < 1, "must lie in [0, 1); 0 is off"
-        yield "drop_path", 0 <= self.drop_path < 1, "must lie in [0, 1)"
+        yield from step_rules(self.clip, self.accumulate, self.ema, self.drop_path)
         yield "head.stripes", self.head.stripes == 1, "must be 1: an image has one class, not one for each stripe"
         losses, errors = losses_of(self.objective)
         yield from errors
@@ -110,6 +107,14 @@ class PretrainConfig(TrainingConfig):
                    "compares images of one batch, which are drawn one by one here; use cross_entropy")
             yield (f"objective.{name}", self.head.classifier == "cosine" or not loss.needs_cosines,
                    "needs the cosines of head.classifier=cosine")
+
+
+def step_rules(clip: float, accumulate: int, ema: float, drop_path: float) -> Rules:
+    """Ranges of what a step of a fixed network's training does."""
+    yield "clip", clip >= 0, "must be >= 0; 0 is off"
+    yield "accumulate", accumulate >= 1, "must be at least 1"
+    yield "ema", 0 <= ema < 1, "must lie in [0, 1); 0 is off"
+    yield "drop_path", 0 <= drop_path < 1, "must lie in [0, 1)"
 
 
 def warmup_rules(run: TrainingConfig, optimizers: tuple[str, ...]) -> Rules:
