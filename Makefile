@@ -10,7 +10,7 @@ search: $(VENV)/installed
 	$(BIN)/python -m nas_reid.search space=auto_reid
 
 test: $(VENV)/installed-dev
-	OMP_NUM_THREADS=1 WANDB_MODE=disabled $(BIN)/python -m pytest -n 2
+	OMP_NUM_THREADS=1 WANDB_MODE=disabled $(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

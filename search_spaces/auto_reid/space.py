@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -82,7 +83,7 @@ class AutoReID:
         """``normal`` and ``reduce``: one row per edge, grouped by the node it enters. With partial channels also, per
         kind and node, the edges that enter it."""
         choices = tuple(Choice(name, TAGS.get(name, frozenset()), cost)
-                        for name, cost in zip(self.primitives, self._costs(), strict=True))
+                        for name, cost in zip(self.primitives, self._costs, strict=True))
         edges = cell_edges(self.nodes)
         ops = [Decision(kind, len(edges), choices, tuple(edge.node for edge in edges)) for kind in KINDS]
         return ops + [decision for kind in KINDS if self.partial > 1 for decision in edge_decisions(kind, self.nodes)]
@@ -148,6 +149,7 @@ class AutoReID:
             return probs[kind]
         return probs[kind] * edge_weights(probs, kind, self.nodes)[:, None]
 
+    @cached_property
     def _costs(self) -> list[float]:
         """Multiply-accumulates of each primitive on a cell's map at stride 1, relative to the dearest."""
         settings = self._settings(search=True)
