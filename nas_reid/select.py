@@ -14,6 +14,7 @@ import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -174,7 +175,8 @@ def finish(settings: SelectConfig, search: SearchConfig, space: SearchSpace, see
     write_atomically(folder / "result.json", (json.dumps(result, indent=2) + "\n").encode())
     log.info("best of %d: validation mAP %.1f %% on the supernet; median %.1f %%; front of %d: %s", len(seen),
              100 * best.mAP, 100 * sorted(worth)[len(worth) // 2], len(front), folder / "front")
-    log.info("next: %s", next_command(invocation(), "retrain", {"genotype": folder / "genotype.json"},
+    call = replace(invocation(), data=search.data.name, overrides=())  # the data are those of the search
+    log.info("next: %s", next_command(call, "retrain", {"genotype": folder / "genotype.json"},
                                       data=to_plain(search)["data"]))
     return best.mAP
 

@@ -75,7 +75,9 @@ def test_a_method_leaves_a_genotype_and_a_front(searched: tuple[Path, Outcome], 
     front = sorted((tmp_path / "front").glob("*.json"))
     assert front and dict(Genotype.load(front[-1]).body) == best["genotype"]
     assert (tmp_path / "pictures" / "front.png").exists()
-    assert "nas_reid.retrain" in outcome.out + outcome.err
+    line = outcome.out.partition("next: ")[2]
+    assert line.startswith("python -m nas_reid.retrain genotype=") and "data.synthetic.train_ids=10" in line
+    assert "data=None" not in line
 
 
 def test_a_supernet_is_compared_with_a_table(searched: tuple[Path, Outcome], table: Path, tmp_path: Path) -> None:
