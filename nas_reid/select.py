@@ -86,9 +86,7 @@ def run(settings: SelectConfig, folder: Path, device: torch.device) -> float:
     started = time.monotonic()
     if table is not None and settings.method == "table":
         return compare(supernet, space, table, folder)
-    height, width = search.data.image_size
-    bounds = Bounds(**{key: value and tuple(value) for key, value in settings.bounds.items()},
-                    image_size=(height, width))
+    bounds = Bounds.of(settings.bounds, search.data.image_size)
     judge = Judge(space, supernet.evaluate, bounds)
     with progress_total(description=settings.method, total=settings.candidates, unit="genotype") as bar:
         judge.watch = bar.update

@@ -106,9 +106,7 @@ def items_of(settings: TabulateConfig, recipe: RetrainConfig) -> Iterator[Item]:
         return
     space = create_searchable(settings.space["name"],
                               {key: value for key, value in settings.space.items() if key != "name"} | recipe.network)
-    height, width = recipe.data.image_size
-    bounds = Bounds(**{key: value and tuple(value) for key, value in settings.bounds.items()},
-                    image_size=(height, width))
+    bounds = Bounds.of(settings.bounds, recipe.data.image_size)
     for index in range(settings.count):
         generator = torch.Generator().manual_seed(derive_seed(settings.seed, "by lot", index))
         drawn = draw_admitted(space, lambda g: uniform_probabilities(space.decisions(), g), generator, bounds)

@@ -27,6 +27,12 @@ class Bounds:
     macs: Range | None
     image_size: tuple[int, int]
 
+    @staticmethod
+    def of(ranges: Mapping[str, Sequence[float] | None], image_size: Sequence[int]) -> "Bounds":
+        """From a configuration's ``{params: [least, most], macs: [least, most]}``, None for any."""
+        (height, width), pairs = image_size, {name: (pair[0], pair[1]) for name, pair in ranges.items() if pair}
+        return Bounds(pairs.get("params"), pairs.get("macs"), (height, width))
+
     def admit(self, space: SearchSpace, genotype: Genotype) -> bool:
         """Whether the genotype's network is within all of them."""
         if self.params is None and self.macs is None:

@@ -22,9 +22,7 @@ def draw_by_lot(settings: SearchConfig, space: SearchSpace, job: Job) -> float:
     Raises:
         ConfigError: no genotype is within the bounds.
     """
-    height, width = settings.data.image_size
-    bounds = Bounds(**{key: value and tuple(value) for key, value in settings.algorithm.bounds.items()},
-                    image_size=(height, width))
+    bounds = Bounds.of(settings.algorithm.bounds, settings.data.image_size)
     generator = torch.Generator().manual_seed(derive_seed(settings.seed, "by lot"))
     genotype = draw_uniform(space, generator, bounds).with_provenance(
         kind="random", seed=settings.seed, bounds=settings.algorithm.bounds, **versions())
