@@ -25,7 +25,6 @@ from nas_reid.data.augment import Augment, build_augment
 from nas_reid.data.class_batches import CentreCropBatches, RandomCropBatches
 from nas_reid.data.class_images import open_class_images
 from nas_reid.genotype import Genotype
-from nas_reid.losses.objective import build_objective
 from nas_reid.modules.head import head_arguments
 from nas_reid.nas.memory import require_room
 from nas_reid.network.execution import place
@@ -37,12 +36,9 @@ from nas_reid.registry import load_genotype, space_of
 from nas_reid.run.command import command
 from nas_reid.run.invocation import invocation
 from nas_reid.run.job import Job, finished_result, start_job
-from nas_reid.search_space import DropsPaths
 from nas_reid.seed import derive_seed, seed_everything
-from nas_reid.training.ema import WeightAverage
 from nas_reid.training.epoch import train_one_epoch
-from nas_reid.training.optim import build_training
-from nas_reid.training.training import Training, require_accumulation, require_drop_path, steps_in_epoch
+from nas_reid.training.training import require_drop_path, training_of
 
 log = logging.getLogger("nas_reid.pretrain")
 
@@ -75,7 +71,7 @@ def run(settings: PretrainConfig, genotype: Genotype, job: Job) -> float:
     # The fixed network and its optimiser; continue where a stopped run left off.
     network = place(build_network(trunk, num_classes, **head), job.device,
                     channels_last=settings.channels_last, precision=settings.precision, compile=settings.compile)
-    training = build(settings, network, batches=len(batches))
+    training = training_of(settings, network, batches=len(batches))
     height, width = settings.data.image_size
     description = Description(genotype, settings.network, head, num_classes, (height, width))
     first, validation = 0, {}
@@ -86,9 +82,7 @@ def run(settings: PretrainConfig, genotype: Genotype, job: Job) -> float:
     # Train. The best epoch is the one with the highest top-1 accuracy on the validation images.
     for epoch in range(first, epochs):
         started = time.monotonic()
-        if isinstance(trunk, DropsPaths):
-            trunk.set_drop_path(settings.drop_path * epoch / max(1, epochs - 1))
-        record = train_one_epoch(training, batches, epoch, epochs=epochs, seed=settings.seed, name="pretrain")
+        record = train_one_epoch(training, batches, epoch, seed=settings.seed, name="pretrain")
         accuracies = validate(training.network_to_keep, validation_batches)
         record |= {f"pretrain/val_{name}": value for name, value in accuracies.items()}
         best = accuracies["top1_accuracy"] > validation.get("top1_accuracy", -1.0)
@@ -116,16 +110,6 @@ def load_data(settings: PretrainConfig, augment: Augment,
     validation = CentreCropBatches(images.val, batch_size=settings.batch_size, image_size=(height, width),
                                    centre=crop.centre, device=device, workers=data.workers)
     return batches, validation, len(images.classes)
-
-
-def build(settings: PretrainConfig, network: ReIDNetwork, *, batches: int) -> Training:
-    """How ``network`` is trained, in epochs of ``batches``."""
-    require_accumulation(settings.accumulate, batches)
-    optimizer, rate = build_training(network.named_parameters(), settings.optimizer, epochs=settings.epochs,
-                                     steps=steps_in_epoch(batches, settings.accumulate))
-    average = WeightAverage(network, settings.ema) if settings.ema else None
-    return Training(network=network, objective=build_objective(settings.objective, network.head), optimizer=optimizer,
-                    rate=rate, distillation=None, average=average, accumulate=settings.accumulate, clip=settings.clip)
 
 
 @torch.inference_mode()

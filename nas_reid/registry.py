@@ -105,13 +105,17 @@ def _require_bounds(arguments: Mapping[str, Any]) -> None:
                 raise ConfigError(f"space.{key}={value!r} is illegal: no network needs a number above {LARGEST:,}")
 
 
-def create_searchable(name: str, arguments: Mapping[str, Any]) -> SearchSpace:
+def create_searchable(settings: Mapping[str, Any]) -> SearchSpace:
     """As ``create_space``, for a search.
+
+    Args:
+        settings: the ``name`` of the space and its arguments, as the group ``space`` of the configuration has them.
 
     Raises:
         ConfigError: as there; or the space is one of fixed networks, without a decision.
     """
-    space = create_space(name, arguments)
+    name = settings["name"]
+    space = create_space(name, {key: value for key, value in settings.items() if key != "name"})
     if not space.decisions():
         raise ConfigError(f"search space {name!r} has no decisions: there is nothing to search. Train one of its "
                           "networks: python -m nas_reid.retrain genotype=<name>, where <name> is one of "

@@ -13,11 +13,11 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from omegaconf import DictConfig
-from torch import nn
+from torch import Tensor, nn
 
 from nas_reid.config.groups import DataConfig
 from nas_reid.config.loading import load
@@ -43,7 +43,6 @@ from nas_reid.evaluation.trials import sizes
 from nas_reid.evaluation.variants import Variant, check_variants
 from nas_reid.files.foreign import user_path
 from nas_reid.genotype import Genotype
-from nas_reid.losses.objective import build_objective
 from nas_reid.modules.head import head_arguments
 from nas_reid.nas.memory import require_room
 from nas_reid.network.execution import place
@@ -57,14 +56,12 @@ from nas_reid.run.command import command
 from nas_reid.run.further_data import further_data
 from nas_reid.run.invocation import invocation
 from nas_reid.run.job import Job, finished_result, start_job
-from nas_reid.search_space import DropsPaths
+from nas_reid.search_space import SearchSpace
 from nas_reid.seed import seed_everything
 from nas_reid.training.distillation import Distillation, build_distillation
-from nas_reid.training.ema import WeightAverage
 from nas_reid.training.epoch import train_one_epoch
-from nas_reid.training.optim import build_training
 from nas_reid.training.teachers import Teacher, check_teachers, load_teachers, require_same_teachers
-from nas_reid.training.training import Training, require_accumulation, require_drop_path, steps_in_epoch
+from nas_reid.training.training import Training, require_drop_path, training_of
 
 log = logging.getLogger("nas_reid.retrain")
 
@@ -85,14 +82,7 @@ def run(settings: RetrainConfig, genotype: Genotype, job: Job) -> float:
     """One training, from the genotype to ``result.json``; returns the validation mAP."""
     # The network and every name come first: a mistake in one must not wait for the data.
     seed_everything(settings.seed)
-    (height, width), epochs, space = settings.data.image_size, settings.epochs, space_of(genotype, settings.network)
-    require_room(space, genotype, job.device)
-    trunk, head = space.network(genotype), head_arguments(asdict(settings.head), space)
-    require_drop_path(trunk, settings.drop_path)
-    weights = read_weights(user_path(settings.weights), space, genotype, trunk=trunk) if settings.weights else {}
-    teachers = load_teachers(settings.teacher, settings.data.image_size, resize=settings.teacher_resize,
-                             device=job.device)
-    augment = build_augment(settings.augment)
+    epochs, parts = settings.epochs, build_parts(settings, genotype, job.device)
     variants = settings.evaluation.variants()
     further = {key: further_data(key, getattr(settings, key), settings.data)
                for key in ("sources", "targets", "validation_data")}
@@ -100,31 +90,22 @@ def run(settings: RetrainConfig, genotype: Genotype, job: Job) -> float:
     # Data: validation images are carved from the training set; query and gallery, also those of the targets, are
     # decoded now, so that an unreadable image shows before the training, and looked at when it is over.
     validated_by = next(iter(further["validation_data"]), settings.validation_by)
-    stores = open_stores(settings, further, trunk)
+    stores = open_stores(settings, further, parts.trunk)
     require_variants(stores.test, variants, distance=settings.evaluation.distance)
-    batches, lists, labels = load_data(settings, stores, augment, job.device)
+    batches, lists, labels = load_data(settings, stores, parts.augment, job.device)
 
     # The fixed network and its optimiser; continue where a stopped run left off.
-    network = place(build_network(trunk, len(labels), **head), job.device,
-                    channels_last=settings.channels_last, precision=settings.precision, compile=settings.compile)
-    if weights:
-        load_weights(network, weights, origin=str(settings.weights))
-    description = Description(genotype, settings.network, head, len(labels), (height, width),
-                              identity_digest(stores.train.samples, labels, drawn=settings.data.synthetic))
-    training = build(settings, network, taught(settings, teachers, network, description), batches=len(batches))
+    training, description = begin(settings, genotype, parts, stores, labels, device=job.device, batches=len(batches))
     first, validation = 0, {}
     if (saved := job.take_up()) is not None:
-        require_same_teachers(saved["teachers"], teachers)
+        require_same_teachers(saved["teachers"], parts.teachers)
         training.load_state_dict(saved["training"])
         first, validation = saved["epoch"], saved["validation"]
 
     # Train. The best epoch is the one with the highest mAP on the validation data.
     for epoch in range(first, epochs):
         started = time.monotonic()
-        if isinstance(trunk, DropsPaths):
-            trunk.set_drop_path(settings.drop_path * epoch / max(1, epochs - 1))
-        network.trunk_is_frozen = epoch < settings.freeze_trunk_epochs
-        record = train_one_epoch(training, batches, epoch, epochs=epochs, seed=settings.seed, name="retrain")
+        record = train_one_epoch(training, batches, epoch, seed=settings.seed, name="retrain")
         best = not lists  # without validation data the latest epoch is the one to keep
         if lists and (epoch + 1 == epochs or (epoch + 1) % settings.evaluation.every == 0):
             metrics = evaluate(training.network_to_keep, lists, settings, job.device).metrics
@@ -133,14 +114,45 @@ def run(settings: RetrainConfig, genotype: Genotype, job: Job) -> float:
                 validation = {"by": validated_by, **metrics, "epoch": epoch + 1}
         state = {"epoch": epoch + 1, "description": description.to_plain(),
                  "weights": training.network_to_keep.state_dict(), "validation": validation,
-                 "teachers": [teacher.provenance for teacher in teachers]}
+                 "teachers": [teacher.provenance for teacher in parts.teachers]}
         if best:
             job.save(state, job.best)
         job.finish_epoch(epoch, record, started)
         job.save(state | {"training": training.state_dict()})
 
     # The result: the best epoch's network on queries and galleries that nothing has looked at before.
-    return finish(settings, stores.test, job, validation, teachers)
+    return finish(settings, stores.test, job, validation, parts.teachers)
+
+
+class Parts(NamedTuple):
+    """What is built before any image is read.
+
+    Attributes:
+        space: of the genotype.
+        trunk: of the network, its weights random.
+        head: arguments of ``build_network``.
+        weights: for it to start from; empty without a file.
+        teachers: none without ``teacher``.
+        augment: of the training images.
+    """
+
+    space: SearchSpace
+    trunk: nn.Module
+    head: dict[str, Any]
+    weights: dict[str, Tensor]
+    teachers: list[Teacher]
+    augment: Augment
+
+
+def build_parts(settings: RetrainConfig, genotype: Genotype, device: torch.device) -> Parts:
+    """The parts that settings and genotype name; every error of theirs is raised here."""
+    space = space_of(genotype, settings.network)
+    require_room(space, genotype, device)
+    trunk, head = space.network(genotype), head_arguments(asdict(settings.head), space)
+    require_drop_path(trunk, settings.drop_path)
+    weights = read_weights(user_path(settings.weights), space, genotype, trunk=trunk) if settings.weights else {}
+    teachers = load_teachers(settings.teacher, settings.data.image_size, resize=settings.teacher_resize, device=device)
+    return Parts(space, trunk, head, weights, teachers, build_augment(settings.augment))
 
 
 class Stores(NamedTuple):
@@ -210,6 +222,28 @@ def load_data(settings: RetrainConfig, stores: Stores, augment: Augment,
     return batches, lists, labels
 
 
+def begin(settings: RetrainConfig, genotype: Genotype, parts: Parts, stores: Stores, labels: Mapping[int, int], *,
+          device: torch.device, batches: int) -> tuple[Training, Description]:
+    """The network before its first epoch of ``batches``, how it is trained, and what a checkpoint says about it.
+
+    Args:
+        settings, genotype, parts, stores: of the run.
+        labels: class of each training identity.
+        device: where it runs.
+        batches: in an epoch.
+    """
+    network = place(build_network(parts.trunk, len(labels), **parts.head), device,
+                    channels_last=settings.channels_last, precision=settings.precision, compile=settings.compile)
+    if parts.weights:
+        load_weights(network, parts.weights, origin=str(settings.weights))
+    height, width = settings.data.image_size
+    description = Description(genotype, settings.network, parts.head, len(labels), (height, width),
+                              identity_digest(stores.train.samples, labels, drawn=settings.data.synthetic))
+    distillation = taught(settings, parts.teachers, network, description)
+    return training_of(settings, network, batches=batches, distillation=distillation,
+                       freeze_trunk_epochs=settings.freeze_trunk_epochs), description
+
+
 def taught(settings: RetrainConfig, teachers: Sequence[Teacher], network: ReIDNetwork,
            description: Description) -> Distillation | None:
     """What the teachers add to the objective of the network, once they are known to fit it; None without teachers."""
@@ -220,16 +254,6 @@ def taught(settings: RetrainConfig, teachers: Sequence[Teacher], network: ReIDNe
         place(teacher.network, next(network.parameters()).device, channels_last=settings.channels_last,
               precision=settings.precision)
     return Distillation(settings.distillation, [(teacher.network, teacher.image_size) for teacher in teachers])
-
-
-def build(settings: RetrainConfig, network: ReIDNetwork, distillation: Distillation | None, *,
-          batches: int) -> Training:
-    """How ``network`` is trained, in epochs of ``batches``."""
-    require_accumulation(settings.accumulate, batches)
-    optimizer, rate = build_training(network.named_parameters(), settings.optimizer, epochs=settings.epochs,
-                                     steps=steps_in_epoch(batches, settings.accumulate))
-    return Training(network, build_objective(settings.objective, network.head), optimizer, rate, distillation,
-                    WeightAverage(network, settings.ema) if settings.ema else None, settings.accumulate, settings.clip)
 
 
 def evaluate(network: ReIDNetwork, lists: RetrievalLists, settings: RetrainConfig,

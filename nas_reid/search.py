@@ -74,8 +74,7 @@ def run(settings: SearchConfig, job: Job) -> float:
     # The space and every name come first: a mistake in one must not wait for the data.
     seed_everything(settings.seed)
     algorithm, epochs = settings.algorithm, settings.epochs
-    space = create_searchable(settings.space["name"],
-                              {key: settings.space[key] for key in settings.space if key != "name"})
+    space = create_searchable(settings.space)
     relaxation = relaxation_of(algorithm.relaxation, space)
     if algorithm.scheme == "random":
         return draw_by_lot(settings, space, job)

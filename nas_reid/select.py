@@ -75,8 +75,7 @@ def run(settings: SelectConfig, folder: Path, device: torch.device) -> float:
     table = Table(settings.table) if settings.table else None
     state = read_search(user_path(settings.search))
     search = load(OmegaConf.create(state["config"]), SearchConfig)
-    space = create_searchable(search.space["name"],
-                              {key: value for key, value in search.space.items() if key != "name"})
+    space = create_searchable(search.space)
     batches, lists, num_classes = load_data(search, build_augment(search.augment), device)
     bilevel = build_bilevel(search, space, num_classes, device, steps=len(batches[0]))
     bilevel.load_state_dict(state["bilevel"])

@@ -13,7 +13,7 @@ import logging
 import time
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from statistics import fmean, pstdev
 
@@ -23,23 +23,19 @@ from omegaconf import DictConfig
 from nas_reid.config.loading import load, to_plain
 from nas_reid.config.schemas import RetrainConfig
 from nas_reid.config.tables import TabulateConfig, shard_of
-from nas_reid.data.augment import build_augment
 from nas_reid.data.processes import mapper
 from nas_reid.data.source import retrieval_lists
 from nas_reid.data.synthetic.spec import GENERATOR_VERSION
 from nas_reid.files.foreign import user_path
 from nas_reid.genotype import Genotype
-from nas_reid.modules.head import head_arguments
 from nas_reid.nas.bounds import Bounds
 from nas_reid.nas.candidates import uniform_probabilities
 from nas_reid.nas.lots import draw_admitted
 from nas_reid.network.complexity import count_macs, count_parameters
-from nas_reid.network.execution import place
-from nas_reid.network.model import build_network
 from nas_reid.progress import progress_total
 from nas_reid.record.provenance import versions
 from nas_reid.registry import create_searchable, load_genotype, space_of
-from nas_reid.retrain import Stores, build, evaluate, load_data, open_stores
+from nas_reid.retrain import Stores, begin, build_parts, evaluate, load_data, open_stores
 from nas_reid.run.command import command
 from nas_reid.run.compose import settings as compose_settings
 from nas_reid.run.further_data import further_data
@@ -104,8 +100,7 @@ def items_of(settings: TabulateConfig, recipe: RetrainConfig) -> Iterator[Item]:
         for reference in settings.genotypes:
             yield from (Item(reference, load_genotype(reference), seed) for seed in range(settings.repeats))
         return
-    space = create_searchable(settings.space["name"],
-                              {key: value for key, value in settings.space.items() if key != "name"} | recipe.network)
+    space = create_searchable({**settings.space, **recipe.network})
     bounds = Bounds.of(settings.bounds, recipe.data.image_size)
     for index in range(settings.count):
         generator = torch.Generator().manual_seed(derive_seed(settings.seed, "by lot", index))
@@ -123,15 +118,12 @@ def train(item: Item, *, recipe: RetrainConfig, digest: str) -> Line:
     stores = stores_of(recipe, item.genotype)
     settings = replace(recipe, seed=item.seed)
     seed_everything(item.seed)
-    space = space_of(item.genotype, settings.network)
-    trunk = space.network(item.genotype)
-    batches, lists, labels = load_data(settings, stores, build_augment(settings.augment), device)
-    network = place(build_network(trunk, len(labels), **head_arguments(asdict(settings.head), space)), device,
-                    channels_last=settings.channels_last, precision=settings.precision)
-    training, curve = build(settings, network, None, batches=len(batches)), {}
+    parts = build_parts(settings, item.genotype, device)
+    batches, lists, labels = load_data(settings, stores, parts.augment, device)
+    training, _ = begin(settings, item.genotype, parts, stores, labels, device=device, batches=len(batches))
+    curve = {}
     for epoch in range(settings.epochs):
-        train_one_epoch(training, batches, epoch, epochs=settings.epochs, seed=item.seed,
-                        name="tabulate")
+        train_one_epoch(training, batches, epoch, seed=item.seed, name="tabulate")
         if lists and (epoch + 1 == settings.epochs or (epoch + 1) % settings.evaluation.every == 0):
             curve[epoch + 1] = evaluate(training.network_to_keep, lists, settings, device).metrics["mAP"]
     test = {name: evaluate(training.network_to_keep, retrieval_lists(store, batch_size=settings.evaluation.batch_size,
@@ -140,7 +132,7 @@ def train(item: Item, *, recipe: RetrainConfig, digest: str) -> Line:
     height, width = settings.data.image_size
     return Line(genotype=item.genotype.body, origin=item.origin, seed=item.seed, curve=curve,
                 test={name: {key: metrics[key] for key in ("mAP", "rank1")} for name, metrics in test.items()},
-                params=count_parameters(network), macs=count_macs(network, (height, width)),
+                params=count_parameters(training.network), macs=count_macs(training.network, (height, width)),
                 seconds=round(time.process_time() - started, 1), recipe=digest,
                 versions={**versions(), "generator": GENERATOR_VERSION}, path=item.path)
 

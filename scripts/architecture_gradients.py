@@ -49,7 +49,7 @@ def gradients(config: SearchConfig, seconds: dict[str, float]) -> Iterator[dict[
     """Yield kind -> gradient, float64 [all alphas], at every ``EVERY``-th step; adds up the seconds of each kind."""
     seed_everything(config.seed)
     device = torch.device("cpu")
-    space = create_searchable(config.space["name"], {key: config.space[key] for key in config.space if key != "name"})
+    space = create_searchable(config.space)
     (training, validation), _, num_classes = load_data(config, build_augment(config.augment), device)
     bilevel = build_bilevel(config, space, num_classes, device, steps=len(training))
     bilevel.network.train()

@@ -29,7 +29,7 @@ from nas_reid.run.command_line import next_command
 from nas_reid.run.invocation import Invocation
 
 # Settings that may differ between two runs of the same experiment.
-IGNORED = ("seed", "device", "threads", "resume", "wandb", "experiment", "data.workers", "data.cache",
+IGNORED = ("seed", "device", "threads", "resume", "wandb", "data.workers", "data.cache",
            "data.options.split", "data.options.direction")
 FILES_OF_RUNS = ("genotype", "weights", "pretrained", "teacher")
 KINDS = {"retrain": "evaluate", "search": "retrain"}

@@ -9,6 +9,7 @@ from nas_reid.nas.bilevel import ORDERS
 from nas_reid.nas.perturbation import PERTURBATIONS
 from nas_reid.nas.regularisers import REGULARISERS
 from nas_reid.nas.relaxation import RELAXATIONS
+from nas_reid.nas.temperature import SCHEDULES
 
 
 @dataclass
@@ -21,7 +22,8 @@ class TemperatureConfig:
     every: int                     # step schedule: epochs between two halvings
 
     def rules(self) -> Rules:
-        """Refuses a temperature that is not positive, and halvings of no epochs."""
+        """Refuses an unknown schedule, a temperature that is not positive, and halvings of no epochs."""
+        yield "schedule", *is_one_of(self.schedule, SCHEDULES)
         yield "start", self.start > 0, "must be positive"
         yield "end", self.end > 0, "must be positive"
         yield "every", self.every >= 1, "must be at least 1"
@@ -68,7 +70,8 @@ class AlgorithmConfig:
         return self.scheme in ("joint", "one_shot")
 
     def rules(self) -> Rules:
-        """Refuses unknown schemes, orders and the like, what does not go with them, and ranges."""
+        """Refuses unknown relaxations, schemes and the like, what does not go with them, and ranges."""
+        yield "relaxation", *is_one_of(self.relaxation, (*RELAXATIONS, "uniform_paths"))
         yield "scheme", *is_one_of(self.scheme, SCHEMES)
         yield "hessian", *is_one_of(self.hessian, HESSIANS)
         yield "order", *is_one_of(self.order, ORDERS)

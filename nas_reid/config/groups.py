@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from nas_reid.config.spelling import did_you_mean
 from nas_reid.data.source import SAMPLERS
 from nas_reid.data.splits import SPLITS
 from nas_reid.data.store import ON_CORRUPT
@@ -236,7 +237,8 @@ class WandbConfig:
 
 def is_one_of(value: str, known: Collection[str]) -> tuple[bool, str]:
     """Whether a name is known, and the rule that lists the known ones."""
-    return value in known, f"is unknown; known are: {', '.join(known)}"
+    wish = did_you_mean(str(value), known)
+    return value in known, f"is unknown; known are: {', '.join(known)}{'.' if wish else ''}{wish}"
 
 
 def is_share(value: float) -> tuple[bool, str]:

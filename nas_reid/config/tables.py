@@ -72,6 +72,13 @@ class SelectConfig:
         yield "method", self.method != "table" or self.table is not None, "needs table=, the trainings to compare with"
         for key in ("candidates", "population", "tournament", "rows", "rounds", "reestimate"):
             yield key, getattr(self, key) >= 1, "must be at least 1"
+        if self.method == "evolution":
+            yield "tournament", self.tournament <= self.population, f"must not exceed population={self.population}"
+            yield "population", self.population <= self.candidates, f"must not exceed candidates={self.candidates}"
+        if self.method == "halving" and 1 <= self.rounds:
+            yield "rounds", self.rounds <= 32, "must be at most 32"
+            yield ("candidates", self.rounds > 32 or self.candidates >= 2 ** (self.rounds - 1),
+                   f"must be at least 2^(rounds - 1) = {2 ** (min(self.rounds, 32) - 1)}: half go in each round")
         for key in ("tune_every", "tune_steps", "seed"):
             yield key, getattr(self, key) >= 0, "must be >= 0"
         yield "threads", self.threads is None or self.threads >= 1, "must be at least 1, or null for all cores"

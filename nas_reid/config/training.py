@@ -28,7 +28,6 @@ class TrainingConfig:
     compile: str | None
     threads: int | None
     resume: str
-    experiment: str | None = None
 
     def rules(self) -> Rules:
         """Refuses no epochs, and an unknown precision, mode of compilation or way to resume."""

@@ -19,7 +19,8 @@ class WeightAverage:
     parameters, in fused operations, and no wait for the device.
 
     Args:
-        network: to follow; it is copied.
+        network: to follow; it is copied. It stays where it is: its parameters and buffers change in place, as they do
+            in training and when a state is loaded, and are looked up once.
         decay: in [0, 1); 0.999 averages over about the last 1,000 steps.
 
     ``network`` is the average.
@@ -28,16 +29,17 @@ class WeightAverage:
     def __init__(self, network: ReIDNetwork, decay: float) -> None:
         self.network = copy.deepcopy(network).requires_grad_(False).eval()
         self.decay, self.updates = decay, 0
+        self._floats, self._counters = _tensors(self.network)
+        self._live_floats, self._live_counters = _tensors(network)
 
     @torch.no_grad()
-    def update(self, network: nn.Module) -> None:
-        """Take in the weights that ``network`` has now."""
+    def update(self) -> None:
+        """Take in the weights that the network which is followed has now."""
         step = 1 - min(self.decay, (1 + self.updates) / (10 + self.updates))
         self.updates += 1
-        own, live = (_floats(each) for each in (self.network, network))
-        torch._foreach_lerp_(own, live, step)
-        for counter, value in zip(_counters(self.network), _counters(network), strict=True):
-            counter.copy_(value)
+        torch._foreach_lerp_(self._floats, self._live_floats, step)
+        if self._counters:
+            torch._foreach_copy_(self._counters, self._live_counters)
 
     def state_dict(self) -> dict[str, Any]:
         """For a checkpoint."""
@@ -49,9 +51,8 @@ class WeightAverage:
         self.updates = state["updates"]
 
 
-def _floats(network: nn.Module) -> list[Tensor]:
-    return [tensor for tensor in (*network.parameters(), *network.buffers()) if tensor.is_floating_point()]
-
-
-def _counters(network: nn.Module) -> list[Tensor]:
-    return [tensor for tensor in network.buffers() if not tensor.is_floating_point()]
+def _tensors(network: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
+    """What is averaged, and what is copied."""
+    tensors = [*network.parameters(), *network.buffers()]
+    return ([tensor for tensor in tensors if tensor.is_floating_point()],
+            [tensor for tensor in tensors if not tensor.is_floating_point()])

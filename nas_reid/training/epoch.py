@@ -11,15 +11,14 @@ from nas_reid.training.running_losses import RunningLosses
 from nas_reid.training.training import Training, steps_in_epoch
 
 
-def train_one_epoch(training: Training, batches: TrainBatches | RandomCropBatches, epoch: int, *, epochs: int,
-                    seed: int, name: str) -> dict[str, float]:
+def train_one_epoch(training: Training, batches: TrainBatches | RandomCropBatches, epoch: int, *, seed: int,
+                    name: str) -> dict[str, float]:
     """One pass over the training images.
 
     Args:
         training: changed in place.
         batches: what is learnt from, the same number in every epoch.
         epoch: counted from 0.
-        epochs: length of the training, for the progress bar.
         seed: of the run; dropout and drop-path are pure functions of (seed, epoch, step).
         name: of the command, in front of the names of the losses.
 
@@ -29,10 +28,12 @@ def train_one_epoch(training: Training, batches: TrainBatches | RandomCropBatche
     Raises:
         NonFiniteError: a loss or a parameter is no number any more.
     """
+    training.begin(epoch)
     network, optimizer = training.network.train(), training.optimizer
     total, steps = len(batches), steps_in_epoch(len(batches), training.accumulate)
     losses, load = RunningLosses(epoch + 1), LoadShare([batches])
-    bar = progress(batches.epoch(epoch), description=f"epoch {epoch + 1}/{epochs}", total=total, unit="step")
+    bar = progress(batches.epoch(epoch), description=f"epoch {epoch + 1}/{training.rate.epochs}", total=total,
+                   unit="step")
     for number, batch in enumerate(bar):
         step, position = divmod(number, training.accumulate)
         size = min(training.accumulate, total - step * training.accumulate)  # the last step takes what is left
@@ -48,7 +49,7 @@ def train_one_epoch(training: Training, batches: TrainBatches | RandomCropBatche
             optimizer.step()
             optimizer.zero_grad()
             if training.average is not None:
-                training.average.update(network)
+                training.average.update()
         training.objective.update(output, batch.labels, batch.modalities)
 
         if losses.add(number, {f"{name}/loss": loss} | {f"{name}/loss_{term}": value for term, value in terms.items()}):

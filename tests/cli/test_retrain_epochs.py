@@ -17,7 +17,8 @@ def test_drop_path_grows_to_its_rate_and_the_average_is_what_is_kept(tmp_path: P
                                                                      no_pictures: None) -> None:
     rates: list[set[float]] = []
 
-    def stand_in(training: Training, *_: object, **__: Any) -> dict[str, float]:
+    def stand_in(training: Training, _: object, epoch: int, **__: Any) -> dict[str, float]:
+        training.begin(epoch)
         rates.append({module.rate for module in training.network.modules() if isinstance(module, DropPath)})
         training.network.head.classifier.weight.data.add_(1)
         return {}

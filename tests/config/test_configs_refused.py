@@ -88,6 +88,9 @@ def hydra() -> Iterator[None]:
     ("retrain", "optimizer.warmup_epochs=999", r"optimizer\.warmup_epochs=999\.0 must be smaller than epochs="),
     ("search", "weights.warmup_epochs=999", r"weights\.warmup_epochs=999\.0 must be smaller than epochs"),
     ("search", "algorithm.temperature.end=0", r"algorithm\.temperature\.end=0\.0 must be positive"),
+    ("search", "algorithm.relaxation=sofmax", r"algorithm\.relaxation=sofmax is .*_paths\. Did you mean softmax\?"),
+    ("search", "algorithm.temperature.schedule=exponental",
+     r"algorithm\.temperature\.schedule=exponental is unknown; known are: .*step\. Did you mean exponential\?"),
     ("search", "algorithm.scheme=third", r"algorithm\.scheme=third is unknown; known are: first_order"),
     ("search", "algorithm.hessian=full", r"algorithm\.hessian=full is unknown; known are: finite_difference, exact"),
     ("search", "algorithm.order=both", r"algorithm\.order=both is unknown; known are: alphas_first"),
@@ -106,6 +109,8 @@ def hydra() -> Iterator[None]:
     ("evaluate", "evaluation.batch_size=0", r"evaluation\.batch_size=0 must be at least 1"),
     ("search", "evaluation.batch_size=2", r"evaluation\.batch_size=2 must be at least 3, lest"),
     ("retrain", "evaluation.camera_pairs=true", r"evaluation\.camera_pairs=True is for nas_reid\.evaluate"),
+    ("select", "tournament=60", r"tournament=60 must not exceed population=50"),
+    ("select", "candidates=49", r"population=50 must not exceed candidates=49"),
     ("search", "wandb.mode=on", r"wandb\.mode=\S+ is unknown; known are: offline, online, disabled \(WANDB_MODE"),
     ("retrain", "clip=-1", r"clip=-1\.0 must be >= 0"),
     ("retrain", "accumulate=0", r"accumulate=0 must be at least 1"),
@@ -176,4 +181,4 @@ def test_values_live_in_the_files_alone(schema: type) -> None:
         parts += [kind for kind in get_type_hints(part).values() if is_dataclass(kind)]
         defaults = {field.name for field in fields(part) if field.default is not MISSING
                     or field.default_factory is not MISSING}
-        assert defaults <= {"options", "experiment"}, part  # none, and which file was chosen
+        assert defaults <= {"options"}, part  # none

@@ -59,7 +59,7 @@ def train(batches: SameBatches, terms: dict[str, Any], head: dict[str, Any]) -> 
     training = Training(network, build_objective(terms, network.head), optimizer,
                         LearningRate(base=0.05, schedule="constant", epochs=1), distillation=None, average=None,
                         accumulate=1, clip=5.0)
-    record = train_one_epoch(training, batches, 0, epochs=1, seed=0, name="retrain")
+    record = train_one_epoch(training, batches, 0, seed=0, name="retrain")
     still = {name for name, parameter in network.named_parameters()
              if torch.equal(parameter, before[name]) and (parameter.ndim > 1 or name.endswith(".p"))}
     assert all(parameter.isfinite().all() for parameter in network.parameters())

@@ -72,7 +72,7 @@ def test_the_yaml_names_the_arguments_of_the_constructor() -> None:
 def test_it_is_not_searched() -> None:
     with pytest.raises(ConfigError, match=r"'resnet' has no decisions: there is nothing to search.*nas_reid\.retrain "
                                           r"genotype=.*resnet/resnet50_ibn_a\b"):
-        create_searchable("resnet", ARGUMENTS)
+        create_searchable({"name": "resnet", **ARGUMENTS})
 
 
 @pytest.mark.parametrize(("changes", "message"), [

@@ -1,5 +1,7 @@
 """An epoch against the same steps written out in plain PyTorch: accumulation, clipping, learning rate, average."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -40,7 +42,7 @@ def data(batches: int, size: int) -> SameBatches:
 
 
 def run(one: Training, batches: SameBatches, epoch: int = 0) -> Tensor:
-    train_one_epoch(one, batches, epoch, epochs=2, seed=0, name="train")
+    train_one_epoch(one, batches, epoch, seed=0, name="train")
     return one.network.weight.detach()
 
 
@@ -86,7 +88,7 @@ def test_the_average_follows_every_step_and_no_batch() -> None:
 
 def test_losses_are_recorded_under_the_commands_name_as_means() -> None:
     batches = data(2, 4)
-    record = train_one_epoch(training(accumulate=2), batches, 0, epochs=2, seed=0, name="train")
+    record = train_one_epoch(training(accumulate=2), batches, 0, seed=0, name="train")
     network, _ = by_hand([])
     expected = [nn.functional.cross_entropy(network(batch.images), batch.labels).item() for batch in batches]
     assert record["train/loss"] == record["train/loss_cross_entropy"] == pytest.approx(sum(expected) / 2, rel=1e-6)
@@ -98,3 +100,22 @@ def test_a_loss_that_is_no_number_ends_it() -> None:
     batches[0].images[0, 0] = float("nan")
     with pytest.raises(NonFiniteError, match="train/loss became nan at epoch 1, step 1"):
         run(training(), batches)
+
+
+class WithPaths(nn.Linear):
+    """A trunk that keeps the rates it was given."""
+
+    rates: list[float]
+
+    def set_drop_path(self, rate: float) -> None:
+        self.rates = [*getattr(self, "rates", []), rate]
+
+
+def test_drop_path_grows_to_its_rate_while_the_trunk_is_frozen_at_first() -> None:
+    one = replace(training(), drop_path=0.5, freeze_trunk_epochs=1,
+                  rate=LearningRate(base=0.1, schedule="constant", epochs=3))
+    one.network.trunk, frozen = WithPaths(1, 1), []
+    for epoch in range(3):
+        run(one, data(1, 4), epoch)
+        frozen.append(one.network.trunk_is_frozen)
+    assert one.network.trunk.rates == [0.0, 0.25, 0.5] and frozen == [True, False, False]
