@@ -86,7 +86,7 @@ CHAINS = (
           "weights.final_ratio=0.1 head.pooling=avg_max"),
     Chain("auto_reid", "reinmax",
           "algorithm.regularisers.entropy=0.1 weights.name=adam weights.amsgrad=true weights.betas=[0.8,0.99] "
-          "alphas.warmup_steps=1 head.gem_power=2 head.pooling=gem_fixed"),
+          "alphas.warmup_steps=1 head.gem_power=2 head.pooling=gem_fixed space.stem=wide"),
     Chain("auto_reid", "sdarts",
           "algorithm.perturbation=adversarial algorithm.perturbation_steps=1 algorithm.perturbation_size=[0.1,0.2] "
           "algorithm.regularisers.expected_cost=0.1 algorithm.stop_none=0.0 epochs=2"),
