@@ -80,6 +80,6 @@ STEMS: dict[str, Callable[[int, OpSettings], nn.Sequential]] = {"reid": _reid_st
 
 
 def build_stem(name: str, channels: int, *, settings: OpSettings) -> tuple[nn.Sequential, int]:
-    """The stem and the channels it returns. ``reid``: C channels at stride 4; ``wide``: 4 C; ``cifar``: 3 C at stride 1."""
+    """The stem and its channels. ``reid``: C channels at stride 4; ``wide``: 4 C; ``cifar``: 3 C at stride 1."""
     stem = STEMS[name](channels, settings)
     return stem, len(next(stem.parameters()))  # the rows of its convolution
