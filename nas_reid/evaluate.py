@@ -18,11 +18,13 @@ from omegaconf import DictConfig
 from nas_reid.config.loading import load, to_plain
 from nas_reid.config.schemas import EvaluateConfig
 from nas_reid.data.source import open_source, retrieval_lists
-from nas_reid.evaluation.findings import findings, findings_lines, verify
+from nas_reid.evaluation.findings import decide, findings, findings_lines, verify
 from nas_reid.evaluation.retrieval import describe_protocol, retrieve
 from nas_reid.evaluation.tables import camera_pair_rows, write_tables
+from nas_reid.evaluation.threshold import read_thresholds
 from nas_reid.files import write_atomically
 from nas_reid.files.foreign import user_path
+from nas_reid.files.of_run import file_of_run
 from nas_reid.network.execution import place, select_device
 from nas_reid.network.streams import warn_of_a_single_modality
 from nas_reid.network.trained import load_trained
@@ -53,6 +55,7 @@ def run(settings: EvaluateConfig, folder: Path) -> dict[str, float]:
 
     # The network, in the memory format that runs fastest.
     network, description = load_trained(user_path(settings.checkpoint), device=device)
+    thresholds = read_thresholds(file_of_run(settings.checkpoint))
     place(network, device, channels_last=settings.channels_last)
 
     # The data, at the size that the network was trained on unless the configuration names another.
@@ -69,7 +72,8 @@ def run(settings: EvaluateConfig, folder: Path) -> dict[str, float]:
                          variants=variants)
     metrics = retrieval.metrics
     curve = verify(retrieval, distance=distance) if settings.evaluation.roc else None
-    found = findings(retrieval, bootstrap=bootstrap, curve=curve)
+    decisions = decide(retrieval, thresholds, distance=distance, flip=flip) if settings.evaluation.roc else None
+    found = findings(retrieval, bootstrap=bootstrap, curve=curve, decisions=decisions)
     result = {"kind": "evaluate", "checkpoint": settings.checkpoint, "data": settings.data.name, "metrics": metrics,
               **found, "image_size": list(size),
               "protocol": describe_protocol(distance, flip, single_shot, variants, {settings.data.name: stores.trials}),
@@ -78,7 +82,7 @@ def run(settings: EvaluateConfig, folder: Path) -> dict[str, float]:
              if settings.evaluation.camera_pairs else [])
     write_tables(retrieval, stores.query.paths, folder, pairs=pairs, first_camera=stores.first_camera)
     draw_retrieval(retrieval, stores.query, stores.gallery, folder / "pictures", distance=distance, curve=curve,
-                   pairs=pairs, first_camera=stores.first_camera)
+                   decisions=decisions, pairs=pairs, first_camera=stores.first_camera)
     write_atomically(folder / "result.json", (json.dumps(result, indent=2) + "\n").encode())
     for line in (*retrieval.lines(settings.data.name), *findings_lines(settings.data.name, found)):
         log.info(line)

@@ -36,7 +36,9 @@ from nas_reid.data.source import (
 )
 from nas_reid.data.splits import hold_out
 from nas_reid.data.store import ImageStore
-from nas_reid.evaluation.findings import findings, findings_lines, verify
+from nas_reid.evaluation.bootstrap import Bootstrap
+from nas_reid.evaluation.deciding import keep_thresholds, rate_for
+from nas_reid.evaluation.findings import decide, findings, findings_lines, verify
 from nas_reid.evaluation.retrieval import Retrieval, describe_protocol, retrieve
 from nas_reid.evaluation.tables import write_tables
 from nas_reid.evaluation.trials import sizes
@@ -92,7 +94,7 @@ def run(settings: RetrainConfig, genotype: Genotype, job: Job) -> float:
     validated_by = next(iter(further["validation_data"]), settings.validation_by)
     stores = open_stores(settings, further, parts.trunk)
     require_variants(stores.test, variants, distance=settings.evaluation.distance)
-    batches, lists, labels = load_data(settings, stores, parts.augment, job.device)
+    batches, lists, labels, rate = load_data(settings, stores, parts.augment, job.device)
 
     # The fixed network and its optimiser; continue where a stopped run left off.
     training, description = begin(settings, genotype, parts, stores, labels, device=job.device, batches=len(batches))
@@ -121,7 +123,7 @@ def run(settings: RetrainConfig, genotype: Genotype, job: Job) -> float:
         job.save(state | {"training": training.state_dict()})
 
     # The result: the best epoch's network on queries and galleries that nothing has looked at before.
-    return finish(settings, stores.test, job, validation, parts.teachers)
+    return finish(settings, stores.test, job, lists, rate, validation, parts.teachers)
 
 
 class Parts(NamedTuple):
@@ -202,9 +204,10 @@ def require_variants(test: Mapping[str, RetrievalStores], variants: Mapping[str,
 
 
 def load_data(settings: RetrainConfig, stores: Stores, augment: Augment,
-              device: torch.device) -> tuple[TrainBatches, RetrievalLists | None, dict[int, int]]:
-    """Training batches, validation query and gallery (none with ``full_training_set``), class of each identity."""
-    train, lists = list(stores.train.samples), None
+              device: torch.device) -> tuple[TrainBatches, RetrievalLists | None, dict[int, int], float | None]:
+    """Training batches, validation query and gallery (none with ``full_training_set``), class of each identity, and
+    the false-positive rate that a threshold can be fitted for."""
+    train, lists, rate = list(stores.train.samples), None, None
     if stores.validation:
         lists = retrieval_lists(stores.validation, batch_size=settings.evaluation.batch_size, device=device)
     elif not settings.full_training_set:
@@ -219,7 +222,9 @@ def load_data(settings: RetrainConfig, stores: Stores, augment: Augment,
                                sampler=settings.batch.sampler)
     log.info("training data: %d images of %d identities; validation: %d query, %d gallery images", len(train),
              len(labels), *([len(side.pids) for side in lists[:2]] if lists else [0, 0]))
-    return batches, lists, labels
+    if lists and (stores.validation or settings.validation_by != "camera"):  # whose people are trained on too
+        rate = rate_for(settings.false_positive_rate, lists.query.pids, lists.gallery.pids)
+    return batches, lists, labels, rate
 
 
 def begin(settings: RetrainConfig, genotype: Genotype, parts: Parts, stores: Stores, labels: Mapping[int, int], *,
@@ -264,26 +269,31 @@ def evaluate(network: ReIDNetwork, lists: RetrievalLists, settings: RetrainConfi
                     variants=variants or {})
 
 
-def finish(settings: RetrainConfig, test: Mapping[str, RetrievalStores], job: Job,
-           validation: Mapping[str, float], teachers: Sequence[Teacher]) -> float:
-    """Evaluate the best checkpoint on every query and gallery, write the result, and say what comes next."""
+def finish(settings: RetrainConfig, test: Mapping[str, RetrievalStores], job: Job, held_out: RetrievalLists | None,
+           rate: float | None, validation: Mapping[str, float], teachers: Sequence[Teacher]) -> float:
+    """Give the best checkpoint its thresholds, evaluate it on every query and gallery, write the result, say what comes
+    next."""
     network, description = load_trained(job.best, device=job.device)
-    export_safetensors(job.folder / "model.safetensors", network, description)
     variants, bootstrap = settings.evaluation.variants(), settings.evaluation.intervals()
+    distance, flip = settings.evaluation.distance, settings.evaluation.flip
+    thresholds = keep_thresholds(job.best, network, *held_out, rate=rate, distance=distance, flip=flip,
+                                 bootstrap=bootstrap or Bootstrap(), device=job.device) if held_out and rate else []
+    export_safetensors(job.folder / "model.safetensors", network, description)
     metrics, further, pictures, folder = {}, {}, [], job.folder / "pictures"
     for name, stores in test.items():
         lists = retrieval_lists(stores, batch_size=settings.evaluation.batch_size, device=job.device)
         retrieval = evaluate(network, lists, settings, job.device, variants)
-        curve = verify(retrieval, distance=settings.evaluation.distance) if settings.evaluation.roc else None
-        further[name] = findings(retrieval, bootstrap=bootstrap, curve=curve)
+        curve = verify(retrieval, distance=distance) if settings.evaluation.roc else None
+        decisions = decide(retrieval, thresholds, distance=distance, flip=flip) if settings.evaluation.roc else None
+        further[name] = findings(retrieval, bootstrap=bootstrap, curve=curve, decisions=decisions)
         metrics[name] = retrieval.metrics
         for line in (*retrieval.lines(name), *findings_lines(name, further[name])):
             log.info(line)
         suffix = "" if name == settings.data.name else f"_{name}"
         write_tables(retrieval, stores.query.paths, job.folder, suffix=suffix, first_camera=stores.first_camera)
         pictures += draw_retrieval(retrieval, stores.query, stores.gallery, folder,
-                                   distance=settings.evaluation.distance, suffix=suffix, curve=curve,
-                                   first_camera=stores.first_camera)
+                                   distance=distance, suffix=suffix, curve=curve,
+                                   decisions=decisions, first_camera=stores.first_camera)
     pictures += draw_trunk(network.trunk, next(iter(test.values())).query, folder, device=job.device)
     cells = draw_genotype(space_of(description.genotype, description.network), description.genotype,
                           folder / "cells.png", stores=next(iter(test.values()))[:2])
@@ -292,8 +302,8 @@ def finish(settings: RetrainConfig, test: Mapping[str, RetrievalStores], job: Jo
               "teachers": [teacher.provenance for teacher in teachers], "metrics": metrics.pop(settings.data.name, {}),
               "targets": metrics, "trials": further.get(settings.data.name, {}).pop("trials", {}), "further": further,
               "selection": {"split": "validation" if validation else "none", **validation},
-              "protocol": describe_protocol(settings.evaluation.distance, settings.evaluation.flip,
-                                            settings.evaluation.single_gallery_shot, variants,
+              "thresholds": [threshold.to_plain() for threshold in thresholds],
+              "protocol": describe_protocol(distance, flip, settings.evaluation.single_gallery_shot, variants,
                                             {name: stores.trials for name, stores in test.items()})}
     job.finish(result, [*pictures, *([cells] if cells else [])])
     job.say_next("evaluate", {"checkpoint": job.best}, same_data=True)

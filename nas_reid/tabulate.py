@@ -116,10 +116,10 @@ def train(item: Item, *, recipe: RetrainConfig, digest: str) -> Line:
     torch.set_num_threads(1)
     started, device = time.process_time(), torch.device(recipe.device)
     stores = stores_of(recipe, item.genotype)
-    settings = replace(recipe, seed=item.seed)
+    settings = replace(recipe, seed=item.seed, false_positive_rate=None)
     seed_everything(item.seed)
     parts = build_parts(settings, item.genotype, device)
-    batches, lists, labels = load_data(settings, stores, parts.augment, device)
+    batches, lists, labels, _ = load_data(settings, stores, parts.augment, device)
     training, _ = begin(settings, item.genotype, parts, stores, labels, device=device, batches=len(batches))
     curve = {}
     for epoch in range(settings.epochs):

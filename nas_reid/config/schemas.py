@@ -126,6 +126,7 @@ class RetrainConfig(RunConfig):
     accumulate: int
     ema: float
     full_training_set: bool
+    false_positive_rate: Any       # of the threshold in the checkpoint: a number, auto or null
 
     def rules(self) -> Rules:
         """Refuses losses that the batches cannot serve, steps out of range, and validating on nothing and something."""
@@ -141,6 +142,17 @@ class RetrainConfig(RunConfig):
                "is for nas_reid.evaluate, which ranks every pair of cameras of a trained checkpoint")
         yield ("validation_data", not (self.full_training_set and self.validation_data),
                "does not go with full_training_set=true, which validates on nothing")
+        yield from self._threshold_rules()
+
+    def _threshold_rules(self) -> Rules:
+        rate = self.false_positive_rate
+        is_rate = isinstance(rate, int | float) and not isinstance(rate, bool)
+        yield ("false_positive_rate", rate in ("auto", None) or (is_rate and 0 < rate < 1),
+               "must lie strictly between 0 and 1, or be auto, or null for no threshold")
+        yield ("false_positive_rate", not (is_rate and self.full_training_set),
+               "does not go with full_training_set=true, which holds nobody out to fit a threshold on; use null")
+        yield ("false_positive_rate", not is_rate or self.validation_by != "camera" or bool(self.validation_data),
+               "does not go with validation_by=camera, whose people are trained on too; use validation_by=identity")
 
 
 @dataclass

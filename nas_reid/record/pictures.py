@@ -17,9 +17,11 @@ from nas_reid.drawing.alphas import draw_alphas
 from nas_reid.drawing.cameras import draw_camera_pairs
 from nas_reid.drawing.cells import draw_graphs
 from nas_reid.drawing.curves import draw_cmc, draw_roc
+from nas_reid.drawing.distances import Accepted, draw_distances
 from nas_reid.drawing.gates import draw_gate_clusters
 from nas_reid.drawing.masks import draw_masks, mean_images
 from nas_reid.drawing.ranked_lists import choose_queries, draw_ranked_lists
+from nas_reid.evaluation.findings import Decisions
 from nas_reid.evaluation.nearest import nearest
 from nas_reid.evaluation.retrieval import Retrieval
 from nas_reid.evaluation.roc import Roc
@@ -106,9 +108,9 @@ def draw_trunk(trunk: nn.Module, query: ImageStore, folder: Path, *, device: tor
 
 
 def draw_retrieval(retrieval: Retrieval, query: ImageStore, gallery: ImageStore, folder: Path, *, distance: str,
-                   suffix: str = "", seed: int = 0, curve: Roc | None = None,
+                   suffix: str = "", seed: int = 0, curve: Roc | None = None, decisions: Decisions | None = None,
                    pairs: Sequence[Mapping[str, Any]] = (), first_camera: int = 1) -> list[Path]:
-    """Ranked lists of the five worst and five other queries, the CMC curves, and ROC and camera pairs if given.
+    """Ranked lists of the five worst and five other queries, CMC curves; ROC, distances and camera pairs if given.
 
     Args:
         retrieval: features and metrics; its rows are those of the two stores, or of its trial over them.
@@ -118,6 +120,7 @@ def draw_retrieval(retrieval: Retrieval, query: ImageStore, gallery: ImageStore,
         suffix: of the file names, to tell data sets apart.
         seed: of the choice of queries.
         curve: of the verification.
+        decisions: the distances of the pairs, and the threshold on them.
         pairs: rows of ``tables.camera_pair_rows``.
         first_camera: number that the camera of camid 0 has in the pictures; see ``Dataset``.
     """
@@ -143,9 +146,23 @@ def draw_retrieval(retrieval: Retrieval, query: ImageStore, gallery: ImageStore,
     if curve is not None:
         pictures.append(folder / f"roc{suffix}.png")
         draw_roc({trial.name or "query vs. gallery": (curve.fpr.numpy(), curve.tpr.numpy())}, pictures[-1])
+    if decisions is not None:
+        pictures.append(folder / f"distances{suffix}.png")
+        _draw_decisions(decisions, pictures[-1])
     if pairs:
         pictures.append(folder / f"cameras{suffix}.png")
         draw_camera_pairs({(row["query_camera"], row["gallery_camera"]): row["mAP"] for row in pairs}, pictures[-1],
                           queries=(retrieval.query.camids.unique() + first_camera).tolist(),
                           gallery=(retrieval.gallery.camids.unique() + first_camera).tolist(), metric="mAP")
     return pictures
+
+
+def _draw_decisions(decisions: Decisions, path: Path) -> None:
+    pairs, threshold, accepted = decisions.pairs, decisions.threshold, None
+    if threshold is not None:
+        observed = pairs.observed
+        accepted = Accepted(threshold.value, threshold.interval, (threshold.true_accepts, threshold.expected),
+                            threshold.expected_interval,
+                            (observed["true_accepts"], observed["false_positive_rate"]))
+    draw_distances(path, edges=pairs.edges.numpy(), genuine=pairs.genuine.numpy(), impostor=pairs.impostor.numpy(),
+                   distance=decisions.distance.replace("_", " "), accepted=accepted)

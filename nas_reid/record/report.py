@@ -122,6 +122,9 @@ def _parts(found: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
         for end, word in enumerate(("from", "to")):
             yield f"interval {word}", {name: ends[end] for name, ends in lower_upper.items()}
     yield "verification", found.get("verification") or {}
+    kept = found.get("threshold") or {}
+    yield "threshold", {name: kept[name] for name in ("value", "expected", "true_accepts") if name in kept}
+    yield "threshold observed", kept.get("observed") or {}
     for part in ("variants", "trials"):
         yield from (found.get(part) or {}).items()
 

@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from nas_reid.errors import ConfigError
 from nas_reid.files.foreign import user_path
+from nas_reid.files.of_run import file_of_run
 from nas_reid.network.checkpoint import load_checkpoint
 from nas_reid.run.invocation import Invocation
 
@@ -41,7 +42,7 @@ def with_checkpoint_data(cfg: DictConfig, call: Invocation) -> DictConfig:
 
 def _of_checkpoint(cfg: DictConfig, given: dict[str, Any]) -> dict[str, Any]:
     own = _plain(cfg.data, resolve=True)
-    config = load_checkpoint(user_path(cfg.checkpoint)).get("config")
+    config = load_checkpoint(file_of_run(cfg.checkpoint)).get("config")
     data = config.get("data") if isinstance(config, dict) else None
     if not isinstance(data, dict) or "reader" not in data:  # of a pre-training, or from elsewhere
         log.warning("%s does not say which data set it was trained on: evaluating on data=%s, drawn people; data= "

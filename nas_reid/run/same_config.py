@@ -7,7 +7,7 @@ from typing import Any
 from nas_reid.errors import CheckpointError
 
 # What may change between two parts of one run without changing its result, as ``differing_keys`` begins its lines.
-_FREE_KEYS = ("resume:", "wandb.", "data.workers:", "data.cache:")
+_FREE_KEYS = ("resume:", "wandb.", "data.workers:", "data.cache:", "false_positive_rate:")
 _KEPT = "threads:"  # changes sums in their last bits: a run goes on with what it began with
 
 

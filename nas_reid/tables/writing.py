@@ -10,7 +10,7 @@ from nas_reid.files.lock import holding
 from nas_reid.tables.table import Line, Table, TableError
 
 # What does not decide the result of a training, or is a line's own.
-_NOT_OF_THE_RECIPE = ("genotype", "seed", "wandb", "threads", "device", "resume")
+_NOT_OF_THE_RECIPE = ("genotype", "seed", "wandb", "threads", "device", "resume", "false_positive_rate")
 _NOT_OF_THE_DATA = ("cache", "workers", "root")
 
 

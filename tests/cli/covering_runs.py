@@ -94,7 +94,7 @@ CHAINS = (
           "algorithm.relaxation=gumbel_sampled_exact split.by=camera validation_by=camera validation_fraction=0.5 "
           "precision=bfloat16",
           retrain="validation_by=camera validation_fraction=0.5 precision=bfloat16 channels_last=false "
-                  "weights=null"),
+                  "weights=null false_positive_rate=null"),
     Chain("auto_reid", "gumbel",
           "algorithm.relaxation=dirichlet algorithm.temperature.schedule=step algorithm.temperature.every=1 "
           "algorithm.temperature.start=4 algorithm.temperature.end=1 channels_last=false "

@@ -10,11 +10,12 @@ from nas_reid.data.trial import Trial
 from nas_reid.evaluation.bootstrap import Bootstrap
 from nas_reid.evaluation.distance import feature_distances
 from nas_reid.evaluation.features import Embedded
-from nas_reid.evaluation.findings import findings, findings_lines, verify
+from nas_reid.evaluation.findings import decide, findings, findings_lines, verify
 from nas_reid.evaluation.protocol import same_room
 from nas_reid.evaluation.reranking import KReciprocal
 from nas_reid.evaluation.retrieval import compare, compare_trials
 from nas_reid.evaluation.roc import roc
+from nas_reid.evaluation.threshold import Threshold
 
 
 def embedded(seed: int, count: int) -> Embedded:
@@ -50,6 +51,22 @@ def test_a_trial_is_verified_under_its_own_rule():
                    gallery_camids=part.camids)
     assert torch.equal(curve.tpr, expected.tpr) and curve.num_impostor == expected.num_impostor
     assert findings(retrieval, bootstrap=None, curve=curve)["verification"]["of"] == "the first of rooms"
+
+
+def test_a_threshold_is_told_with_what_was_expected_and_what_was_observed():
+    query, gallery = embedded(0, 12), embedded(1, 30)
+    retrieval = compare(query, gallery, distance="euclidean")
+    threshold = Threshold(1.5, (1.4, 1.6), 0.1, 0.1, (0.05, 0.2), 0.9, "euclidean", False, 9, 40, 400, 0.95)
+    decisions = decide(retrieval, [threshold], distance="euclidean", flip=False)
+    distances = feature_distances(query.features, gallery.features).block(0, 12)
+    different = query.pids[:, None] != gallery.pids
+    rate = float((distances[different] <= 1.5).double().mean())
+    found = findings(retrieval, bootstrap=None, decisions=decisions)
+    assert found["threshold"]["observed"]["false_positive_rate"] == rate and found["threshold"]["expected"] == 0.1
+    line = next(iter(findings_lines("toy", found)))
+    assert line.startswith(f"toy, threshold 1.5: accepts {rate:.2%} of the impostor pairs, expected 10.00% [5.00%, 20")
+    other = decide(retrieval, [threshold], distance="euclidean", flip=True)
+    assert other.threshold is None and findings(retrieval, bootstrap=None, decisions=other) == {}
 
 
 @pytest.mark.parametrize("distance", ["euclidean", "cosine"])
