@@ -34,13 +34,15 @@ from nas_reid.modules.head import head_arguments
 from nas_reid.nas.arch_parameters import ArchParameters
 from nas_reid.nas.architect import Tensors, first_order, second_order
 from nas_reid.nas.bilevel import Bilevel, Level, Moment
+from nas_reid.nas.collapse import has_collapsed, require_limits_that_can_stop, signs_of_collapse
 from nas_reid.nas.memory import foresee
 from nas_reid.nas.perturbation import build_perturbation
-from nas_reid.nas.regularisers import build_regulariser, entropy, none_share, offers, skip_count
+from nas_reid.nas.regularisers import build_regulariser
 from nas_reid.nas.temperature import build_temperature
 from nas_reid.nas.uniform_paths import relaxation_of
 from nas_reid.network.execution import place
 from nas_reid.network.model import build_network
+from nas_reid.network.streams import warn_of_a_single_modality
 from nas_reid.network.weights import load_weights, read_supernet_weights
 from nas_reid.progress import progress
 from nas_reid.record.pictures import draw_search
@@ -78,6 +80,7 @@ def run(settings: SearchConfig, job: Job) -> float:
     relaxation = relaxation_of(algorithm.relaxation, space)
     if algorithm.scheme == "random":
         return draw_by_lot(settings, space, job)
+    look_ahead(algorithm, space, epochs=epochs)
     foresee(space, (settings.batch.size, 3, *settings.data.image_size), instances=settings.batch.instances,
             samples=algorithm.samples, scheme=algorithm.scheme, sampled_only=relaxation.sampled_only, device=job.device,
             hessian=algorithm.hessian)
@@ -91,11 +94,12 @@ def run(settings: SearchConfig, job: Job) -> float:
 
     # The supernet's weights below, the alphas above; continue where a stopped run left off.
     bilevel = build_bilevel(settings, space, num_classes, job.device, steps=len(batches[0]))
+    warn_of_a_single_modality(bilevel.network, batches[0].modalities, data=settings.data.name)
     history, validation, last = [], {}, False
     if (saved := job.take_up()) is not None:
         bilevel.load_state_dict(saved["bilevel"])
         history, validation = saved["history"], saved["validation"]
-        signs = signs_of_collapse(space, history[-1], sums_to_one=bilevel.relaxation.sums_to_one)
+        signs = signs_of_collapse(space.decisions(), history[-1], sums_to_one=bilevel.relaxation.sums_to_one)
         last = len(history) >= epochs or has_collapsed(signs, algorithm)
     elif pretrained:
         load_weights(bilevel.network, pretrained, origin=str(settings.pretrained))
@@ -106,7 +110,7 @@ def run(settings: SearchConfig, job: Job) -> float:
         record = train_one_epoch(bilevel, batches, epoch, algorithm=algorithm, epochs=epochs,
                                  temperature=temperature(epoch, epochs))
         history.append(bilevel.probabilities())
-        record |= signs_of_collapse(space, history[-1], sums_to_one=bilevel.relaxation.sums_to_one)
+        record |= signs_of_collapse(space.decisions(), history[-1], sums_to_one=bilevel.relaxation.sums_to_one)
         last = epoch + 1 == epochs or has_collapsed(record, algorithm)
         if last or (epoch + 1) % settings.evaluation.every == 0:
             validation = validate(bilevel, lists, settings, job.device)
@@ -127,6 +131,14 @@ def run(settings: SearchConfig, job: Job) -> float:
     log.info("genotype: %s", job.folder / "genotype.json")
     job.say_next("retrain", {"genotype": job.folder / "genotype.json"}, same_data=True)
     return validation["mAP"]
+
+
+def look_ahead(algorithm: AlgorithmConfig, space: SearchSpace, *, epochs: int) -> None:
+    """Refuse limits that nothing in the space can exceed, and say so if the alphas will never move."""
+    require_limits_that_can_stop(algorithm, space.decisions())
+    if algorithm.warmup_epochs >= epochs and algorithm.scheme != "one_shot":
+        log.warning("algorithm.warmup_epochs=%d leaves none of epochs=%d to the alphas: the genotype will be that of "
+                    "their initial values, whatever is learnt", algorithm.warmup_epochs, epochs)
 
 
 def read_pretrained(path: str | None, space: SearchSpace) -> dict[str, Tensor]:
@@ -259,24 +271,6 @@ def step_alphas(bilevel: Bilevel, train_batch: Batch, val_batch: Batch, moment: 
     bilevel.upper.optimizer.step()
     bilevel.upper.optimizer.zero_grad()
     return {"search/loss_alphas": loss}
-
-
-def signs_of_collapse(space: SearchSpace, probabilities: Mapping[str, Tensor], *,
-                      sums_to_one: bool) -> dict[str, float]:
-    """How decided the alphas are, and how far ``none`` and ``skip`` have taken over where the space has them."""
-    decisions = space.decisions()
-    signs = {"search/alpha_entropy": entropy(probabilities, sums_to_one=sums_to_one).item()}
-    if offers("none", decisions):
-        signs["search/none_share"] = none_share(probabilities, decisions)
-    if offers("skip", decisions):
-        signs["search/most_skips"] = max(skip_count(probabilities, decisions).values())
-    return signs
-
-
-def has_collapsed(signs: Mapping[str, float], algorithm: AlgorithmConfig) -> bool:
-    """Whether a configured limit on skips or on ``none`` is exceeded."""
-    return ((algorithm.stop_skips is not None and signs.get("search/most_skips", 0) > algorithm.stop_skips)
-            or (algorithm.stop_none is not None and signs.get("search/none_share", 0) > algorithm.stop_none))
 
 
 def validate(bilevel: Bilevel, lists: tuple[EvalBatches, EvalBatches], settings: SearchConfig,

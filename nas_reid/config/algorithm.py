@@ -83,6 +83,9 @@ class AlgorithmConfig:
         yield "warmup_epochs", self.warmup_epochs >= 0, "must be >= 0"
         yield "clip_weights", self.clip_weights >= 0, "must be >= 0; 0 is off"
         yield "init_scale", self.init_scale >= 0, "must be >= 0"
+        yield "stop_skips", self.stop_skips is None or self.stop_skips >= 0, "must be >= 0, or null for no limit"
+        yield ("stop_none", self.stop_none is None or 0 <= self.stop_none < 1,
+               "must lie in [0, 1), or be null for no limit: it stops above this share")
         yield from self._perturbation_rules()
         yield ("regularisers", isinstance(self.regularisers, dict) and set(self.regularisers) <= set(REGULARISERS),
                f"names an unknown one; known are: {', '.join(REGULARISERS)}")

@@ -79,7 +79,7 @@ class TrainBatches:
         self.waited_s = 0.0
         self._source = ImageSource(store, indices, device=self.device, resident=resident)
         self._labels = labels.to(self.device)
-        self._modalities = store.modalities[indices].to(self.device)
+        self.modalities = store.modalities[indices].to(self.device)
         self._sampler, self._augment = sampler, augment
         self._tables: dict[int, tuple[Tensor, Tensor]] = {}
 
@@ -92,7 +92,7 @@ class TrainBatches:
         on_host, on_device = (table[step] for table in self._table(epoch))
         images = self._source.gather(on_host, on_device)
         generator = Generator(self.device).manual_seed(derive_seed(self.seed, "augment", epoch, step))
-        return Batch(self._augment(images, generator), self._labels[on_device], self._modalities[on_device])
+        return Batch(self._augment(images, generator), self._labels[on_device], self.modalities[on_device])
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of ``epoch`` from step ``start`` on; see ``stream``."""

@@ -2,9 +2,10 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
-from itertools import combinations
-from typing import Any, TypeVar
+from collections.abc import Callable, Collection, Iterable, Sequence
+from itertools import compress
+from operator import attrgetter, not_
+from typing import TypeVar
 
 import numpy as np
 
@@ -13,6 +14,8 @@ from nas_reid.errors import ConfigError, DataError
 from nas_reid.seed import derive_seed
 
 _Key = TypeVar("_Key", int, tuple[int, int])
+_Item = TypeVar("_Item")
+_ORDER = attrgetter("path", "pid", "camid", "modality")  # of samples, which are slower to compare themselves
 
 WITHOUT_VALIDATION = ("A retraining can do without (full_training_set=true) or take other data (validation_data=NAME); "
                       "where cameras are unknown, give every image one of its own in its file name")
@@ -45,7 +48,7 @@ def hold_out(samples: Sequence[Sample], *, by: str, fraction: float, seed: int,
     if by != "official":
         raise ConfigError(f"validation_by={by!r} is unknown; choose one of {sorted(HOLD_OUTS)}")
     rest, held_out = _official_parts(samples, official, key="validation_by")
-    return sorted(rest), *_as_test(held_out, _generator(seed))
+    return rest, *_as_test(held_out, _generator(seed))
 
 
 def hold_out_identities(
@@ -74,6 +77,7 @@ def hold_out_identities(
         DataError: no identity can be held out.
     """
     _check_fraction("validation_fraction", fraction)
+    samples = sorted(samples, key=_ORDER)
     by_pid = _grouped(samples, lambda sample: sample.pid)
     across = _has_both_modalities(samples)
     eligible = [pid for pid, images in by_pid.items() if _can_be_searched(images, across=across)]
@@ -84,7 +88,7 @@ def hold_out_identities(
                         f"{len(eligible)} {seen}, and one must be left to train on. {WITHOUT_VALIDATION}")
     rng = _generator(seed)
     held_out = {eligible[i] for i in rng.permutation(len(eligible))[:count]}
-    return (sorted(s for s in samples if s.pid not in held_out),
+    return ([s for s in samples if s.pid not in held_out],
             *_as_test([s for s in samples if s.pid in held_out], rng))
 
 
@@ -111,9 +115,9 @@ def hold_out_cameras(
     """
     _check_fraction("validation_fraction", fraction)
     rng = np.random.default_rng(derive_seed(seed, "hold out cameras"))
+    samples = sorted(samples, key=_ORDER)
     cameras = sorted({sample.camid for sample in samples})
-    seen_by = [{image.camid for image in images} for images in _grouped(samples, lambda sample: sample.pid).values()]
-    pairs = sorted({pair for seen in seen_by for pair in combinations(sorted(seen), 2)})
+    pairs = _cameras_of_one_person(samples)
     if not pairs or len(cameras) < 3:
         raise DataError(f"no cameras can be held out for validation: of the {len(cameras)} training cameras two must "
                         "have seen the same person, and one be left to train on. "
@@ -122,10 +126,11 @@ def hold_out_cameras(
     others = rng.permutation([camera for camera in cameras if camera not in first]).tolist()
     count = min(math.floor(fraction * len(cameras) + 0.5), len(cameras) - 1)
     chosen = {*first, *others[:max(0, count - 2)]}
-    held_out = {sample for sample in samples if sample.camid in chosen}
+    held_out = [sample for sample in samples if sample.camid in chosen]
     query = [image for images in _grouped(held_out, lambda sample: sample.pid).values()
              if len({image.camid for image in images}) > 1 for image in _queries(images, rng)]
-    return sorted(set(samples) - held_out), sorted(query), sorted(held_out - set(query))
+    return ([sample for sample in samples if sample.camid not in chosen], sorted(query, key=_ORDER),
+            _without(held_out, query))
 
 
 HOLD_OUTS = ("identity", "camera", "official")
@@ -156,27 +161,28 @@ def split_search(
         DataError: one part would be empty.
     """
     if by == "official":
-        weights, alphas = _official_parts(samples, official, key="split.by")
-        return sorted(weights), sorted(alphas)
+        return _official_parts(samples, official, key="split.by")
     if by not in _SPLITS:
         raise ConfigError(f"split.by={by!r} is unknown; choose one of {sorted((*_SPLITS, 'official'))}")
     _check_fraction("split.weights_fraction", fraction)
     rng = np.random.default_rng(derive_seed(seed, "split search"))
-    weights_part = _SPLITS[by](samples, fraction, rng)
-    alphas_part = set(samples) - weights_part
+    samples = sorted(samples, key=_ORDER)
+    for_weights = _SPLITS[by](samples, fraction, rng)
+    weights_part, alphas_part = (list(compress(samples, flags)) for flags in (for_weights, map(not_, for_weights)))
     if not weights_part or not alphas_part:
         raise DataError(f"cannot split {len(samples)} images of {len({s.pid for s in samples})} identities by {by} "
                         "into two parts; each needs at least one")
-    return sorted(weights_part), sorted(alphas_part)
+    return weights_part, alphas_part
 
 
 def _official_parts(samples: Sequence[Sample], official: Collection[int], *,
                     key: str) -> tuple[list[Sample], list[Sample]]:
-    """The images to train on, and those of the identities that the authors meant for validation."""
+    """The images to train on, and those of the identities that the authors meant for validation, sorted."""
     chosen = set(official)
     if not chosen:
         raise ConfigError(f"{key}=official: the data set names no identities for validation, as SYSU-MM01 does with "
                           "data.options.with_val=true; choose identity")
+    samples = sorted(samples, key=_ORDER)
     rest, held_out = [s for s in samples if s.pid not in chosen], [s for s in samples if s.pid in chosen]
     if not rest or not held_out:
         raise DataError(f"{key}=official: of {len(samples)} training images {len(held_out)} are of the {len(chosen)} "
@@ -196,13 +202,32 @@ def _can_be_searched(images: Sequence[Sample], *, across: bool) -> bool:
     return len(infrared | visible) > 1 and bool(infrared and visible)
 
 
+def _cameras_of_one_person(samples: Iterable[Sample]) -> list[tuple[int, int]]:
+    """The pairs of cameras that saw the same person, sorted."""
+    seen_by: dict[int, set[int]] = defaultdict(set)
+    seen_with: dict[int, set[int]] = defaultdict(set)
+    for sample in samples:
+        seen_by[sample.pid].add(sample.camid)
+    for cameras in seen_by.values():
+        for camera in cameras:
+            seen_with[camera] |= cameras
+    return sorted((one, other) for one, others in seen_with.items() for other in others if one < other)
+
+
 def _as_test(held_out: Sequence[Sample], rng: np.random.Generator) -> tuple[list[Sample], list[Sample]]:
-    """Queries and gallery of held-out identities, infrared against visible where there are both."""
+    """Queries and gallery of held-out identities, sorted as those are, infrared against visible where there are both.
+    """
     if _has_both_modalities(held_out):
-        return (sorted(s for s in held_out if s.modality), sorted(s for s in held_out if not s.modality))
-    query = sorted(image for images in _grouped(held_out, lambda sample: sample.pid).values()
-                   for image in _queries(images, rng))
-    return query, sorted(set(held_out) - set(query))
+        return [s for s in held_out if s.modality], [s for s in held_out if not s.modality]
+    query = [image for images in _grouped(held_out, lambda sample: sample.pid).values()
+             for image in _queries(images, rng)]
+    return sorted(query, key=_ORDER), _without(held_out, query)
+
+
+def _without(samples: Iterable[Sample], others: Iterable[Sample]) -> list[Sample]:
+    """``samples`` that are none of ``others``, which are the same objects."""
+    left_out = set(map(id, others))
+    return [sample for sample in samples if id(sample) not in left_out]
 
 
 def _generator(seed: int) -> np.random.Generator:
@@ -217,41 +242,42 @@ def _queries(images: Sequence[Sample], rng: np.random.Generator) -> list[Sample]
     return [seen[rng.integers(len(seen))] for seen in by_camera.values()]
 
 
-def _by_image(samples: Sequence[Sample], fraction: float, rng: np.random.Generator) -> set[Sample]:
-    chosen: set[Sample] = set()
-    for images in _grouped(samples, lambda sample: (sample.pid, sample.modality)).values():
-        chosen |= _share(images, fraction, rng)
-    return chosen
+def _by_image(samples: Sequence[Sample], fraction: float, rng: np.random.Generator) -> list[bool]:
+    chosen = {id(image) for images in _grouped(samples, lambda sample: (sample.pid, sample.modality)).values()
+              for image in _share(images, fraction, rng)}
+    return [id(sample) in chosen for sample in samples]
 
 
-def _by_identity(samples: Sequence[Sample], fraction: float, rng: np.random.Generator) -> set[Sample]:
-    pids = _share(sorted({sample.pid for sample in samples}), fraction, rng)
-    return {sample for sample in samples if sample.pid in pids}
+def _by_identity(samples: Sequence[Sample], fraction: float, rng: np.random.Generator) -> list[bool]:
+    pids = set(_share(sorted({sample.pid for sample in samples}), fraction, rng))
+    return [sample.pid in pids for sample in samples]
 
 
-def _by_camera(samples: Sequence[Sample], fraction: float, rng: np.random.Generator) -> set[Sample]:
-    cameras = _share(sorted({sample.camid for sample in samples}), fraction, rng)
-    return {sample for sample in samples if sample.camid in cameras}
+def _by_camera(samples: Sequence[Sample], fraction: float, rng: np.random.Generator) -> list[bool]:
+    cameras = set(_share(sorted({sample.camid for sample in samples}), fraction, rng))
+    return [sample.camid in cameras for sample in samples]
 
 
-_SPLITS: dict[str, Callable[[Sequence[Sample], float, np.random.Generator], set[Sample]]] = {
+_SPLITS: dict[str, Callable[[Sequence[Sample], float, np.random.Generator], list[bool]]] = {
     "image": _by_image,
     "identity": _by_identity,
     "camera": _by_camera,
 }
+"""From sorted images to whether each is for the weights."""
+
 SPLITS = (*_SPLITS, "official")
 
 
-def _share(items: Sequence[Hashable], fraction: float, rng: np.random.Generator) -> set[Any]:
+def _share(items: Sequence[_Item], fraction: float, rng: np.random.Generator) -> list[_Item]:
     """``fraction`` of ``items`` at random, rounded up, but not all of several."""
     count = min(math.ceil(fraction * len(items) - 1e-9), max(1, len(items) - 1))  # 1e-9: 0.28 * 25 is 7, not 8
-    return {items[i] for i in rng.permutation(len(items))[:count]}
+    return [items[i] for i in rng.permutation(len(items))[:count].tolist()]
 
 
 def _grouped(samples: Iterable[Sample], key: Callable[[Sample], _Key]) -> dict[_Key, list[Sample]]:
-    """Samples by ``key``; keys and samples sorted, so that a draw does not depend on the order given."""
+    """Sorted samples by ``key``, sorted, so that a draw does not depend on the order in which they were given."""
     groups = defaultdict(list)
-    for sample in sorted(samples):
+    for sample in samples:
         groups[key(sample)].append(sample)
     return dict(sorted(groups.items()))
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from nas_reid.errors import NasReidError
 from nas_reid.files import write_atomically
-from nas_reid.files.foreign import to_bytes
+from nas_reid.files.foreign import read_text, to_bytes
 from nas_reid.record.tracking import RESULT_FILE, read_metrics
 
 LAST_EPOCHS = 10
@@ -69,7 +69,7 @@ def write_report(output_dir: Path, result: Mapping[str, Any] | None = None) -> P
 def _read_result(output_dir: Path) -> dict[str, Any]:
     path = output_dir / RESULT_FILE
     try:
-        result = json.loads(path.read_text(encoding="utf-8"))
+        result = json.loads(read_text(path))
     except (OSError, ValueError) as error:
         raise NasReidError(f"cannot read {path} ({error}); a report needs the folder of a finished run") from error
     if not isinstance(result, dict):
@@ -90,7 +90,7 @@ def _command(output_dir: Path, result: Mapping[str, Any]) -> str:
     path = output_dir / ".hydra" / "overrides.yaml"
     if not path.exists():
         return f"nas_reid.{result.get('kind', '?')}.run, called from Python; result.json holds the settings"
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = read_text(path).splitlines()
     overrides = [line[2:].strip() for line in lines if line.startswith("- ")]
     return " ".join([f"python -m nas_reid.{result.get('kind', '?')}", *overrides])
 

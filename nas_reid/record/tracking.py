@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from nas_reid.errors import ConfigError, NasReidError
 from nas_reid.files import write_atomically
+from nas_reid.files.foreign import read_text
 
 METRICS_FILE = "metrics.jsonl"
 RESULT_FILE = "result.json"
@@ -207,8 +208,8 @@ def read_metrics(output_dir: Path) -> list[dict[str, Any]]:
     """
     path = output_dir / METRICS_FILE
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
+        lines = read_text(path).split("\n")
+    except OSError as error:
         raise NasReidError(f"cannot read {path} ({error}); expected the metrics of a search or a retraining") from error
     records = []
     for number, line in enumerate(lines[:-1], start=1):  # what follows the last newline is empty or was cut short

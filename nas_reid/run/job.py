@@ -15,6 +15,7 @@ from nas_reid.config.loading import to_plain
 from nas_reid.config.schemas import SCHEMAS
 from nas_reid.config.training import TrainingConfig
 from nas_reid.drawing.curves import draw_training
+from nas_reid.files.foreign import read_text
 from nas_reid.network.checkpoint import load_checkpoint, save_checkpoint
 from nas_reid.network.execution import select_device
 from nas_reid.record.provenance import versions
@@ -164,7 +165,7 @@ def finished_result(settings: TrainingConfig, folder: Path) -> dict[str, Any] | 
     if settings.resume == "never" or not path.exists():
         return None
     try:
-        result = json.loads(path.read_text(encoding="utf-8"))
+        result = json.loads(read_text(path))
         config, _ = result["config"], dict(result["selection"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         log.warning("%s is damaged (%s: %s) and is written again", path, type(error).__name__, error)

@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import Any
 
 from nas_reid.errors import NasReidError
-from nas_reid.files.foreign import user_path
+from nas_reid.files.foreign import read_text, user_path
 from nas_reid.genotype import Genotype
 
 FORMAT_VERSION = 1
@@ -218,8 +218,9 @@ def _find(source: str | Path) -> Path:
 def _read(path: Path) -> Iterator[Line]:
     """The lines of a file; a last one that a kill cut short is left out."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(path)
+        text.encode()  # a damaged byte
+    except (OSError, UnicodeError) as error:
         raise TableError(f"cannot read the table {path}: {error}") from None
     for number, line in enumerate(text.split("\n")[:-1], start=1):
         yield Line.from_json(line, origin=f"{path}, line {number}")

@@ -93,6 +93,8 @@ def hydra() -> Iterator[None]:
      r"algorithm\.temperature\.schedule=exponental is unknown; known are: .*step\. Did you mean exponential\?"),
     ("search", "algorithm.scheme=third", r"algorithm\.scheme=third is unknown; known are: first_order"),
     ("search", "algorithm.hessian=full", r"algorithm\.hessian=full is unknown; known are: finite_difference, exact"),
+    ("search", "algorithm.stop_skips=-1", r"algorithm\.stop_skips=-1 must be >= 0"),
+    ("search", "algorithm.stop_none=1", r"algorithm\.stop_none=1\.0 must lie in \[0, 1\)"),
     ("search", "algorithm.order=both", r"algorithm\.order=both is unknown; known are: alphas_first"),
     ("search", "algorithm.samples=0", r"algorithm\.samples=0 must be at least 1"),
     ("search", "algorithm.warmup_epochs=-1", r"algorithm\.warmup_epochs=-1 must be >= 0"),

@@ -1,5 +1,4 @@
 import math
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -7,7 +6,6 @@ from torch import Tensor
 
 from nas_reid.errors import ConfigError
 from nas_reid.nas.regularisers import REGULARISERS, build_regulariser, entropy, none_share, skip_count
-from nas_reid.search import has_collapsed, signs_of_collapse
 from nas_reid.search_space import Choice, Decision
 
 NONE, SKIP = frozenset({"none", "param_free"}), frozenset({"skip", "param_free"})
@@ -137,17 +135,6 @@ def test_illegal_regularisers() -> None:
     assert build_regulariser({"entropy": None}, DECISIONS).weights == {}
     with pytest.raises(ConfigError, match="no choice of the search space declares one"):
         build_regulariser({"expected_cost": 1.0}, (Decision("cell", 1, (Choice("a"), Choice("b"))),))
-
-
-def test_signs_are_recorded_where_the_space_can_show_them() -> None:
-    probabilities = {"cell": torch.tensor([[0.6, 0.3, 0.1], [0.2, 0.3, 0.5]]), "gate": torch.full((3, 2), 0.5)}
-    everything = signs_of_collapse(SimpleNamespace(decisions=lambda: DECISIONS), probabilities, sums_to_one=True)
-    assert everything == {"search/alpha_entropy": pytest.approx(0.80141, abs=1e-5), "search/none_share": 0.5,
-                          "search/most_skips": 1}
-    gates = SimpleNamespace(decisions=lambda: (GATE,))
-    signs = signs_of_collapse(gates, {"gate": torch.full((3, 2), 0.5)}, sums_to_one=False)
-    assert signs == {"search/alpha_entropy": pytest.approx(math.log(2))}
-    assert not has_collapsed(signs, SimpleNamespace(stop_skips=0, stop_none=0.0))
 
 
 def test_signs_of_collapse() -> None:

@@ -15,7 +15,7 @@ from nas_reid.nas.bilevel import Bilevel, Level, Moment
 from nas_reid.nas.regularisers import build_regulariser
 from nas_reid.nas.relaxation import get_relaxation
 from nas_reid.network.model import ReIDNetwork
-from nas_reid.search import has_collapsed, signs_of_collapse, train_one_epoch
+from nas_reid.search import train_one_epoch
 from nas_reid.training.optim import LearningRate, build_optimizer, parameter_groups
 from tests.toy_space import ToySpace
 
@@ -149,16 +149,3 @@ def test_alphas_rest_bit_for_bit_until_the_warmup_ends_and_move_in_the_epoch_aft
     for epoch, rests in ((0, True), (1, True), (2, False)):
         run(bilevel, epoch, warmup_epochs=2)
         assert all(torch.equal(now, old) for now, old in zip(bilevel.arch.parameters(), begun, strict=True)) == rests
-
-
-@pytest.mark.parametrize(("limits", "stops"), [
-    ({}, False), ({"stop_skips": 1}, False), ({"stop_skips": 0}, True), ({"stop_none": 0.5}, False),
-    ({"stop_none": 0.49}, True), ({"stop_skips": 5, "stop_none": 0.0}, True),
-    ({"stop_skips": 0, "stop_none": 1.0}, True),
-])
-def test_a_search_stops_above_a_limit_and_not_at_it(limits: dict, stops: bool) -> None:
-    """Of two rows one has ``none``, the other ``skip`` for its likeliest choice; ``none`` apart, one has ``skip``."""
-    probabilities = {"path": torch.tensor([[0.5, 0.2, 0.3], [0.1, 0.6, 0.3]])}
-    signs = signs_of_collapse(ToySpace(), probabilities, sums_to_one=True)
-    assert signs["search/most_skips"] == 1 and signs["search/none_share"] == 0.5
-    assert has_collapsed(signs, algorithm(**limits)) == stops

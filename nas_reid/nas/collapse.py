@@ -1,0 +1,55 @@
+"""Signs that a search has collapsed into ``none`` or ``skip``, and the limits at which it stops."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from torch import Tensor
+
+from nas_reid.errors import ConfigError
+from nas_reid.nas.regularisers import entropy, none_share, offers, skip_count
+from nas_reid.search_space import Decision
+
+
+class Limits(Protocol):
+    """What a search stops above, as the configuration of its algorithm has it; None: never.
+
+    Attributes:
+        stop_skips: rows of a decision in which, ``none`` apart, a choice tagged ``skip`` is the likeliest.
+        stop_none: share of all rows in which a choice tagged ``none`` is.
+    """
+
+    stop_skips: int | None
+    stop_none: float | None
+
+
+def require_limits_that_can_stop(limits: Limits, decisions: Sequence[Decision]) -> None:
+    """Refuse a limit that no alphas of these decisions exceed: it would never stop anything, and say nothing.
+
+    Raises:
+        ConfigError: no choice has the tag that a limit counts, or the limit is no smaller than the largest count.
+    """
+    rows = [decision.rows for decision in decisions if offers("skip", [decision])]
+    if limits.stop_skips is not None and limits.stop_skips >= max(rows, default=0):
+        raise ConfigError(f"algorithm.stop_skips={limits.stop_skips} never stops this search: "
+                          + (f"a decision has at most {max(rows)} rows that can be skip; give less" if rows else
+                             "no choice of its space is tagged skip; leave it out (null)"))
+    if limits.stop_none is not None and not offers("none", decisions):
+        raise ConfigError(f"algorithm.stop_none={limits.stop_none} never stops this search: no choice of its space is "
+                          "tagged none; leave it out (null)")
+
+
+def signs_of_collapse(decisions: Sequence[Decision], probabilities: Mapping[str, Tensor], *,
+                      sums_to_one: bool) -> dict[str, float]:
+    """How decided the alphas are, and how far ``none`` and ``skip`` have taken over where the space has them."""
+    signs = {"search/alpha_entropy": entropy(probabilities, sums_to_one=sums_to_one).item()}
+    if offers("none", decisions):
+        signs["search/none_share"] = none_share(probabilities, decisions)
+    if offers("skip", decisions):
+        signs["search/most_skips"] = max(skip_count(probabilities, decisions).values())
+    return signs
+
+
+def has_collapsed(signs: Mapping[str, float], limits: Limits) -> bool:
+    """Whether a limit on skips or on ``none`` is exceeded."""
+    return ((limits.stop_skips is not None and signs.get("search/most_skips", 0) > limits.stop_skips)
+            or (limits.stop_none is not None and signs.get("search/none_share", 0) > limits.stop_none))
