@@ -38,6 +38,7 @@ from nas_reid.files.foreign import user_path
 from nas_reid.genotype import Genotype
 from nas_reid.nas.bilevel import Bilevel
 from nas_reid.nas.bounds import Bounds, costs_of
+from nas_reid.nas.lots import Drawn
 from nas_reid.nas.path import mixes_of, path_of
 from nas_reid.nas.selection.front import front_of
 from nas_reid.nas.selection.judge import Candidate, Judge
@@ -45,7 +46,7 @@ from nas_reid.nas.selection.methods import METHODS
 from nas_reid.nas.selection.perturbation import perturbation
 from nas_reid.nas.selection.supernet import Supernet
 from nas_reid.network.checkpoint import load_checkpoint
-from nas_reid.network.execution import select_device
+from nas_reid.network.execution import select_device, trunk_dtype
 from nas_reid.progress import progress_total
 from nas_reid.record.provenance import versions
 from nas_reid.registry import create_searchable
@@ -79,6 +80,8 @@ def run(settings: SelectConfig, folder: Path, device: torch.device) -> float:
     batches, lists, num_classes = load_data(search, build_augment(search.augment), device)
     bilevel = build_bilevel(search, space, num_classes, device, steps=len(batches[0]))
     bilevel.load_state_dict(state["bilevel"])
+    if settings.precision is not None:
+        bilevel.network.trunk_dtype = trunk_dtype(settings.precision, device)
     supernet = open_supernet(bilevel, search, batches[0], lists, reestimate=settings.reestimate)
 
     # Look at candidates.
@@ -128,7 +131,7 @@ def look(settings: SelectConfig, judge: Judge, supernet: Supernet, tune: Any, pr
     generator = torch.Generator().manual_seed(settings.seed)
     if settings.method == "perturbation":
         decided = perturbation(supernet.evaluate, probabilities, generator, tune=tune, every=settings.tune_every)
-        judge.score(decided)
+        judge.score(Drawn(decided, judge.space.derive(decided)))
         return
     options: dict[str, dict[str, Any]] = {
         "evolution": {"population": settings.population, "tournament": settings.tournament, "rows": settings.rows},

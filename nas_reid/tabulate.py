@@ -106,9 +106,9 @@ def items_of(settings: TabulateConfig, recipe: RetrainConfig) -> Iterator[Item]:
         generator = torch.Generator().manual_seed(derive_seed(settings.seed, "by lot", index))
         drawn = draw_admitted(space, lambda g: uniform_probabilities(space.decisions(), g), generator, bounds)
         path = (None if isinstance(space, OffersOneHot) else
-                {name: rows.argmax(1).tolist() for name, rows in drawn.items()})
+                {name: rows.argmax(1).tolist() for name, rows in drawn.probabilities.items()})
         for seed in range(settings.repeats if index < settings.repeated else 1):
-            yield Item(f"random {index}", space.derive(drawn), seed, path)
+            yield Item(f"random {index}", drawn.genotype, seed, path)
 
 
 def train(item: Item, *, recipe: RetrainConfig, digest: str) -> Line:

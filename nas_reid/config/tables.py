@@ -6,6 +6,7 @@ from typing import Any
 from nas_reid.config.algorithm import are_bounds
 from nas_reid.config.groups import Rules, is_one_of
 from nas_reid.nas.selection.methods import METHODS
+from nas_reid.network.execution import PRECISIONS
 
 
 @dataclass
@@ -64,6 +65,7 @@ class SelectConfig:
     reestimate: int                # training batches for the statistics of norms that keep some
     seed: int
     device: str
+    precision: str | None          # of the convolutions; None: the search's
     threads: int | None
 
     def rules(self) -> Rules:
@@ -81,5 +83,6 @@ class SelectConfig:
                    f"must be at least 2^(rounds - 1) = {2 ** (min(self.rounds, 32) - 1)}: half go in each round")
         for key in ("tune_every", "tune_steps", "seed"):
             yield key, getattr(self, key) >= 0, "must be >= 0"
+        yield "precision", *is_one_of(self.precision or "auto", PRECISIONS)
         yield "threads", self.threads is None or self.threads >= 1, "must be at least 1, or null for all cores"
         yield "bounds", *are_bounds(self.bounds)

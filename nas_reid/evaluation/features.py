@@ -120,10 +120,11 @@ def extract_with_maps(network: nn.Module, batches: Iterable[ImageBatch], *, flip
 @contextmanager
 def _evaluating(network: nn.Module) -> Iterator[None]:
     """Evaluation mode for the duration, then the training flag of each module as it was."""
-    training = [(module, module.training) for module in network.modules()]
-    network.eval()
+    training = [module for module in network.modules() if module.training]
+    if training:
+        network.eval()
     try:
         yield
     finally:
-        for module, flag in training:
-            module.training = flag
+        for module in training:
+            module.training = True

@@ -26,8 +26,10 @@ def sampled_mixture(weights: Tensor, ops: Sequence[Callable[[], Tensor]], chosen
         chosen: index of the one.
         all_gradients: give the other weights their gradients too; without effect where ``weights`` needs none.
     """
+    if not weights.requires_grad:
+        return ops[chosen]()
     mixed = weights[chosen] * ops[chosen]()
-    if all_gradients and weights.requires_grad:
+    if all_gradients:
         for choice, op in enumerate(ops):
             if choice != chosen:
                 with torch.no_grad():

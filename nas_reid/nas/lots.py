@@ -1,6 +1,7 @@
 """Drawing candidates that a bound admits, by drawing until one is."""
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from torch import Generator, Tensor
 
@@ -14,8 +15,15 @@ _TRIES = 1000
 _SHOWN = 20  # rejected genotypes that the error counts the cost of
 
 
+class Drawn(NamedTuple):
+    """Probabilities, decision -> [R, K], and the genotype that the space derives from them."""
+
+    probabilities: Mapping[str, Tensor]
+    genotype: Genotype
+
+
 def draw_admitted(space: SearchSpace, draw: Draw, generator: Generator, bounds: Bounds, *,
-                  is_new: Callable[[Genotype], bool] = lambda _: True) -> Mapping[str, Tensor]:
+                  is_new: Callable[[Genotype], bool] = lambda _: True) -> Drawn:
     """The first of a thousand draws whose genotype is new and within ``bounds``.
 
     A space that holds few genotypes runs out of new ones: then the first within the bounds is returned again.
@@ -23,19 +31,19 @@ def draw_admitted(space: SearchSpace, draw: Draw, generator: Generator, bounds: 
     Raises:
         ConfigError: none was within the bounds.
     """
-    known: Mapping[str, Tensor] | None = None
+    known: Drawn | None = None
     rejected: list[Genotype] = []
     for _ in range(_TRIES):
         probabilities = draw(generator)
-        genotype = space.derive(probabilities)
-        if known is not None and not is_new(genotype):
+        drawn = Drawn(probabilities, space.derive(probabilities))
+        if known is not None and not is_new(drawn.genotype):
             continue
-        if not bounds.admit(space, genotype):
-            rejected = [*rejected, genotype][:_SHOWN]
-        elif is_new(genotype):
-            return probabilities
+        if not bounds.admit(space, drawn.genotype):
+            rejected = [*rejected, drawn.genotype][:_SHOWN]
+        elif is_new(drawn.genotype):
+            return drawn
         else:
-            known = probabilities
+            known = drawn
     if known is None:
         raise no_draw(space, bounds, rejected, tries=_TRIES)
     return known
@@ -44,4 +52,4 @@ def draw_admitted(space: SearchSpace, draw: Draw, generator: Generator, bounds: 
 def draw_uniform(space: SearchSpace, generator: Generator, bounds: Bounds) -> Genotype:
     """A genotype drawn uniformly among those within ``bounds``; errors as of ``draw_admitted``."""
     decisions = space.decisions()
-    return space.derive(draw_admitted(space, lambda g: uniform_probabilities(decisions, g), generator, bounds))
+    return draw_admitted(space, lambda g: uniform_probabilities(decisions, g), generator, bounds).genotype

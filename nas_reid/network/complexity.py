@@ -11,11 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.utils.flop_counter import FlopCounterMode
+
+from nas_reid.network.mac_counter import MacCounter
 
 # A batch of two, because a batch norm that uses batch statistics refuses a single value per channel.
 _BATCH = 2
-_COUNTED = (torch.ops.aten.convolution, torch.ops.aten.mm, torch.ops.aten.addmm)
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,9 @@ def count_macs(module: nn.Module, image_size: tuple[int, int], **arguments: Any)
 
 def count_macs_of(module: nn.Module, x: Tensor, **arguments: Any) -> int:
     """MACs per sample of ``module(x)``, with ``x`` [B, ...] on the meta device."""
-    with FlopCounterMode(display=False) as counter:
+    with MacCounter() as counter:
         _call_on_meta(module, x, arguments)
-    return _macs(counter) // len(x)
+    return counter.macs // len(x)
 
 
 def stage_table(module: nn.Module, image_size: tuple[int, int], *, depth: int = 1, **arguments: Any) -> list[Stage]:
@@ -69,15 +69,15 @@ def stage_table(module: nn.Module, image_size: tuple[int, int], *, depth: int = 
     """
     stages: list[Stage] = []
     started: dict[str, int] = {}
-    with FlopCounterMode(display=False) as counter:
+    with MacCounter() as counter:
         handles = []
         for name, child in _stages(module, depth):
             def before(_: nn.Module, __: Any, name: str = name) -> None:
-                started[name] = _macs(counter)
+                started[name] = counter.macs
 
             def after(child: nn.Module, _: Any, output: Any, name: str = name) -> None:
                 shape = tuple(output.shape[1:]) if isinstance(output, Tensor) else ()
-                stages.append(Stage(name, shape, count_parameters(child), (_macs(counter) - started[name]) // _BATCH))
+                stages.append(Stage(name, shape, count_parameters(child), (counter.macs - started[name]) // _BATCH))
 
             handles += [child.register_forward_pre_hook(before), child.register_forward_hook(after)]
         try:
@@ -109,8 +109,3 @@ def _call_on_meta(module: nn.Module, x: Tensor, arguments: dict[str, Any]) -> No
              for source in (module.named_parameters(), module.named_buffers()) for name, tensor in source}
     with torch.no_grad():
         functional_call(module, state, (x,), arguments)
-
-
-def _macs(counter: FlopCounterMode) -> int:
-    counts = counter.get_flop_counts().get("Global", {})
-    return sum(flops for op, flops in counts.items() if op in _COUNTED) // 2

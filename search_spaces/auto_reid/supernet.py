@@ -81,6 +81,7 @@ class SearchCell(nn.Module):
         self.nodes = nodes
         self.groups = edge_groups(nodes, primitives, is_reduction=plan.is_reduction)
         self.wiring = cell_edges(nodes)
+        self.none = primitives.index("none") if "none" in primitives else None
         self.preprocess = build_preprocess(plan, settings=settings)
         self.edges: ModuleListOf[MixedOp] = ModuleListOf(self._edge(edge, primitives, settings) for edge in self.wiring)
 
@@ -102,12 +103,20 @@ class SearchCell(nn.Module):
         """
         states = [self.preprocess[0](older), self.preprocess[1](newer)]
         for node in range(INPUTS, INPUTS + self.nodes):
-            outputs = [functools.partial(self.edges[row], states[edge.source], weights[row],
+            rows = [row for row, edge in enumerate(self.wiring) if edge.node == node]
+            outputs = [functools.partial(self.edges[row], states[self.wiring[row].source], weights[row],
                                          None if chosen is None else chosen[row], all_gradients)
-                       for row, edge in enumerate(self.wiring) if edge.node == node]
+                       for row in self._not_silent(rows, chosen)]
             states.append(_weighted(outputs, edges[node - INPUTS]) if edges else
                           reduce(torch.add, (output() for output in outputs)))
         return torch.cat(states[INPUTS:], dim=1)
+
+    def _not_silent(self, rows: Sequence[int], chosen: Sequence[int] | None) -> Sequence[int]:
+        """Rows into a node without those whose sampled ``none`` would add zeros. Where a gradient is wanted all stay: a
+        parameter without one is not decayed. Of a node that nothing enters one stays, for the shape."""
+        if chosen is None or self.none is None or self.partial > 1 or torch.is_grad_enabled():
+            return rows
+        return [row for row in rows if chosen[row] != self.none] or rows[:1]
 
 
 def _weighted(outputs: Sequence[Callable[[], Tensor]], edges: Mix) -> Tensor:

@@ -90,5 +90,5 @@ def test_what_was_seen_is_drawn_again_only_when_nothing_is_new() -> None:
     draw = lambda g: uniform_probabilities(space.decisions(), g)  # noqa: E731
     for seed in range(6):
         drawn = draw_admitted(space, draw, seeded(seed), ANY, is_new=lambda g: tuple(g.body["path"]) not in seen)
-        seen.add(tuple(space.derive(drawn).body["path"]))
+        seen.add(tuple(drawn.genotype.body["path"]))
     assert len(seen) == 4  # of the four genotypes all, then one of them again

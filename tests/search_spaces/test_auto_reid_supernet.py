@@ -9,7 +9,7 @@ from torch import nn
 
 from nas_reid.errors import ConfigError
 from nas_reid.search_space import Mix
-from search_spaces.auto_reid.ops import OPS, OpSettings
+from search_spaces.auto_reid.ops import OPS, OpSettings, Zero
 from search_spaces.auto_reid.part_aware import (
     PublishedPartAware,
     average_stripes,
@@ -158,3 +158,15 @@ def test_part_aware_needs_one_row_per_part():
     space = make_space(parts=9)
     with pytest.raises(ConfigError, match=r"9 stripes, but it has 8 rows.*space\.parts"):
         build(space)(make_images(height=32), softmax_mixes(make_alphas(space)))
+
+
+def test_a_path_without_gradients_leaves_sampled_nones_out(monkeypatch):
+    space = make_space(layers=[1, 1])
+    supernet, mixes = build(space), hard_mixes(make_alphas(space), sampled_only=True)
+    images = make_images()
+    expected = supernet(images, mixes)
+    runs = []
+    monkeypatch.setattr(Zero, "forward", lambda self, x: runs.append(1))
+    with torch.no_grad():
+        assert torch.allclose(supernet(images, mixes), expected, rtol=1e-12, atol=1e-12)
+    assert not runs

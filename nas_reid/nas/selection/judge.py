@@ -8,7 +8,7 @@ from torch import Generator, Tensor
 
 from nas_reid.genotype import Genotype
 from nas_reid.nas.bounds import Bounds
-from nas_reid.nas.lots import Draw, draw_admitted
+from nas_reid.nas.lots import Draw, Drawn, draw_admitted
 from nas_reid.nas.path import path_of
 from nas_reid.search_space import Mix, SearchSpace
 
@@ -50,9 +50,9 @@ class Judge:
     seen: list[Candidate] = field(default_factory=list)
     _scores: dict[tuple[str, float], float] = field(default_factory=dict)
 
-    def score(self, probabilities: Mapping[str, Tensor], *, share: float = 1.0) -> Candidate:
+    def score(self, drawn: Drawn, *, share: float = 1.0) -> Candidate:
         """Look at a candidate on a share of the validation people; a genotype seen before costs nothing."""
-        genotype = self.space.derive(probabilities)
+        probabilities, genotype = drawn
         key = _key(genotype), share
         if key not in self._scores:
             self._scores[key] = self.evaluate(path_of(self.space, genotype, probabilities), share)

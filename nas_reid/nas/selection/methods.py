@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 
 from nas_reid.errors import ConfigError
 from nas_reid.nas.candidates import mutated, sampled_probabilities, uniform_probabilities
-from nas_reid.nas.lots import draw_admitted
+from nas_reid.nas.lots import Drawn, draw_admitted
 from nas_reid.nas.selection.judge import Candidate, Judge
 
 
@@ -23,7 +23,7 @@ def random_search(judge: Judge, generator: Generator, *, candidates: int) -> Non
 
 def sampling(judge: Judge, generator: Generator, *, candidates: int, probabilities: Mapping[str, Tensor]) -> None:
     """Score genotypes drawn from a search's final ``probabilities``, its own argmax first."""
-    judge.score(probabilities)
+    judge.score(Drawn(probabilities, judge.space.derive(probabilities)))
     for _ in range(candidates - 1):
         judge.draw(lambda g: sampled_probabilities(probabilities, g), generator)
 
@@ -78,7 +78,7 @@ def halving(judge: Judge, generator: Generator, *, candidates: int, rounds: int)
     for position in range(rounds):
         scored = [judge.score(each, share=2.0 ** (position + 1 - rounds)) for each in alive]
         scored.sort(key=lambda candidate: -candidate.mAP)
-        alive = [candidate.probabilities for candidate in scored[:max(1, len(scored) // 2)]]
+        alive = [Drawn(candidate.probabilities, candidate.genotype) for candidate in scored[:max(1, len(scored) // 2)]]
 
 
 METHODS: dict[str, Callable[..., None]] = {
