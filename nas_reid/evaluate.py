@@ -60,7 +60,8 @@ def run(settings: EvaluateConfig, folder: Path) -> dict[str, float]:
 
     # The data, at the size that the network was trained on unless the configuration names another.
     size = settings.image_size or description.image_size
-    source = open_source(replace(settings.data, image_size=list(size)))
+    source = open_source(replace(settings.data, image_size=list(size)), protocol=settings.evaluation.protocol,
+                         folder=folder)
     stores = source.test_stores()
     warn_of_a_single_modality(network, torch.cat([side.modalities for side in stores[:2]]), data=settings.data.name)
     lists = retrieval_lists(stores, batch_size=settings.evaluation.batch_size, device=device)

@@ -13,6 +13,8 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -29,7 +31,7 @@ from nas_reid.data.sample import identity_digest, label_map
 from nas_reid.data.source import (
     RetrievalLists,
     RetrievalStores,
-    evaluation_batches,
+    held_out_lists,
     open_source,
     retrieval_lists,
     training_batches,
@@ -92,7 +94,7 @@ def run(settings: RetrainConfig, genotype: Genotype, job: Job) -> float:
     # Data: validation images are carved from the training set; query and gallery, also those of the targets, are
     # decoded now, so that an unreadable image shows before the training, and looked at when it is over.
     validated_by = next(iter(further["validation_data"]), settings.validation_by)
-    stores = open_stores(settings, further, parts.trunk)
+    stores = open_stores(settings, further, parts.trunk, job.folder)
     require_variants(stores.test, variants, distance=settings.evaluation.distance)
     batches, lists, labels, rate = load_data(settings, stores, parts.augment, job.device)
 
@@ -173,16 +175,19 @@ class Stores(NamedTuple):
     validation_pids: frozenset[int]
 
 
-def open_stores(settings: RetrainConfig, further: Mapping[str, Mapping[str, DataConfig]], trunk: nn.Module) -> Stores:
+def open_stores(settings: RetrainConfig, further: Mapping[str, Mapping[str, DataConfig]], trunk: nn.Module,
+                folder: Path | None = None) -> Stores:
     """Read the lists of every data set, then decode what the cache does not hold.
 
     Args:
         settings: of the run.
         further: ``sources``, ``targets`` and ``validation_data`` -> name -> settings.
         trunk: that will see the images.
+        folder: of the run, for splits that have to be made.
     """
-    source = open_source(settings.data)
-    sources, targets, validation = ({name: open_source(data) for name, data in group.items()}
+    opened = partial(open_source, protocol=settings.evaluation.protocol, folder=folder)
+    source = opened(settings.data)
+    sources, targets, validation = ({name: opened(data) for name, data in group.items()}
                                     for group in further.values())
     together = merge_training([source.dataset, *(other.dataset for other in sources.values())])
     if source.dataset.query or not targets:
@@ -213,9 +218,7 @@ def load_data(settings: RetrainConfig, stores: Stores, augment: Augment,
     elif not settings.full_training_set:
         train, *held_out = hold_out(train, by=settings.validation_by, fraction=settings.validation_fraction,
                                  seed=settings.people_seed, official=stores.validation_pids)
-        query, gallery = (evaluation_batches(stores.train, part, batch_size=settings.evaluation.batch_size,
-                                             device=device) for part in held_out)
-        lists = RetrievalLists(query, gallery)
+        lists = held_out_lists(stores.train, *held_out, batch_size=settings.evaluation.batch_size, device=device)
     labels = label_map(train)
     batches = training_batches(stores.train, train, augment, labels=labels, identities=settings.batch.identities,
                                instances=settings.batch.instances, seed=settings.seed, device=device,

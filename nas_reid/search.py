@@ -24,7 +24,7 @@ from nas_reid.config.schemas import SearchConfig
 from nas_reid.data.augment import Augment, build_augment
 from nas_reid.data.batches import Batch, BatchStream, EvalBatches, LoadShare, TrainBatches
 from nas_reid.data.sample import label_map
-from nas_reid.data.source import evaluation_batches, open_source, training_batches
+from nas_reid.data.source import held_out_lists, open_source, training_batches
 from nas_reid.data.splits import hold_out, split_search
 from nas_reid.evaluation.retrieval import retrieve
 from nas_reid.files.foreign import user_path
@@ -90,7 +90,7 @@ def run(settings: SearchConfig, job: Job) -> float:
     pretrained = read_pretrained(settings.pretrained, space)
 
     # Data: validation identities stay apart; the other images are split between weights and alphas.
-    batches, lists, num_classes = load_data(settings, augment, job.device)
+    batches, lists, num_classes = load_data(settings, augment, job.device, job)
 
     # The supernet's weights below, the alphas above; continue where a stopped run left off.
     bilevel = build_bilevel(settings, space, num_classes, job.device, steps=len(batches[0]))
@@ -150,13 +150,13 @@ def read_pretrained(path: str | None, space: SearchSpace) -> dict[str, Tensor]:
     return read_supernet_weights(user_path(path), space, trunk=trunk)
 
 
-def load_data(settings: SearchConfig, augment: Augment,
-              device: torch.device) -> tuple[list[TrainBatches], tuple[EvalBatches, EvalBatches], int]:
+def load_data(settings: SearchConfig, augment: Augment, device: torch.device, job: Job | None = None,
+              ) -> tuple[list[TrainBatches], tuple[EvalBatches, EvalBatches], int]:
     """Batches for the weights and for the alphas, validation query and gallery, and the number of identities.
 
     A scheme of one level (``joint``, ``one_shot``) has all images for both, and one source of batches.
     """
-    source = open_source(settings.data)
+    source = open_source(settings.data, protocol=settings.evaluation.protocol, folder=job.folder if job else None)
     store, official = source.train_store(), source.dataset.validation_pids
     train, query, gallery = hold_out(store.samples, by=settings.validation_by, fraction=settings.validation_fraction,
                                      seed=settings.people_seed, official=official)
@@ -171,8 +171,8 @@ def load_data(settings: SearchConfig, augment: Augment,
     batches = [training_batches(store, part, augment, labels=labels, identities=settings.batch.identities,
                                 instances=settings.batch.instances, seed=derive_seed(settings.seed, level),
                                 device=device, sampler=settings.batch.sampler) for level, part in parts.items()]
-    queries, galleries = (evaluation_batches(store, part, batch_size=settings.evaluation.batch_size, device=device)
-                          for part in (query, gallery))
+    queries, galleries, _ = held_out_lists(store, query, gallery, batch_size=settings.evaluation.batch_size,
+                                           device=device)
     log.info("search data: %d identities, %s; validation: %d queries, %d gallery", len(labels),
              ", ".join(f"{len(part)} images for {level}" for level, part in parts.items()), len(query), len(gallery))
     return batches, (queries, galleries), len(labels)

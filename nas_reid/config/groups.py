@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nas_reid.config.spelling import did_you_mean
+from nas_reid.data.places import PROTOCOLS
 from nas_reid.data.source import SAMPLERS
 from nas_reid.data.splits import SPLITS
 from nas_reid.data.store import ON_CORRUPT
@@ -38,6 +39,7 @@ class DataConfig:
     workers: int
     on_corrupt: str
     options: Any = field(default_factory=dict)  # of the reader: split, version, ...
+    table: str | None = None       # file that lists the images, for data=table
 
     def rules(self) -> Rules:
         """Refuses data without a root, drawn data with one, and an illegal size of images."""
@@ -45,9 +47,11 @@ class DataConfig:
         yield "image_size", *is_image_size(self.image_size)
         yield "workers", self.workers >= 1, "must be at least 1"
         yield "on_corrupt", *is_one_of(self.on_corrupt, ON_CORRUPT)
+        yield ("table", (self.table is not None) == (self.reader == "table"),
+               "goes with data=table, and data=table needs it: data=table data.table=FILE.csv")
         if self.synthetic is None:
-            yield "root", bool(self.root), ("must name the folder of the data set; set it or NAS_REID_DATA, "
-                                            "or use data=synthetic")
+            yield ("root", bool(self.root or self.table),
+                   "must name the folder of the data set; set it or NAS_REID_DATA, or use data=synthetic")
         else:
             yield "root", self.root is None, "does not go with drawn data; choose data=market1501 or data=folder for it"
             yield "synthetic", isinstance(self.synthetic, dict), "must hold keys of SyntheticSpec, or be null"
@@ -180,10 +184,13 @@ class EvaluationConfig:
     flip: bool
     batch_size: int
     single_gallery_shot: bool  # CMC of CUHK03's classic protocol
+    protocol: str | None = field(default=None, kw_only=True)  # whether the query's own camera counts; null: as the data
 
     def rules(self) -> Rules:
         """Refuses an unknown distance, and batches or pauses of nothing."""
         yield "distance", *is_one_of(self.distance, DISTANCES)
+        if self.protocol is not None:
+            yield "protocol", *is_one_of(self.protocol, PROTOCOLS)
         yield "every", self.every >= 1, "must be at least 1"
         yield "batch_size", self.batch_size >= 1, "must be at least 1"
 

@@ -29,8 +29,8 @@ def read_picture(path: str | PathLike[str]) -> Image.Image:
         return upright_rgb(image)
 
 
-def decode(path: Path, image_size: tuple[int, int]) -> np.ndarray:
-    """Decode and resize one image.
+def decode(path: Path, image_size: tuple[int, int], box: tuple[int, ...] = ()) -> np.ndarray:
+    """Decode and resize one image, or what a box cuts out of it.
 
     Bilinear with Pillow's antialiasing, as torchvision resizes Pillow images. See ``upright_rgb`` for orientation,
     depths and colours.
@@ -38,15 +38,49 @@ def decode(path: Path, image_size: tuple[int, int]) -> np.ndarray:
     Args:
         path: the image file.
         image_size: (height, width) of the result.
+        box: left, upper, right and lower edge in whole pixels of the upright picture; empty: all of it. What is beyond
+            the box does not count for the pixels at its edges.
 
     Returns:
         uint8 [H, W, 3].
 
     Raises:
-        OSError, SyntaxError, ValueError, ...: as ``open_picture`` and ``upright_rgb``.
+        OSError, SyntaxError, ValueError, ...: as ``open_picture`` and ``upright_rgb``; a box that leaves the picture.
     """
     with open_picture(path) as image:
-        return resized(image, image_size)
+        return resized(cut_out(upright_rgb(image), box) if box else image, image_size)
+
+
+def cut_out(picture: Image.Image, box: tuple[int, ...]) -> Image.Image:
+    """The part of an upright picture inside a box.
+
+    Raises:
+        ValueError: the box leaves the picture.
+    """
+    if not leaves_none(box, picture.size):
+        raise ValueError(f"the box {', '.join(map(str, box))} (left, upper, right, lower) leaves the picture of "
+                         f"{picture.width} x {picture.height} pixels; correct it, or let it be clipped with "
+                         "data.options.clip_boxes=true")
+    left, top, right, bottom = box
+    return picture.crop((left, top, right, bottom))
+
+
+def leaves_none(box: tuple[int, ...], size: tuple[int, int]) -> bool:
+    """Whether a box is inside a picture of (width, height)."""
+    left, top, right, bottom = box
+    return 0 <= left < right <= size[0] and 0 <= top < bottom <= size[1]
+
+
+def upright_size(path: str | PathLike[str]) -> tuple[int, int]:
+    """(width, height) of the upright picture in a file, of which nothing but the head is read.
+
+    Raises:
+        OSError, SyntaxError, ValueError, ...: as ``open_picture``.
+    """
+    with open_picture(path) as image:
+        if image.format == "TIFF":
+            image.load()  # which turns it
+        return image.size if orientation(image) < 5 else (image.height, image.width)
 
 
 def resized(image: Image.Image, image_size: tuple[int, int]) -> np.ndarray:

@@ -12,6 +12,7 @@ from nas_reid.data.augment import Augment
 from nas_reid.data.batches import EvalBatches, TrainBatches
 from nas_reid.data.cache import cache_root
 from nas_reid.data.modality_pairs import ModalityPairSampler
+from nas_reid.data.places import under_protocol
 from nas_reid.data.readers import find_reader, read_dataset
 from nas_reid.data.sample import Dataset, Sample
 from nas_reid.data.sampler import IdentitySampler
@@ -94,8 +95,9 @@ class DataSource:
                 raise DataError(
                     f"none of the {len(trial.query)} queries has a match in the gallery ({data.name} in {data.root}): "
                     "no gallery image shows a query's person from another camera, and those from its own do not count. "
-                    "Where cameras are unknown, give every image one of its own in its file name; to train without an "
-                    "evaluation, set data.options.combineall=true and name other data to evaluate on (targets=)")
+                    "Where cameras are unknown, evaluation.protocol=same_camera_allowed lets them count; to train "
+                    "without an evaluation, set data.options.combineall=true and name other data to evaluate on "
+                    "(targets=)")
 
     def test_stores(self) -> RetrievalStores:
         """The decoded query and gallery, and the trials without the images that could not be read.
@@ -125,6 +127,7 @@ class DataSettings(Protocol):
 
     Attributes:
         name: for messages and records.
+        table: file that lists the images, of a reader that needs one.
         reader: name of the reader.
         root: folder of the data set; unused for synthetic data.
         synthetic: arguments of ``SyntheticSpec``, or None for real data.
@@ -137,6 +140,7 @@ class DataSettings(Protocol):
 
     name: str
     reader: str
+    table: str | None
     root: str | None
     synthetic: Any
     image_size: list[int]
@@ -146,14 +150,22 @@ class DataSettings(Protocol):
     options: Any
 
 
-def open_source(settings: DataSettings) -> DataSource:
+def open_source(settings: DataSettings, *, protocol: str | None = None, folder: Path | None = None) -> DataSource:
     """Read a data set's lists; a synthetic one is drawn into the cache first, once.
 
+    Args:
+        settings: which data set.
+        protocol: ``evaluation.protocol``; see ``places.under_protocol``.
+        folder: of the run, where a split that had to be made is written to.
+
     Raises:
-        ConfigError, DataError: see ``synthetic_spec``, ``read_dataset``.
+        ConfigError, DataError: see ``synthetic_spec``, ``read_dataset``, ``under_protocol``.
     """
     folder = user_path(settings.cache) if settings.cache else cache_root()
     (height, width), reader, root, options = settings.image_size, settings.reader, settings.root, settings.options or {}
+    if settings.table is not None:
+        options = {**options, "table": settings.table}
+        root = root or str(user_path(settings.table).parent)
     find_reader(reader, options)  # a wrong name must not wait for the drawing
     if settings.synthetic is not None:
         spec = synthetic_spec(settings.synthetic)
@@ -163,10 +175,26 @@ def open_source(settings: DataSettings) -> DataSource:
         root = str(generate(folder / "synthetic", spec, workers=settings.workers))
     if root is None:
         raise ConfigError(f"data.reader={reader} reads a folder; set data.root= to it")
-    dataset = read_dataset(reader, root, **options)
-    log.info("%s: %d training, %d query, %d gallery images in %s", settings.name, len(dataset.train),
-             len(dataset.query), len(dataset.gallery), dataset.root)
+    dataset = under_protocol(read_dataset(reader, root, **options), protocol)
+    num_query, num_gallery = (len({row for trial in dataset.trials for row in getattr(trial, part)}) if dataset.trials
+                              else len(getattr(dataset, part)) for part in ("query", "gallery"))
+    log.info("%s: %d training, %d query, %d gallery images in %s", settings.name, len(dataset.train), num_query,
+             num_gallery, dataset.root)
+    if dataset.made_split is not None:
+        _say_split(dataset, settings.name, folder)
     return DataSource(dataset, (height, width), folder, settings.workers, settings.on_corrupt)
+
+
+def _say_split(dataset: Dataset, name: str, folder: Path | None) -> None:
+    """Log how a split came about, and write it where others find it."""
+    if dataset.made_split is None:
+        return
+    written = ""
+    if folder is not None:
+        file = folder / f"split_{name}.csv"
+        dataset.made_split.write(file)
+        written = f"; others use the same with data=table data.table={file} data.root={dataset.root}"
+    log.info("%s%s", dataset.made_split.says, written)
 
 
 def synthetic_spec(factors: Mapping[str, Any]) -> SyntheticSpec:
@@ -215,6 +243,14 @@ def retrieval_lists(stores: RetrievalStores, *, batch_size: int, device: torch.d
     lists = [evaluation_batches(store, store.samples, batch_size=batch_size, device=device)
              for store in ((stores.query,) if stores.gallery is stores.query else stores[:2])]
     return RetrievalLists(lists[0], lists[-1], stores.trials)
+
+
+def held_out_lists(store: ImageStore, query: Sequence[Sample], gallery: Sequence[Sample], *, batch_size: int,
+                   device: torch.device) -> RetrievalLists:
+    """Images that were held out, as ``evaluation_batches``; one object where query and gallery are equal."""
+    lists = [evaluation_batches(store, part, batch_size=batch_size, device=device)
+             for part in ((query,) if gallery == query else (query, gallery))]
+    return RetrievalLists(lists[0], lists[-1])
 
 
 def evaluation_batches(store: ImageStore, samples: Sequence[Sample], *, batch_size: int,

@@ -4,21 +4,22 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import compress
-from operator import attrgetter, not_
+from operator import not_
 from typing import TypeVar
 
 import numpy as np
 
+from nas_reid.data.places import has_no_cameras
 from nas_reid.data.sample import Sample
+from nas_reid.data.test_lists import as_test, grouped, has_both_modalities, in_order, queries_of, without
 from nas_reid.errors import ConfigError, DataError
 from nas_reid.seed import derive_seed
 
-_Key = TypeVar("_Key", int, tuple[int, int])
 _Item = TypeVar("_Item")
-_ORDER = attrgetter("path", "pid", "camid", "modality")  # of samples, which are slower to compare themselves
 
 WITHOUT_VALIDATION = ("A retraining can do without (full_training_set=true) or take other data (validation_data=NAME); "
-                      "where cameras are unknown, give every image one of its own in its file name")
+                      "where cameras are unknown, evaluation.protocol=same_camera_allowed lets a person's other images "
+                      "count")
 """The ways out where nothing can be held out."""
 
 
@@ -48,7 +49,7 @@ def hold_out(samples: Sequence[Sample], *, by: str, fraction: float, seed: int,
     if by != "official":
         raise ConfigError(f"validation_by={by!r} is unknown; choose one of {sorted(HOLD_OUTS)}")
     rest, held_out = _official_parts(samples, official, key="validation_by")
-    return rest, *_as_test(held_out, _generator(seed))
+    return rest, *as_test(held_out, _generator(seed))
 
 
 def hold_out_identities(
@@ -60,6 +61,8 @@ def hold_out_identities(
     each held-out identity, every camera contributes one image as a query and the rest to the gallery, as in
     Market-1501. Where fewer than two cameras would then have it in the gallery, its most frequent camera gives no
     query, so that every query has a match from another camera.
+
+    Images at places of their own (see ``places``) are query and gallery at once: each looks for the others.
 
     With visible and infrared images, identities of both are held out: their infrared images search the visible ones.
 
@@ -77,9 +80,9 @@ def hold_out_identities(
         DataError: no identity can be held out.
     """
     _check_fraction("validation_fraction", fraction)
-    samples = sorted(samples, key=_ORDER)
-    by_pid = _grouped(samples, lambda sample: sample.pid)
-    across = _has_both_modalities(samples)
+    samples = in_order(samples)
+    by_pid = grouped(samples, lambda sample: sample.pid)
+    across = has_both_modalities(samples)
     eligible = [pid for pid, images in by_pid.items() if _can_be_searched(images, across=across)]
     count = min(max(1, math.floor(fraction * len(by_pid) + 0.5)), len(eligible), len(by_pid) - 1)
     if count < 1:
@@ -89,7 +92,7 @@ def hold_out_identities(
     rng = _generator(seed)
     held_out = {eligible[i] for i in rng.permutation(len(eligible))[:count]}
     return ([s for s in samples if s.pid not in held_out],
-            *_as_test([s for s in samples if s.pid in held_out], rng))
+            *as_test([s for s in samples if s.pid in held_out], rng))
 
 
 def hold_out_cameras(
@@ -114,8 +117,9 @@ def hold_out_cameras(
         DataError: no cameras can be held out.
     """
     _check_fraction("validation_fraction", fraction)
+    _require_cameras(samples, key="validation_by")
     rng = np.random.default_rng(derive_seed(seed, "hold out cameras"))
-    samples = sorted(samples, key=_ORDER)
+    samples = in_order(samples)
     cameras = sorted({sample.camid for sample in samples})
     pairs = _cameras_of_one_person(samples)
     if not pairs or len(cameras) < 3:
@@ -127,10 +131,10 @@ def hold_out_cameras(
     count = min(math.floor(fraction * len(cameras) + 0.5), len(cameras) - 1)
     chosen = {*first, *others[:max(0, count - 2)]}
     held_out = [sample for sample in samples if sample.camid in chosen]
-    query = [image for images in _grouped(held_out, lambda sample: sample.pid).values()
-             if len({image.camid for image in images}) > 1 for image in _queries(images, rng)]
-    return ([sample for sample in samples if sample.camid not in chosen], sorted(query, key=_ORDER),
-            _without(held_out, query))
+    query = [image for images in grouped(held_out, lambda sample: sample.pid).values()
+             if len({image.camid for image in images}) > 1 for image in queries_of(images, rng)]
+    return ([sample for sample in samples if sample.camid not in chosen], in_order(query),
+            without(held_out, query))
 
 
 HOLD_OUTS = ("identity", "camera", "official")
@@ -165,8 +169,10 @@ def split_search(
     if by not in _SPLITS:
         raise ConfigError(f"split.by={by!r} is unknown; choose one of {sorted((*_SPLITS, 'official'))}")
     _check_fraction("split.weights_fraction", fraction)
+    if by == "camera":
+        _require_cameras(samples, key="split.by")
     rng = np.random.default_rng(derive_seed(seed, "split search"))
-    samples = sorted(samples, key=_ORDER)
+    samples = in_order(samples)
     for_weights = _SPLITS[by](samples, fraction, rng)
     weights_part, alphas_part = (list(compress(samples, flags)) for flags in (for_weights, map(not_, for_weights)))
     if not weights_part or not alphas_part:
@@ -182,16 +188,12 @@ def _official_parts(samples: Sequence[Sample], official: Collection[int], *,
     if not chosen:
         raise ConfigError(f"{key}=official: the data set names no identities for validation, as SYSU-MM01 does with "
                           "data.options.with_val=true; choose identity")
-    samples = sorted(samples, key=_ORDER)
+    samples = in_order(samples)
     rest, held_out = [s for s in samples if s.pid not in chosen], [s for s in samples if s.pid in chosen]
     if not rest or not held_out:
         raise DataError(f"{key}=official: of {len(samples)} training images {len(held_out)} are of the {len(chosen)} "
                         "identities for validation; these and others are needed")
     return rest, held_out
-
-
-def _has_both_modalities(samples: Iterable[Sample]) -> bool:
-    return len({sample.modality for sample in samples}) > 1
 
 
 def _can_be_searched(images: Sequence[Sample], *, across: bool) -> bool:
@@ -214,36 +216,18 @@ def _cameras_of_one_person(samples: Iterable[Sample]) -> list[tuple[int, int]]:
     return sorted((one, other) for one, others in seen_with.items() for other in others if one < other)
 
 
-def _as_test(held_out: Sequence[Sample], rng: np.random.Generator) -> tuple[list[Sample], list[Sample]]:
-    """Queries and gallery of held-out identities, sorted as those are, infrared against visible where there are both.
-    """
-    if _has_both_modalities(held_out):
-        return [s for s in held_out if s.modality], [s for s in held_out if not s.modality]
-    query = [image for images in _grouped(held_out, lambda sample: sample.pid).values()
-             for image in _queries(images, rng)]
-    return sorted(query, key=_ORDER), _without(held_out, query)
-
-
-def _without(samples: Iterable[Sample], others: Iterable[Sample]) -> list[Sample]:
-    """``samples`` that are none of ``others``, which are the same objects."""
-    left_out = set(map(id, others))
-    return [sample for sample in samples if id(sample) not in left_out]
+def _require_cameras(samples: Iterable[Sample], *, key: str) -> None:
+    if has_no_cameras(samples):
+        raise DataError(f"{key}=camera: the images' cameras are unknown, or do not count "
+                        "(evaluation.protocol=same_camera_allowed); choose identity")
 
 
 def _generator(seed: int) -> np.random.Generator:
     return np.random.default_rng(derive_seed(seed, "hold out identities"))
 
 
-def _queries(images: Sequence[Sample], rng: np.random.Generator) -> list[Sample]:
-    """The query images of one identity: one for each camera, or for each but one."""
-    by_camera = _grouped(images, lambda sample: sample.camid)
-    if sum(len(seen) > 1 for seen in by_camera.values()) < 2:
-        del by_camera[max(by_camera, key=lambda camid: len(by_camera[camid]))]
-    return [seen[rng.integers(len(seen))] for seen in by_camera.values()]
-
-
 def _by_image(samples: Sequence[Sample], fraction: float, rng: np.random.Generator) -> list[bool]:
-    chosen = {id(image) for images in _grouped(samples, lambda sample: (sample.pid, sample.modality)).values()
+    chosen = {id(image) for images in grouped(samples, lambda sample: (sample.pid, sample.modality)).values()
               for image in _share(images, fraction, rng)}
     return [id(sample) in chosen for sample in samples]
 
@@ -272,14 +256,6 @@ def _share(items: Sequence[_Item], fraction: float, rng: np.random.Generator) ->
     """``fraction`` of ``items`` at random, rounded up, but not all of several."""
     count = min(math.ceil(fraction * len(items) - 1e-9), max(1, len(items) - 1))  # 1e-9: 0.28 * 25 is 7, not 8
     return [items[i] for i in rng.permutation(len(items))[:count].tolist()]
-
-
-def _grouped(samples: Iterable[Sample], key: Callable[[Sample], _Key]) -> dict[_Key, list[Sample]]:
-    """Sorted samples by ``key``, sorted, so that a draw does not depend on the order in which they were given."""
-    groups = defaultdict(list)
-    for sample in samples:
-        groups[key(sample)].append(sample)
-    return dict(sorted(groups.items()))
 
 
 def _check_fraction(name: str, fraction: float) -> None:

@@ -42,7 +42,7 @@ class ImageStore:
         images: uint8 [N, H, W, 3], RGB, backed by the file: pages are read when touched. Writes stay private. What is
             computed from comes from ``take``.
         samples: the N samples, in the order of ``images``.
-        skipped: paths of the samples left out because they could not be read.
+        skipped: names of the samples left out because they could not be read.
         stored: the open file, which checks what is taken; None for images that are in memory alone.
     """
 
@@ -53,8 +53,8 @@ class ImageStore:
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """The N paths, relative to the data set's root."""
-        return tuple(sample.path for sample in self.samples)
+        """The N names: paths relative to the data set's root, and the box of a part of a picture."""
+        return tuple(sample.name for sample in self.samples)
 
     @cached_property
     def pids(self) -> Tensor:
@@ -81,8 +81,8 @@ class ImageStore:
         Raises:
             KeyError: a sample that the store was not built from.
         """
-        kept = (sample.path for sample in samples if sample.path not in self.skipped)
-        return torch.tensor([self._row_of[path] for path in kept], dtype=torch.int64)
+        names = (sample.name for sample in samples)
+        return torch.tensor([self._row_of[name] for name in names if name not in self.skipped], dtype=torch.int64)
 
     def take(self, rows: Tensor, out: Tensor | None = None) -> Tensor:
         """Images [B, H, W, 3] at ``rows``, int64 [B], in ``out`` if given; as they were decoded, or not at all.
@@ -155,7 +155,7 @@ def _key(root: Path, samples: Sequence[Sample], image_size: tuple[int, int]) -> 
             state = f"{status.st_size} {status.st_mtime_ns}"
         except OSError:
             state = "unreadable"  # listed with its reason when it is decoded
-        digest.update(os.fsencode(f"\0{sample.path}\0{state}"))
+        digest.update(os.fsencode(f"\0{sample.name}\0{state}"))
     return digest.hexdigest()
 
 
@@ -165,7 +165,7 @@ def _open(file: Path, samples: Sequence[Sample], image_size: tuple[int, int]) ->
     if stored is None or not stored.is_sound():
         return None
     kept = tuple(sample for sample, ok in zip(samples, stored.readable, strict=True) if ok)
-    skipped = frozenset(sample.path for sample, ok in zip(samples, stored.readable, strict=True) if not ok)
+    skipped = frozenset(sample.name for sample, ok in zip(samples, stored.readable, strict=True) if not ok)
     return ImageStore(stored.images, kept, skipped, stored)
 
 
@@ -191,9 +191,9 @@ def _decode_all(output: BinaryIO, root: Path, samples: Sequence[Sample], *, imag
     """Write the content of a store. In sequence: a full disk is then an error, not a killed process."""
     def attempt(sample: Sample) -> np.ndarray | str:
         try:
-            return decode(root / sample.path, image_size)
+            return decode(root / sample.path, image_size, sample.box)
         except Exception as error:  # decoders raise anything on broken bytes
-            return f"{sample.path}: {error or type(error).__name__}"
+            return f"{sample.name}: {error or type(error).__name__}"
 
     failures, sums, readable = [], [], np.ones(len(samples), bool)
     results = map_in_order(attempt, samples, workers=workers, window=8 * workers)

@@ -66,7 +66,7 @@ def draw_ranked_lists(
         ranked: gallery indices from rank 1, [len(queries), k]; a shorter list ends in -1.
         distances: their distances, [len(queries), k].
         query_images, gallery_images: by row, uint8 [H, W, 3]; arrays [Q, H, W, 3] and [G, H, W, 3], or stores.
-        query_pids, query_camids, gallery_pids, gallery_camids: [Q] and [G].
+        query_pids, query_camids, gallery_pids, gallery_camids: [Q] and [G]; a camera of -1 is none.
         ap: average precision of every query [Q], written under it.
 
     Raises:
@@ -79,15 +79,19 @@ def draw_ranked_lists(
     for row, query in enumerate(queries):
         pid, camid = int(query_pids[query]), int(query_camids[query])
         score = "query" if ap is None else f"AP {float(ap[query]):.2f}"
-        tiles = [_tile(query_images[query], QUERY, f"{score}\npid {pid} cam {camid}")]
+        tiles = [_tile(query_images[query], QUERY, f"{score}\n{_label(pid, camid)}")]
         for index, distance in zip(ranked[row], distances[row], strict=True):
             if index < 0:
                 break
             other, camera = int(gallery_pids[index]), int(gallery_camids[index])
-            border = WRONG if other != pid else JUNK if camera == camid else RIGHT
-            tiles.append(_tile(gallery_images[index], border, f"{float(distance):.3f}\npid {other} cam {camera}"))
+            border = WRONG if other != pid else JUNK if camera == camid >= 0 else RIGHT
+            tiles.append(_tile(gallery_images[index], border, f"{float(distance):.3f}\n{_label(other, camera)}"))
         strips.append(tiles)
     write_picture(path, lambda file: _compose(strips).save(file, format="PNG"))
+
+
+def _label(pid: int, camera: int) -> str:
+    return f"pid {pid}" if camera < 0 else f"pid {pid} cam {camera}"
 
 
 def _tile(pixels: Array, border: tuple[int, int, int], caption: str) -> Image.Image:

@@ -26,7 +26,16 @@ def same_room(query_pids: Tensor, query_camids: Tensor, gallery_pids: Tensor, ga
     return (query_rooms == gallery_rooms).expand(len(query_pids), len(gallery_pids))
 
 
-JUNK_RULES: dict[str, JunkRule] = {"same_camera": same_identity_and_camera, "same_room": same_room}
+def same_place(query_pids: Tensor, query_camids: Tensor, gallery_pids: Tensor, gallery_camids: Tensor) -> Tensor:
+    """The junk rule where images of the same camera count: only the image itself, and those of its sequence, do not.
+
+    Cameras are places of ``nas_reid.data.places``. As open-metric-learning: whoever is on the images of a sequence.
+    """
+    return (query_camids == gallery_camids).expand(len(query_pids), len(gallery_pids))
+
+
+JUNK_RULES: dict[str, JunkRule] = {"same_camera": same_identity_and_camera, "same_room": same_room,
+                                   "same_camera_allowed": same_place}
 """Name that a ``Trial`` gives -> rule."""
 
 
@@ -72,4 +81,5 @@ class Labels:
         return (f"none of the {len(self.query_pids)} queries has a match in the gallery of "
                 f"{len(self.gallery_pids)} images: {shared} of them have their identity there at all, but only as "
                 "junk (same identity and same camera). A query needs a gallery image of the same pid from another "
-                "camera; check how pids and camids are read, and with a single camera give every image its own camid")
+                "camera; check how pids and camids are read, or let all other images of the identity count with "
+                "evaluation.protocol=same_camera_allowed")

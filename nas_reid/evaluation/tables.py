@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nas_reid.data.places import OWN_PLACE
 from nas_reid.errors import DataError
 from nas_reid.evaluation.distance import feature_distances
 from nas_reid.evaluation.features import Embedded
@@ -37,12 +38,16 @@ def query_rows(ranking: Ranking, query: Embedded, paths: Sequence[str],
     columns = [query.pids.tolist(), query.camids.tolist(), ranking.first_hit.tolist(), ranking.valid.tolist(),
                *(values.tolist() for values in aps.values())]
     for path, pid, camid, first, valid, *values in zip(paths, *columns, strict=True):
-        yield {"path": path, "pid": pid, "camera": camid + first_camera, "first_match": first if valid else None,
+        camera = camid + first_camera if camid < OWN_PLACE else None
+        yield {"path": path, "pid": pid, "camera": camera, "first_match": first if valid else None,
                **{name: value if valid else None for name, value in zip(aps, values, strict=True)}}
 
 
 def camera_rows(ranking: Ranking, query: Embedded, *, first_camera: int = 1) -> Iterator[dict[str, Any]]:
-    """The metrics over the queries of each camera, against the whole gallery."""
+    """The metrics over the queries of each camera, against the whole gallery; of all where there are no cameras."""
+    if (query.camids >= OWN_PLACE).any():
+        yield _camera_row("all", "all", ranking, torch.ones_like(ranking.valid))
+        return
     for camid in query.camids.unique().tolist():
         yield _camera_row(camid + first_camera, "all", ranking, query.camids == camid)
 
@@ -50,7 +55,7 @@ def camera_rows(ranking: Ranking, query: Embedded, *, first_camera: int = 1) -> 
 def camera_pair_rows(retrieval: Retrieval, *, distance: str, first_camera: int = 1) -> Iterator[dict[str, Any]]:
     """The metrics of the queries of one camera against the gallery of one camera, for every pair with a match.
 
-    None at all when there are more than ``MOST_PAIRS`` pairs.
+    None at all when there are more than ``MOST_PAIRS`` pairs, or no cameras.
 
     Args:
         retrieval: its two lists are ranked anew.
@@ -60,7 +65,7 @@ def camera_pair_rows(retrieval: Retrieval, *, distance: str, first_camera: int =
     query, gallery = (side[side.camids.argsort(stable=True)] for side in (retrieval.query, retrieval.gallery))
     distances = feature_distances(query.features, gallery.features, distance=distance)
     runs = [list(_runs(side.camids)) for side in (query, gallery)]
-    if len(runs[0]) * len(runs[1]) > MOST_PAIRS:
+    if (query.camids >= OWN_PLACE).any() or len(runs[0]) * len(runs[1]) > MOST_PAIRS:
         return
     for (camid, rows), (other, columns) in product(*runs):
         try:
@@ -101,7 +106,7 @@ def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     write_atomically(path, to_bytes(text.getvalue()))
 
 
-def _camera_row(camera: int, other: int | str, ranking: Ranking, chosen: Tensor) -> dict[str, Any]:
+def _camera_row(camera: int | str, other: int | str, ranking: Ranking, chosen: Tensor) -> dict[str, Any]:
     """A row over the chosen queries, bool [N_q]; its metrics are None where all of them were skipped."""
     scored = chosen & ranking.valid
     values = {"rank1": (ranking.first_hit == 1).double(), "mAP": ranking.ap, "mINP": ranking.inp}

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
 from nas_reid.data.normalise import normalise
+from nas_reid.data.places import OWN_PLACE
 from nas_reid.data.store import ImageStore
 from nas_reid.data.trial import Trial
 from nas_reid.drawing.activations import activation_maps, draw_activations
@@ -107,6 +108,11 @@ def draw_trunk(trunk: nn.Module, query: ImageStore, folder: Path, *, device: tor
     return pictures
 
 
+def _numbers(camids: Tensor, first_camera: int) -> np.ndarray:
+    """What cameras are called, int64 [N]; -1 where there is none."""
+    return (camids + first_camera).masked_fill(camids >= OWN_PLACE, -1).numpy()
+
+
 def draw_retrieval(retrieval: Retrieval, query: ImageStore, gallery: ImageStore, folder: Path, *, distance: str,
                    suffix: str = "", seed: int = 0, curve: Roc | None = None, decisions: Decisions | None = None,
                    pairs: Sequence[Mapping[str, Any]] = (), first_camera: int = 1) -> list[Path]:
@@ -137,8 +143,8 @@ def draw_retrieval(retrieval: Retrieval, query: ImageStore, gallery: ImageStore,
     lists, cmc = folder / f"ranked_lists{suffix}.png", folder / f"cmc{suffix}.png"
     draw_ranked_lists(lists, queries=rows[chosen].tolist(), ranked=columns[ranked].where(ranked >= 0, ranked).numpy(),
                       distances=distances.numpy(), query_images=query, gallery_images=gallery,
-                      query_pids=query.pids.numpy(), query_camids=query.camids.numpy() + first_camera,
-                      gallery_pids=gallery.pids.numpy(), gallery_camids=gallery.camids.numpy() + first_camera,
+                      query_pids=query.pids.numpy(), query_camids=_numbers(query.camids, first_camera),
+                      gallery_pids=gallery.pids.numpy(), gallery_camids=_numbers(gallery.camids, first_camera),
                       ap=torch.full((len(query.paths),), torch.nan).index_copy(0, rows, ap.float()).numpy())
     draw_cmc({trial.name or "query vs. gallery": retrieval.ranking.cmc.numpy(),
               **{name: ranking.cmc.numpy() for name, ranking in retrieval.variants.items()}}, cmc)

@@ -55,8 +55,8 @@ def _of_checkpoint(cfg: DictConfig, given: dict[str, Any]) -> dict[str, Any]:
     if root is not None and not user_path(root).is_dir():
         raise ConfigError(f"{cfg.checkpoint} was trained on {name} in {root}, which is not here; name the folder "
                           "(data.root=DIR) or other data (data=market1501 data.root=DIR, data=synthetic)")
-    log.info("evaluating on %s%s, as %s was trained on it; data= names another", name,
-             f" in {root}" if root else ", drawn people", cfg.checkpoint)
+    where = f" in {root}" if root else f" of {merged.table}" if merged.get("table") else ", drawn people"
+    log.info("evaluating on %s%s, as %s was trained on it; data= names another", name, where, cfg.checkpoint)
     return _plain(merged)
 
 

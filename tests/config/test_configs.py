@@ -71,7 +71,8 @@ def test_defaults_are_complete(name: str, monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize("name", ["search", "retrain", "evaluate"])
 @pytest.mark.parametrize("data", options("data"))
 def test_data(name: str, data: str) -> None:
-    result = settings(name, f"data={data}", *([] if data in DRAWN else ["data.root=somewhere"])).data
+    given = [] if data in DRAWN else ["data.table=some.csv"] if data == "table" else ["data.root=somewhere"]
+    result = settings(name, f"data={data}", *given).data
     assert result.name == data and len(result.image_size) == 2
     assert (result.synthetic is None) == (data not in DRAWN)
 

@@ -230,7 +230,7 @@ def test_official_identities():
 def test_one_camera_has_ways_out(by):
     samples = [Sample(f"{pid}_{shot}.jpg", pid, 0) for pid in (1, 2, 3) for shot in range(2)]
     with pytest.raises(DataError, match=r"can be held out for validation: .*full_training_set=true.*"
-                                        r"validation_data=NAME.*give every image one of its own") as error:
+                                        r"validation_data=NAME.*same_camera_allowed") as error:
         hold_out(samples, by=by, fraction=0.5, seed=0)
     assert f"validation_by={by}" not in str(error.value) and "validation_by=identity" not in str(error.value)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
+from nas_reid.data.places import OWN_PLACE
 from nas_reid.data.readers.combineall import combine_all
 from nas_reid.data.readers.cuhk01 import read_cuhk01
 from nas_reid.data.readers.cuhk02 import read_cuhk02
@@ -25,6 +26,7 @@ from nas_reid.data.readers.prid import read_prid
 from nas_reid.data.readers.regdb import read_regdb
 from nas_reid.data.readers.sensereid import read_sensereid
 from nas_reid.data.readers.sysu_mm01 import read_sysu_mm01
+from nas_reid.data.readers.table import read_table_of_images
 from nas_reid.data.readers.vehicleid import read_vehicleid
 from nas_reid.data.readers.veri import read_veri
 from nas_reid.data.readers.veri_wild import read_veri_wild
@@ -51,6 +53,7 @@ READERS: dict[str, Callable[..., Dataset]] = {
     "regdb": read_regdb,
     "sensereid": read_sensereid,
     "sysu_mm01": read_sysu_mm01,
+    "table": read_table_of_images,
     "vehicleid": read_vehicleid,
     "veri": read_veri,
     "veri_wild": read_veri_wild,
@@ -113,6 +116,6 @@ def read_dataset(name: str, root: str | Path, /, **options: Any) -> Dataset:
 def _check_numbers(dataset: Dataset) -> None:
     for sample in (*dataset.train, *dataset.query, *dataset.gallery):
         for what, number in (("identity", sample.pid), ("camera", sample.camid)):
-            if not 0 <= number <= LARGEST_NUMBER:
+            if not 0 <= number <= LARGEST_NUMBER and not (what == "camera" and number >= OWN_PLACE):
                 raise DataError(f"{dataset.root / sample.path}: {what} {number} is no number from 0 to "
                                 f"{LARGEST_NUMBER:,}. Rename the file, or correct the list that names it")

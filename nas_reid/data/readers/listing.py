@@ -1,6 +1,7 @@
 """Looking into the folders of a data set: finding them, reading names, and saying what is there instead."""
 
 import logging
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -67,22 +68,32 @@ def warn_left_out(folder: Path, paths: Sequence[str]) -> None:
 
 
 def require_images(base: Path, samples: Sequence[Sample], *, listed_in: str) -> None:
-    """Check that the images which a split file lists are there; each folder is listed once.
+    """Check that the images which a split file lists are there; see ``absent_images``.
 
     Raises:
         DataError: some are not.
     """
-    folders: dict[Path, frozenset[str]] = {}
-    absent = []
-    for sample in samples:
-        path = base / sample.path
-        if path.parent not in folders:
-            folders[path.parent] = frozenset(entries(path.parent)) if path.parent.is_dir() else frozenset()
-        if path.name not in folders[path.parent]:
-            absent.append(sample.path)
-    if absent:
+    if absent := absent_images(base, samples):
         raise DataError(f"{base / listed_in} lists {len(samples):,} images, of which {len(absent):,} are not below "
                         f"{base}: {some(absent)}; put them back, or fetch a complete copy of the data set")
+
+
+def absent_images(base: Path, samples: Sequence[Sample]) -> list[str]:
+    """Paths of the samples whose images are not below ``base``; each folder is listed once.
+
+    Raises:
+        DataError: a folder cannot be listed.
+    """
+    folders: dict[str, frozenset[str]] = {}
+    absent = []
+    for sample in samples:
+        parent, _, name = sample.path.rpartition("/")
+        if (found := folders.get(parent)) is None:
+            folder = base / (parent or ("/" if sample.path.startswith("/") else ""))
+            found = folders[parent] = frozenset(entries(folder)) if folder.is_dir() else frozenset()
+        if name not in found:
+            absent.append(sample.path)
+    return absent
 
 
 def entries(folder: Path) -> list[str]:
@@ -92,7 +103,7 @@ def entries(folder: Path) -> list[str]:
         DataError: it cannot be listed.
     """
     try:
-        return sorted(entry.name for entry in folder.iterdir())
+        return sorted(os.listdir(folder))
     except OSError as error:
         raise DataError(f"cannot list {folder}: {error.strerror}; check data.root and its permissions") from None
 
