@@ -161,7 +161,7 @@ def open_source(settings: DataSettings, *, protocol: str | None = None, folder: 
     Raises:
         ConfigError, DataError: see ``synthetic_spec``, ``read_dataset``, ``under_protocol``.
     """
-    folder = user_path(settings.cache) if settings.cache else cache_root()
+    cache = user_path(settings.cache) if settings.cache else cache_root()
     (height, width), reader, root, options = settings.image_size, settings.reader, settings.root, settings.options or {}
     if settings.table is not None:
         options = {**options, "table": settings.table}
@@ -172,7 +172,7 @@ def open_source(settings: DataSettings, *, protocol: str | None = None, folder: 
         if spec.layout != reader:
             raise ConfigError(f"data.reader={reader} does not read data.synthetic.layout={spec.layout}; set both to "
                               "the same name")
-        root = str(generate(folder / "synthetic", spec, workers=settings.workers))
+        root = str(generate(cache / "synthetic", spec, workers=settings.workers))
     if root is None:
         raise ConfigError(f"data.reader={reader} reads a folder; set data.root= to it")
     dataset = under_protocol(read_dataset(reader, root, **options), protocol)
@@ -182,7 +182,7 @@ def open_source(settings: DataSettings, *, protocol: str | None = None, folder: 
              num_gallery, dataset.root)
     if dataset.made_split is not None:
         _say_split(dataset, settings.name, folder)
-    return DataSource(dataset, (height, width), folder, settings.workers, settings.on_corrupt)
+    return DataSource(dataset, (height, width), cache, settings.workers, settings.on_corrupt)
 
 
 def _say_split(dataset: Dataset, name: str, folder: Path | None) -> None:

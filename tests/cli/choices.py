@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 
 from nas_reid.config.algorithm import SCHEMES
 from nas_reid.data.augment import AUGMENTATIONS
+from nas_reid.data.places import PROTOCOLS
 from nas_reid.data.source import SAMPLERS
 from nas_reid.data.splits import HOLD_OUTS, SPLITS
 from nas_reid.evaluation.distance import DISTANCES
@@ -46,7 +47,8 @@ CONF = Path(__file__).resolve().parents[2] / "conf"
 AUGMENTS = {path.stem for path in (CONF / "augment").glob("*.yaml")}
 _TRAINING = {"head.pooling": POOLINGS, "head.classifier": CLASSIFIERS, "head.metric_features": METRIC_FEATURES,
              "head.reduction_form": REDUCTIONS, "batch.sampler": SAMPLERS, "validation_by": HOLD_OUTS,
-             "evaluation.distance": DISTANCES, "precision": set(PRECISIONS) - {"float32"}}
+             "evaluation.distance": DISTANCES, "evaluation.protocol": PROTOCOLS,
+             "precision": set(PRECISIONS) - {"float32"}}
 
 # Command -> key -> the values that it can have; or, where it names parts, the parts.
 OFFERED: dict[str, dict[str, Collection[str]]] = {
@@ -60,7 +62,7 @@ OFFERED: dict[str, dict[str, Collection[str]]] = {
     "retrain": _TRAINING | {
         "objective": LOSSES, "augment": AUGMENTATIONS, "optimizer.name": OPTIMIZERS, "optimizer.schedule": SCHEDULES,
         "evaluation": VARIANTS},
-    "evaluate": {"evaluation.distance": DISTANCES, "evaluation": VARIANTS},
+    "evaluate": {"evaluation.distance": DISTANCES, "evaluation.protocol": PROTOCOLS, "evaluation": VARIANTS},
 }
 # Space -> argument -> the values that it can have.
 SPACE_ARGUMENTS: dict[str, dict[str, Collection[Any]]] = {

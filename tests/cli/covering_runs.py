@@ -60,6 +60,7 @@ CHAINS = (
                   "optimizer.weight_decay=0.01 optimizer.betas=[0.8,0.99] optimizer.warmup_ratio=0.1 "
                   "evaluation.batch_size=5 evaluation.single_gallery_shot=true",
           evaluate="evaluation.distance=squared_euclidean evaluation.rerank={k1:3,k2:2} "
+                   "evaluation.protocol=same_camera_allowed "
                    "evaluation.query_expansion={k:2}"),
     Chain("auto_reid", "gdas",
           "space.part_attention=qkv space.parts=2 augment=strong weights.nesterov=true head.pooling=attention "
@@ -70,12 +71,13 @@ CHAINS = (
                   "head.neck_bias=false head.classifier_bias=false evaluation.rerank={k1:3,k2:2} "
                   "evaluation.roc=true evaluation.flip=false head.pooling=gem optimizer.flat_epochs=0.5 "
                   "optimizer.final_ratio=0.1 evaluation.bootstrap={samples:100,level:0.9,seed:1}",
-          evaluate="evaluation.bootstrap=null"),
+          evaluate="evaluation.bootstrap=null evaluation.protocol=same_camera_removed"),
     Chain("auto_reid", "gumbel",
           "COSINE objective.weights.arcface={weight:1} objective.alphas.circle={weight:1} "
           "objective.alphas.triplet.weight=1 objective.alphas.arcface={weight:1} augment=bag_of_tricks "
-          "space.stem=cifar objective.weights.circle={weight:1}",
-          retrain="objective.circle={weight:1} objective.cross_entropy.weight=0 head.classifier=cosine "
+          "space.stem=cifar objective.weights.circle={weight:1} evaluation.protocol=same_camera_allowed",
+          retrain="evaluation.protocol=same_camera_allowed "
+                  "objective.circle={weight:1} objective.cross_entropy.weight=0 head.classifier=cosine "
                   "augment=osnet_scratch network.channels=6 objective.arcface={weight:1} head.pooling=max"),
     Chain("auto_reid", "osnet_ain",
           "alphas.name=sgd alphas.momentum=0.9 alphas.schedule=cosine alphas.lr=0.1 algorithm.samples=2 "
@@ -99,7 +101,8 @@ CHAINS = (
           "algorithm.relaxation=dirichlet algorithm.temperature.schedule=step algorithm.temperature.every=1 "
           "algorithm.temperature.start=4 algorithm.temperature.end=1 channels_last=false "
           "weights.schedule=multi_step weights.milestones=[1] weights.gamma=0.5"),
-    Chain("auto_reid", "one_shot", "validation_seed=1", retrain="validation_seed=1"),
+    Chain("auto_reid", "one_shot", "validation_seed=1 evaluation.protocol=same_camera_removed",
+          retrain="validation_seed=1 evaluation.protocol=same_camera_removed"),
     Chain("auto_reid", "random", "algorithm.bounds={params:[0,1e8],macs:[0,1e12]}", retrain=""),
     Chain("osnet_ain", "one_shot"),
     Chain("osnet_ain", "random"),

@@ -138,7 +138,8 @@ SPLIT = "path,pid,camid,split"
     ("path,pid\n" + row(0, 1) + "\n" + row(0, 2), ("1 rows repeat an image", "lines 2 and 3", "as 1 and as 2")),
     ("path,pid\n" + row(0, 1) + "\n" + row(0, 1), ("lines 2 and 3, both times as 1",)),
     ("path,pid\nbelow/0.jpg", ("line 2: 1 values, and the head line names 2 columns",)),
-    ("path,pid\n" + row(99, 1) + "\n" + row(0, 2), ("lists 2 images, of which 1 are not below", "99.jpg", "absent=skip")),
+    ("path,pid\n" + row(99, 1) + "\n" + row(0, 2),
+     ("lists 2 images, of which 1 are not below", "99.jpg", "absent=skip")),
     ("path,pid,x_1,y_1,x_2,y_2\n" + row(0, 1, 5, 1, 5, 9), (r"line 2: \(5, 1, 5, 9\)", "x_1 < x_2")),
     ("path,pid,x_1,y_1,x_2,y_2\n" + row(0, 1, -3, 1, 5, 9), ("begin outside their picture", "clip_boxes=true")),
     ("path,pid,x_1,y_1,x_2\n" + row(0, 1, 1, 1, 5), ("a box is either x_1, y_1, x_2, y_2 or bbox",)),
@@ -164,7 +165,8 @@ def test_what_a_table_must_not_hold(text: str, parts: tuple[str, ...], folder: P
 @pytest.mark.parametrize(("options", "message"), [
     ({"columns": {"who": "x"}}, "columns names who"), ({"columns": {"pid": "nobody"}}, "names nobody, which"),
     ({"ignore": ["nothing"]}, "names nothing, which"), ({"folds": 1}, "folds=1 must be at least 2"),
-    ({"fold": 1}, "set folds too"), ({"test_fraction": 1}, "strictly between 0 and 1"), ({"ignore": "note"}, "expected"),
+    ({"fold": 1}, "set folds too"), ({"test_fraction": 1}, "strictly between 0 and 1"),
+    ({"ignore": "note"}, "expected"),
     ({"absent": "maybe"}, "absent=maybe is unknown"), ({"split_seed": -1}, "split_seed=-1")])
 def test_options_out_of_range(options: dict[str, Any], message: str, folder: Path) -> None:
     with pytest.raises(ConfigError, match=message):
@@ -172,7 +174,7 @@ def test_options_out_of_range(options: dict[str, Any], message: str, folder: Pat
 
 
 def test_no_such_table(folder: Path) -> None:
-    with pytest.raises(DataError, match="cannot read the table .*none.csv"):
+    with pytest.raises(DataError, match=r"cannot read the table .*none\.csv"):
         read_dataset("table", folder, table=str(folder / "none.csv"))
     with pytest.raises(ConfigError, match=r"needs data\.table=FILE\.csv"):
         read_dataset("table", folder)
