@@ -244,4 +244,5 @@ def test_a_seed_splits_as_it_always_did(split, by, expected):
     """Digests of the first released form: whoever makes this faster must not make it another draw."""
     samples = [Sample(f"{i:03d}.jpg", i * 7 % 13, i * 5 % 6) for i in reversed(range(200))]
     parts = split(samples, by=by, fraction=0.3 if split is hold_out else 0.4, seed=5, official={2, 3})
-    assert hashlib.md5(repr(parts).encode()).hexdigest()[:12] == expected
+    drawn = repr(parts).replace(", box=(), sequence=-1", "")  # as samples were written then
+    assert hashlib.md5(drawn.encode()).hexdigest()[:12] == expected
