@@ -3,6 +3,10 @@
     python -m nas_reid.describe genotype=auto_reid/baseline num_classes=751 'image_size=[384,128]'
 """
 
+if __name__ == "__main__":
+    from nas_reid.run.door import enter
+    enter("describe")  # help needs none of the imports below
+
 import json
 import sys
 from dataclasses import asdict

@@ -6,6 +6,10 @@
 Leaves result.json, queries.csv, cameras.csv and pictures/ in the run folder.
 """
 
+if __name__ == "__main__":
+    from nas_reid.run.door import enter
+    enter("evaluate")  # help needs none of the imports below
+
 import json
 import logging
 import sys

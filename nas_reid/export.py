@@ -6,6 +6,10 @@
 Leaves model.onnx (or .torchscript.pt, .pt2) and model.json, which states the contract, in the run folder.
 """
 
+if __name__ == "__main__":
+    from nas_reid.run.door import enter
+    enter("export")  # help needs none of the imports below
+
 import json
 import logging
 import sys

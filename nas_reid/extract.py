@@ -7,6 +7,10 @@ Leaves features.npz (arrays ``features`` [N, D] and ``paths`` [N], relative to t
 (tensor ``features``; ``paths`` as JSON in its metadata) in the run folder.
 """
 
+if __name__ == "__main__":
+    from nas_reid.run.door import enter
+    enter("extract")  # help needs none of the imports below
+
 import json
 import logging
 import sys

@@ -10,6 +10,10 @@ metrics.jsonl, result.json, pictures/ and report.html. Repeating the command wit
 continues a stopped run.
 """
 
+if __name__ == "__main__":
+    from nas_reid.run.door import enter
+    enter("pretrain")  # help needs none of the imports below
+
 import logging
 import time
 from collections.abc import Mapping

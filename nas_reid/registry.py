@@ -5,6 +5,8 @@ A space is found in three steps: already registered in this process; the entry-p
 that a bare checkout works. Names, never import paths: what a genotype file can select is what is installed.
 """
 
+from __future__ import annotations
+
 import importlib
 import importlib.util
 import inspect
@@ -12,12 +14,14 @@ import re
 from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nas_reid.errors import ConfigError, GenotypeError
 from nas_reid.files.of_run import file_of_run
 from nas_reid.genotype import Genotype
-from nas_reid.search_space import SearchSpace
+
+if TYPE_CHECKING:  # it imports torch, which listing what there is must not wait for
+    from nas_reid.search_space import SearchSpace
 
 ENTRY_POINT_GROUP = "nas_reid.search_spaces"
 LARGEST = 65_536
@@ -26,7 +30,7 @@ _BUNDLED = "search_spaces"
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _spaces: dict[str, type[SearchSpace]] = {}
 
-_Space = TypeVar("_Space", bound=type[SearchSpace])
+_Space = TypeVar("_Space", bound="type[SearchSpace]")
 
 
 def register(name: str) -> Callable[[_Space], _Space]:

@@ -9,6 +9,10 @@ metrics.jsonl, result.json, pictures/ and report.html. Repeating the command wit
 continues a stopped run.
 """
 
+if __name__ == "__main__":
+    from nas_reid.run.door import enter
+    enter("retrain")  # help needs none of the imports below
+
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -60,7 +64,6 @@ from nas_reid.run.command import command
 from nas_reid.run.further_data import further_data
 from nas_reid.run.invocation import invocation
 from nas_reid.run.job import Job, finished_result, start_job
-from nas_reid.search_space import SearchSpace
 from nas_reid.seed import seed_everything
 from nas_reid.training.distillation import Distillation, build_distillation
 from nas_reid.training.epoch import train_one_epoch
@@ -132,7 +135,6 @@ class Parts(NamedTuple):
     """What is built before any image is read.
 
     Attributes:
-        space: of the genotype.
         trunk: of the network, its weights random.
         head: arguments of ``build_network``.
         weights: for it to start from; empty without a file.
@@ -140,7 +142,6 @@ class Parts(NamedTuple):
         augment: of the training images.
     """
 
-    space: SearchSpace
     trunk: nn.Module
     head: dict[str, Any]
     weights: dict[str, Tensor]
@@ -156,7 +157,7 @@ def build_parts(settings: RetrainConfig, genotype: Genotype, device: torch.devic
     require_drop_path(trunk, settings.drop_path)
     weights = read_weights(user_path(settings.weights), space, genotype, trunk=trunk) if settings.weights else {}
     teachers = load_teachers(settings.teacher, settings.data.image_size, resize=settings.teacher_resize, device=device)
-    return Parts(space, trunk, head, weights, teachers, build_augment(settings.augment))
+    return Parts(trunk, head, weights, teachers, build_augment(settings.augment))
 
 
 class Stores(NamedTuple):
@@ -234,11 +235,7 @@ def begin(settings: RetrainConfig, genotype: Genotype, parts: Parts, stores: Sto
           device: torch.device, batches: int) -> tuple[Training, Description]:
     """The network before its first epoch of ``batches``, how it is trained, and what a checkpoint says about it.
 
-    Args:
-        settings, genotype, parts, stores: of the run.
-        labels: class of each training identity.
-        device: where it runs.
-        batches: in an epoch.
+    ``labels`` are the classes of the training identities; the other arguments are those of the run.
     """
     network = place(build_network(parts.trunk, len(labels), **parts.head), device,
                     channels_last=settings.channels_last, precision=settings.precision, compile=settings.compile)

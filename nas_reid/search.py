@@ -7,6 +7,10 @@ Leaves in the run folder: genotype.json (rewritten every epoch), metrics.jsonl, 
 pictures/ and report.html. Repeating the command with ``hydra.run.dir=<that folder>`` continues a stopped run.
 """
 
+if __name__ == "__main__":
+    from nas_reid.run.door import enter
+    enter("search")  # help needs none of the imports below
+
 import logging
 import time
 from collections.abc import Mapping, Sequence

@@ -10,6 +10,10 @@ retrained. Leaves in the run folder: genotype.json, candidates.jsonl with every 
 those that no other one beats in both mAP and MACs, pictures/front.png and result.json.
 """
 
+if __name__ == "__main__":
+    from nas_reid.run.door import enter
+    enter("select")  # help needs none of the imports below
+
 import json
 import logging
 import time

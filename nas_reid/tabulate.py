@@ -9,6 +9,10 @@ again. Lines are appended as they come, so that this one can be stopped and repe
 them.
 """
 
+if __name__ == "__main__":
+    from nas_reid.run.door import enter
+    enter("tabulate")  # help needs none of the imports below
+
 import logging
 import time
 from collections.abc import Iterator

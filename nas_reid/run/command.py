@@ -19,7 +19,8 @@ from omegaconf import DictConfig
 
 from nas_reid.errors import ConfigError, NasReidError
 from nas_reid.run.command_line import continuing_command
-from nas_reid.run.composition import config_dir, prepare
+from nas_reid.run.composition import prepare
+from nas_reid.run.door import config_dir
 from nas_reid.run.invocation import invocation
 from nas_reid.run.misspelt import explain, refused_flags
 from nas_reid.run.sole_run import one_of_several, sole_run

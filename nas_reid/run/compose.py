@@ -10,7 +10,8 @@ from omegaconf.errors import OmegaConfBaseException
 from nas_reid.config.loading import load
 from nas_reid.config.schemas import SCHEMAS
 from nas_reid.errors import ConfigError
-from nas_reid.run.composition import composition, config_dir
+from nas_reid.run.composition import composition
+from nas_reid.run.door import config_dir
 from nas_reid.run.misspelt import explain
 
 

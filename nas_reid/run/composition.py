@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import hydra
@@ -11,9 +10,9 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
 from omegaconf import OmegaConf
 
-import nas_reid
 from nas_reid.config.loading import schema_node
 from nas_reid.config.schemas import SCHEMAS
+from nas_reid.run.door import config_dir
 from nas_reid.run.search_path import InstalledSpaces
 
 
@@ -51,13 +50,6 @@ def prepare() -> None:
     for name, schema in SCHEMAS.items():
         ConfigStore.instance().store(name=f"{name}_schema", node=schema_node(schema))
     Plugins.instance().register(InstalledSpaces)
-
-
-def config_dir() -> str:
-    """Folder of the configuration: inside the package in an installed wheel, beside it in a checkout."""
-    package = Path(nas_reid.__file__).resolve().parent
-    installed = package / "conf"
-    return str(installed if installed.is_dir() else package.parent / "conf")
 
 
 def _reads_conf() -> bool:

@@ -7,10 +7,11 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from types import FrameType, TracebackType
-from typing import Any
+from types import FrameType
+
+from nas_reid.run.door import quiet
 
 _REQUESTS = ("SIGTERM", "SIGHUP")  # of schedulers and ``kill``; of a terminal that closes. Windows has the first alone
 _SAME_REQUEST_S = 10.0  # some senders repeat themselves at once, which must not interrupt the cleaning up
@@ -49,7 +50,7 @@ def stoppable() -> Iterator[None]:
             sys.stderr.write(f"{message}\n")
         if isinstance(stop, Terminated):
             raise SystemExit(128 + stop.number) from None
-        sys.excepthook = _quiet(sys.excepthook)
+        sys.excepthook = quiet(sys.excepthook)
         raise
     finally:
         for number in handled:
@@ -75,11 +76,3 @@ def _handle_requests() -> list[int]:
     for number in handled:
         signal.signal(number, end)
     return handled
-
-
-def _quiet(hook: Callable[..., Any]) -> Callable[..., Any]:
-    """An exception hook that says nothing about a Ctrl-C, of which all has been said."""
-    def show(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        if not issubclass(kind, KeyboardInterrupt):
-            hook(kind, error, trace)
-    return show

@@ -20,7 +20,8 @@ from nas_reid.losses.objective import build_losses
 from nas_reid.nas.regularisers import REGULARISERS, build_regulariser
 from nas_reid.nas.relaxation import get_relaxation
 from nas_reid.registry import create_space
-from nas_reid.run.composition import composition, config_dir
+from nas_reid.run.composition import composition
+from nas_reid.run.door import config_dir
 from tests.composing import MANDATORY, settings
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
