@@ -7,16 +7,15 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 import torch
-from safetensors.torch import save
 from torch import Tensor
 
 from nas_reid.errors import CheckpointError, NasReidError
-from nas_reid.files import write_atomically
 from nas_reid.files.of_run import file_of_run
 from nas_reid.genotype import Genotype
 from nas_reid.network.checkpoint import load_checkpoint
 from nas_reid.network.finite import require_finite_weights
 from nas_reid.network.model import ReIDNetwork, build_network
+from nas_reid.network.sealed_tensors import write_sealed
 from nas_reid.registry import space_of
 
 _MOST = 2**31 - 1  # classes, or pixels of a side
@@ -130,6 +129,5 @@ def _require_fit(path: Path, network: ReIDNetwork, weights: Mapping[str, Tensor]
 
 
 def export_safetensors(path: Path, network: ReIDNetwork, description: Description) -> None:
-    """Write the weights as safetensors, with the description as JSON in the file's metadata."""
-    tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    write_atomically(path, save(tensors, metadata={"nas_reid": json.dumps(description.to_plain())}))
+    """Write the weights as safetensors, with the description as JSON in the file's metadata, and a checksum."""
+    write_sealed(path, network.state_dict(), {"nas_reid": json.dumps(description.to_plain())})

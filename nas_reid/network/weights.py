@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from nas_reid.errors import CheckpointError
@@ -20,6 +19,7 @@ from nas_reid.files.of_run import file_of_run
 from nas_reid.files.regular import NotARegularFile
 from nas_reid.genotype import Genotype
 from nas_reid.network.finite import require_finite_weights
+from nas_reid.network.sealed_tensors import read_tensors
 from nas_reid.network.torch_file import is_safetensors, read_torch_file
 from nas_reid.search_space import ConvertsSupernetWeights, ConvertsWeights, SearchSpace
 
@@ -164,7 +164,7 @@ def _require_trunk(trunk: nn.Module, state: Mapping[str, Tensor], *, origin: str
 
 def _read(path: Path) -> Any:
     try:
-        return load_file(path) if is_safetensors(path) else read_torch_file(path)
+        return read_tensors(path) if is_safetensors(path) else read_torch_file(path)
     except FileNotFoundError:
         raise CheckpointError(f"no weights at {path.resolve()}; expected a .pth, .pt or .safetensors file") from None
     except NotARegularFile as error:

@@ -15,9 +15,10 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import CompactHydraException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, open_dict, read_write
 
 from nas_reid.errors import ConfigError, NasReidError
+from nas_reid.files.foreign import user_path
 from nas_reid.run.command_line import continuing_command
 from nas_reid.run.composition import prepare
 from nas_reid.run.door import config_dir
@@ -40,7 +41,7 @@ class WritableOutput(Callback):
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         """Called by Hydra before a run."""
-        folder = Path(config.hydra.run.dir)
+        folder = _home_expanded(config.hydra.run)
         _require_writable(folder)
         try:
             with sole_run(folder):
@@ -50,7 +51,15 @@ class WritableOutput(Callback):
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Called by Hydra before a sweep."""
-        _require_writable(Path(config.hydra.sweep.dir))
+        _require_writable(_home_expanded(config.hydra.sweep))
+
+
+def _home_expanded(part: DictConfig) -> Path:
+    """The output folder that ``part.dir`` names, as which it is kept: Hydra would make a folder called ``~``."""
+    folder = user_path(part.dir)
+    with read_write(part), open_dict(part):
+        part.dir = str(folder)
+    return folder
 
 
 def _require_writable(folder: Path) -> None:

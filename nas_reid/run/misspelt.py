@@ -27,11 +27,14 @@ _NOISE = re.compile(r"\s*(reference_type=|object_type=|See https?://|Config sear
 
 
 def refused_flags(arguments: Sequence[str]) -> str | None:
-    """What to write instead of arguments that neither Hydra nor its override grammar knows; None without any.
+    """What to write instead of arguments that neither Hydra nor its override grammar can take; None without any.
 
     Args:
         arguments: of the command line, without the program.
     """
+    if undecoded := [text for text in arguments if not text.isascii() and text != _decodable(text)]:
+        return "; ".join(f"{_decodable(text)}: has bytes that are no UTF-8, which no configuration can hold. Give the "
+                         "file another name, or a link to it (ln -s)" for text in undecoded)
     strange = [text for text in get_args_parser().parse_known_args(list(arguments))[1] if text != "--"]
     flags = [text for text in strange if text.startswith("-")]
     if flags:
@@ -72,6 +75,10 @@ def explain(command: str, error: Exception, arguments: Sequence[str], *, config_
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else ""
     lines = [line.rstrip() for line in f"{text}\n{cause}".splitlines() if line.strip() and not _NOISE.match(line)]
     return "\n".join(lines)
+
+
+def _decodable(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _without_dashes(flag: str) -> str:

@@ -6,10 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 import nas_reid.run.command as command
 from nas_reid.errors import DataError
-from nas_reid.run.command import CommandError
+from nas_reid.run.command import CommandError, WritableOutput
 from nas_reid.run.sole_run import one_of_several
 from tests.cli.commands import invoke
 
@@ -57,3 +58,21 @@ def test_one_of_several_processes_is_refused_before_anything_is_written(name: st
     assert not (tmp_path / "run").exists()
     monkeypatch.setenv("WORLD_SIZE", "1")
     assert one_of_several() is None
+
+
+def test_output_folders_may_be_named_from_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    config = OmegaConf.create({"hydra": {"run": {"dir": "~/run"}, "sweep": {"dir": "~/sweep"}}})
+    OmegaConf.set_readonly(config, True)
+    WritableOutput().on_run_start(config)
+    WritableOutput().on_multirun_start(config)
+    assert (config.hydra.run.dir, config.hydra.sweep.dir) == (f"{tmp_path}/run", f"{tmp_path}/sweep")
+    assert (tmp_path / "run").is_dir() and (tmp_path / "sweep").is_dir() and not Path("~").exists()
+
+
+@pytest.mark.parametrize("value", ["{}", '"{}"'])
+def test_bytes_that_are_no_utf8_are_refused_before_anything_is_written(value: str, tmp_path: Path) -> None:
+    name = value.format(os.fsdecode(b"a\xb2.json"))
+    outcome = invoke("describe", f"genotype={name}", f"hydra.run.dir={tmp_path / 'run'}")
+    assert outcome.code == 1 and "\\udcb2.json" in outcome.err and "has bytes that are no UTF-8" in outcome.err
+    assert not (tmp_path / "run").exists()
