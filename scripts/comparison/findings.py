@@ -1,0 +1,161 @@
+"""The numbers of a comparison, from its raw lines alone."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+import numpy as np
+
+from comparison.plan import Plan
+from nas_reid.genotype import Genotype
+from nas_reid.tables import Line, Table
+from nas_reid.tables.statistics import bootstrap_interval, kendall_tau, percentile_of, permutation_p, top_overlap
+from nas_reid.tables.table import Variance, body_key
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A genotype on the final people: means over its trainings.
+
+    Attributes:
+        name: what it is, for the page.
+        mAP, validation: on unseen and on validation people, in [0, 1].
+        params, macs: of the network with its head.
+        seconds: of a processor, of one training.
+    """
+
+    name: str
+    mAP: float
+    validation: float
+    params: int
+    macs: int
+    seconds: float
+
+    @staticmethod
+    def of(name: str, lines: Sequence[Line], score_on: Sequence[str]) -> "Trained":
+        """From its lines; ``score_on``: the test sets that count, empty for all."""
+        worth = fmean(fmean(line.test[data]["mAP"] for data in score_on or line.test) for line in lines)
+        return Trained(name, worth, fmean(line.validation for line in lines), lines[0].params, lines[0].macs,
+                       fmean(line.seconds for line in lines))
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """How well a supernet ranks the table: τ with its interval, the share of the best tenth found, and the pairs of
+    (supernet, stand-alone) mAP."""
+
+    name: str
+    tau: float
+    low: float
+    high: float
+    overlap: float
+    pairs: Sequence[tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """A whole comparison.
+
+    Attributes:
+        searched: one of each search, in the order of the seeds.
+        random, equal, hand_made: the others.
+        curve: epoch -> what was derived after it, of the first searches.
+        scorers: the supernets.
+        variance: between genotypes and seeds, of the table; None where no genotype has several.
+        searches: of ``searches.jsonl``, what each search took.
+    """
+
+    plan: Plan
+    searched: Sequence[Trained]
+    random: Sequence[Trained]
+    equal: Sequence[Trained]
+    hand_made: Sequence[Trained]
+    curve: Mapping[int, Sequence[Trained]]
+    scorers: Sequence[Scorer]
+    variance: Variance | None
+    searches: Sequence[Mapping[str, Any]]
+
+    @property
+    def percentiles(self) -> list[float]:
+        """Of each searched among the random ones, in [0, 1]."""
+        return [percentile_of(one.mAP, worth(self.random)) for one in self.searched]
+
+    @property
+    def percentile_of_mean(self) -> float:
+        """Of the mean searched among the random ones, in [0, 1]."""
+        return percentile_of(fmean(worth(self.searched)), worth(self.random))
+
+    @property
+    def p(self) -> float:
+        """One-sided, that the searched are above the random ones by chance."""
+        return permutation_p(worth(self.searched), worth(self.random))
+
+    @property
+    def above_equal(self) -> float:
+        """Searched minus random of equal parameters, in standard errors of that difference; NaN of fewer than two."""
+        if min(len(self.searched), len(self.equal)) < 2:
+            return float("nan")
+        error = np.sqrt(sum(stdev(worth(group)) ** 2 / len(group) for group in (self.searched, self.equal)))
+        return float((fmean(worth(self.searched)) - fmean(worth(self.equal))) / error)
+
+    @property
+    def affordable(self) -> int:
+        """Random genotypes that can be trained in the processor time of a search; at least 1."""
+        minutes = fmean(search["processor_minutes"] for search in self.searches)
+        return max(1, round(60 * minutes / fmean(one.seconds for one in self.random)))
+
+    @property
+    def best_affordable(self) -> float:
+        """Expected mAP of the one with the best validation among ``affordable`` random ones, drawn with replacement."""
+        order = sorted(self.random, key=lambda one: one.validation)
+        below = (np.arange(len(order) + 1) / len(order)) ** self.affordable
+        return float(np.dot(worth(order), np.diff(below)))
+
+
+def worth(group: Sequence[Trained]) -> list[float]:
+    """The mAP of each."""
+    return [one.mAP for one in group]
+
+
+def read_findings(plan: Plan, folder: Path) -> Findings:
+    """From the raw lines in ``folder``.
+
+    Raises:
+        TableError: a table is missing, or does not hold a genotype.
+    """
+    searched = Table(folder / "searched.jsonl")
+
+    def trained(seed: int, epoch: int | None = None) -> Trained:
+        lines = searched.query(Genotype.load(plan.genotype(folder, seed, epoch))).lines
+        return Trained.of(f"seed {seed}", lines, plan.score_on)
+
+    random = _each(folder / "random.jsonl", plan)
+    table = Table(folder / "random.jsonl" if plan.table == "random" else plan.table)
+    return Findings(
+        plan, [trained(seed) for seed in range(plan.searches)], random,
+        _each(folder / "equal.jsonl", plan) if plan.equal else [],
+        _each(folder / "hand_made.jsonl", plan) if plan.hand_made else [],
+        {epoch: [trained(seed, epoch) for seed in range(min(plan.curves, plan.searches))] for epoch in plan.epochs},
+        [_scorer(name, folder / f"scores_{name}.jsonl", table, plan.score_on) for name in ("search", *plan.scorers)],
+        table.variance_shares() if sum(len(entry.lines) > 1 for entry in table.entries()) > 1 else None,
+        [json.loads(line) for line in (folder / "searches.jsonl").read_text().splitlines()])
+
+
+def _each(path: Path, plan: Plan) -> list[Trained]:
+    groups: dict[str, list[Line]] = {}
+    for line in Table(path).lines:
+        groups.setdefault(body_key(line.genotype), []).append(line)
+    return [Trained.of(lines[0].origin, lines, plan.score_on) for lines in groups.values()]
+
+
+def _scorer(name: str, path: Path, table: Table, score_on: Sequence[str]) -> Scorer:
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    truth = [Trained.of("", entry.lines, score_on).mAP for entry in table.entries()][:len(lines)]
+    pairs = list(zip([line["supernet"] for line in lines], truth, strict=True))
+    low, high = bootstrap_interval(lambda rows: kendall_tau(*zip(*(pairs[row] for row in rows), strict=True)),
+                                   len(pairs))
+    scores = [score for score, _ in pairs]
+    return Scorer(name, kendall_tau(scores, truth), low, high, top_overlap(scores, truth), pairs)

@@ -1,0 +1,73 @@
+"""The four pictures of a comparison."""
+
+from collections.abc import Callable
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from comparison.findings import Findings, worth
+from nas_reid.drawing.front import draw_front
+from nas_reid.drawing.picture_file import write_picture
+from nas_reid.nas.selection.front import front_of
+
+_GREY, _BLUE, _RED = "#9aa5b1", "#1f6f8b", "#c0392b"
+
+
+def draw(findings: Findings, folder: Path) -> list[Path]:
+    """Draw what there is to draw into ``folder``; returns the files.
+
+    Raises:
+        NasReidError: a file cannot be written.
+    """
+    pictures: dict[str, Callable[[Any], None]] = {"random": lambda axes: _random(findings, axes),
+                                                  "supernet": lambda axes: _supernet(findings, axes)}
+    if findings.curve:
+        pictures["anytime"] = lambda axes: _anytime(findings, axes)
+    paths = [_picture(folder / f"{name}.png", paint) for name, paint in pictures.items()]
+    everyone = [*findings.random, *findings.equal, *findings.searched, *findings.hand_made]
+    macs = [one.macs for one in everyone]
+    front = folder / "front.png"
+    draw_front(worth(everyone), macs, front_of(worth(everyone), macs), front, xlabel="MACs per image",
+               ylabel="mAP of unseen people, %")
+    return [*paths, front]
+
+
+def _picture(path: Path, paint: Callable[[Any], None]) -> Path:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.2, 3.8), dpi=120, layout="constrained")
+    axes = figure.subplots()
+    paint(axes)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.25)
+    if axes.get_legend_handles_labels()[1]:
+        axes.legend(frameon=False, fontsize=8)
+    write_picture(path, lambda file: figure.savefig(file, format="png"))
+    return path
+
+
+def _random(findings: Findings, axes: Any) -> None:
+    axes.hist([100 * value for value in worth(findings.random)], bins=12, color=_GREY, label="by lot")
+    for position, value in enumerate(worth(findings.searched)):
+        axes.axvline(100 * value, color=_RED, lw=1, label="searched" if position == 0 else None)
+    for position, value in enumerate(worth(findings.hand_made)):
+        axes.axvline(100 * value, color=_BLUE, lw=1, ls="--", label="hand-made" if position == 0 else None)
+    axes.set(xlabel="mAP of unseen people, %", ylabel="genotypes")
+
+
+def _supernet(findings: Findings, axes: Any) -> None:
+    for scorer, colour in zip(findings.scorers, (_BLUE, _RED, "#3a923a", "#b8860b") * 4, strict=False):
+        scores, truth = zip(*scorer.pairs, strict=True)
+        axes.scatter([100 * score for score in scores], [100 * value for value in truth], s=14, color=colour,
+                     linewidths=0, label=f"{scorer.name}: τ = {scorer.tau:.2f}")
+    axes.set(xlabel="validation mAP on the supernet, %", ylabel="mAP when trained alone, %")
+
+
+def _anytime(findings: Findings, axes: Any) -> None:
+    axes.axhline(100 * fmean(worth(findings.random)), color=_GREY, label="mean by lot")
+    epochs = sorted(findings.curve)
+    for seed in range(len(findings.curve[epochs[0]])):
+        axes.plot(epochs, [100 * findings.curve[epoch][seed].mAP for epoch in epochs], color=_RED, lw=0.6, alpha=0.6)
+    axes.plot(epochs, [100 * fmean(worth(findings.curve[epoch])) for epoch in epochs], "o-", color=_RED,
+              label="derived after so many epochs, mean")
+    axes.set(xlabel="epochs of the search", ylabel="mAP of unseen people, %")

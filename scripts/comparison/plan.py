@@ -1,0 +1,97 @@
+"""What a comparison consists of: ``comparison/plans.toml``, or a file of your own with the same keys."""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from nas_reid.errors import ConfigError
+
+PLANS = Path(__file__).with_name("plans.toml")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The comparison of one space.
+
+    Attributes:
+        space: its name.
+        search: overrides of nas_reid.search; every seed from 0 to ``searches`` - 1 is run and reported.
+        recipe: overrides of nas_reid.retrain under which everything is trained, as of the space's table.
+        final: further overrides, that put other people in the place of those whom tuning looked at.
+        table: of trainings under ``recipe``, to be ranked by supernets: a file, the name of a space, or ``random``, the
+            random genotypes of the comparison itself.
+        scorers: name -> overrides of a search whose supernet ranks the table; beside ``search``, the first seed's.
+        score_on: test sets whose mean mAP is compared; empty: all.
+        hand_made: published genotypes.
+        searches, random, equal: numbers of searches, of genotypes by lot, and of those with equal parameters.
+        tolerance: largest relative difference of equal parameters.
+        repeats: trainings of each searched and hand-made genotype, with different seeds.
+        epochs: after which the genotype of each of the first ``curves`` searches is trained too.
+        curves: see ``epochs``.
+        percentile: that the mean searched genotype must reach among random ones, in [0, 1].
+        standard_errors: by which the searched must be above random ones of equal parameters.
+        tau, tau_low: that Kendall's tau of the best scorer, and the lower end of its interval, must reach.
+        tuning: what was tried before, each a sentence for the page.
+    """
+
+    space: str
+    search: Sequence[str]
+    recipe: Sequence[str]
+    final: Sequence[str]
+    table: str
+    scorers: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    score_on: Sequence[str] = ()
+    hand_made: Sequence[str] = ()
+    searches: int = 8
+    random: int = 24
+    equal: int = 8
+    tolerance: float = 0.05
+    repeats: int = 1
+    epochs: Sequence[int] = ()
+    curves: int = 4
+    percentile: float = 0.85
+    standard_errors: float = 2.0
+    tau: float = 0.5
+    tau_low: float = 0.3
+    tuning: Sequence[str] = ()
+
+    def genotypes(self, folder: Path) -> list[Path]:
+        """Where the searched genotypes are kept, ``search<seed>.json``, then those of earlier epochs."""
+        return [self.genotype(folder, seed) for seed in range(self.searches)] + [
+            self.genotype(folder, seed, epoch) for seed in range(min(self.curves, self.searches))
+            for epoch in self.epochs]
+
+    @staticmethod
+    def genotype(folder: Path, seed: int, epoch: int | None = None) -> Path:
+        """The file of what a search derives, at its end or after an epoch counted from 1."""
+        return folder / "genotypes" / f"search{seed}{'' if epoch is None else f'_epoch{epoch:03d}'}.json"
+
+
+def read_plan(space: str, path: Path = PLANS, *, quick: bool = False) -> Plan:
+    """The plan of a space; ``quick`` puts its part ``quick`` over the rest.
+
+    Raises:
+        ConfigError: the file cannot be read, or has no such plan, or a key that a plan does not have.
+    """
+    try:
+        plans: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot read the plans {path}: {error}") from None
+    if space not in plans:
+        raise ConfigError(f"{path} has no plan of {space!r}; it has: {', '.join(plans)}")
+    values = dict(plans[space])
+    small = values.pop("quick", None)
+    if quick and small is None:
+        raise ConfigError(f"the plan of {space} has no part [{space}.quick]; such a part is in: "
+                          f"{', '.join(name for name, plan in plans.items() if 'quick' in plan) or 'none'}")
+    values |= small if quick else {}
+    known = {each.name for each in fields(Plan)} - {"space"}
+    if unknown := sorted(set(values) - known):
+        raise ConfigError(f"the plan of {space} has the unknown keys {', '.join(unknown)}; known are: "
+                          f"{', '.join(sorted(known))}")
+    try:
+        return Plan(space, **values)
+    except TypeError as error:
+        raise ConfigError(f"the plan of {space} lacks a key: {error}") from None

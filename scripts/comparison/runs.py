@@ -1,0 +1,138 @@
+"""Making what a comparison lacks, by the commands that anybody runs; what is there is left alone."""
+
+import json
+import platform
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from comparison.plan import Plan
+from nas_reid.errors import ConfigError
+from nas_reid.files import write_atomically
+from nas_reid.genotype import Genotype
+from nas_reid.nas.bounds import costs_of
+from nas_reid.record.provenance import versions
+from nas_reid.registry import space_of
+from nas_reid.run.compose import settings
+
+
+def run_command(command: str, *overrides: str) -> None:
+    """``python -m nas_reid.<command>`` as a process of its own, whose output goes where ours goes.
+
+    Raises:
+        ConfigError: it failed; its own message stands above.
+    """
+    line = [sys.executable, "-m", f"nas_reid.{command}", *overrides]
+    if subprocess.run(line, check=False).returncode:
+        raise ConfigError(f"nas_reid.{command} failed, its message stands above; what is made so far stays: repeat the "
+                          "script once its cause is removed")
+
+
+def make(plan: Plan, folder: Path, work: Path, *, workers: int) -> None:
+    """Search, train and score what ``folder`` lacks.
+
+    Args:
+        plan: what there must be.
+        folder: of the raw lines and genotypes, which are kept.
+        work: of the run folders.
+        workers: trainings at once.
+    """
+    for seed in range(plan.searches):
+        _search(plan, folder, work, seed)
+    files = [f'"{path}"' for path in plan.genotypes(folder)]
+    _train(plan, folder / "searched.jsonl", work, workers, [f"genotypes=[{','.join(files)}]"], repeats=plan.repeats)
+    if plan.hand_made:
+        _train(plan, folder / "hand_made.jsonl", work, workers, [f"genotypes=[{','.join(plan.hand_made)}]"],
+               repeats=plan.repeats)
+    _train(plan, folder / "random.jsonl", work, workers, [*_space(plan), f"count={plan.random}", "repeated=0"])
+    if plan.equal:
+        low, high = equal_parameters(plan, folder)
+        _train(plan, folder / "equal.jsonl", work, workers,
+               [*_space(plan), f"count={plan.equal}", "repeated=0", "seed=1", f"bounds.params=[{low},{high}]"])
+    for name, overrides in {"search": None, **plan.scorers}.items():
+        _score(plan, folder, work, name, overrides)
+
+
+def equal_parameters(plan: Plan, folder: Path) -> tuple[int, int]:
+    """Least and most parameters of a trunk that is as large as those of the searched genotypes are in the mean."""
+    recipe = settings("retrain", [*plan.recipe, *plan.final, "genotype=by_lot"])
+    height, width = recipe.data.image_size
+    searched = [Genotype.load(plan.genotype(folder, seed)) for seed in range(plan.searches)]
+    counts = [costs_of(space_of(genotype, recipe.network), genotype, (height, width), macs=False)["params"]
+              for genotype in searched]
+    mean = sum(counts) / len(counts)
+    return round(mean * (1 - plan.tolerance)), round(mean * (1 + plan.tolerance))
+
+
+def _search(plan: Plan, folder: Path, work: Path, seed: int) -> None:
+    kept = plan.genotype(folder, seed)
+    if kept.exists():
+        return
+    run = work / f"search{seed}"
+    seconds = _timed("search", *plan.search, f"seed={seed}", f"hydra.run.dir={run}")
+    for epoch in plan.epochs if seed < plan.curves else ():
+        _keep(run / "genotypes" / f"epoch_{epoch:03d}.json", plan.genotype(folder, seed, epoch))
+    _keep(run / "genotype.json", kept)  # the last: what is there is whole
+    _note(folder / "searches.jsonl", {"seed": seed, **seconds, **hardware(), "versions": versions()})
+
+
+def _keep(source: Path, target: Path) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+    except FileNotFoundError:
+        raise ConfigError(f"{source} does not exist: the plan's epochs= must be at most those of the search") from None
+
+
+def _train(plan: Plan, table: Path, work: Path, workers: int, what: Sequence[str], *, repeats: int = 1) -> None:
+    recipe = ",".join(f'"{text}"' for text in (*plan.recipe, *plan.final))
+    run_command("tabulate", f"recipe=[{recipe}]", f"table={table}", f"workers={workers}", f"repeats={repeats}", *what,
+                f"hydra.run.dir={work / table.stem}")
+
+
+def _space(plan: Plan) -> list[str]:
+    """The space as the searches have it, for nas_reid.tabulate."""
+    return [word for word in plan.search if word.startswith("space")] or [f"space={plan.space}"]
+
+
+def _score(plan: Plan, folder: Path, work: Path, name: str, overrides: Sequence[str] | None) -> None:
+    kept = folder / f"scores_{name}.jsonl"
+    if kept.exists():
+        return
+    run = work / (f"scorer_{name}" if overrides is not None else "search0")
+    if not (run / "checkpoints" / "last.pt").exists():
+        run_command("search", *(plan.search if overrides is None else overrides), "seed=0", f"hydra.run.dir={run}")
+    table = folder / "random.jsonl" if plan.table == "random" else plan.table
+    run_command("select", f"search={run}", "method=table", f"table={table}", f"hydra.run.dir={work / f'scores_{name}'}")
+    _keep(work / f"scores_{name}" / "scores.jsonl", kept)
+
+
+def _timed(command: str, *overrides: str) -> dict[str, float]:
+    """Minutes of the clock and of processors that a command took."""
+    began, used = time.monotonic(), _processor_seconds()
+    run_command(command, *overrides)
+    return {"minutes": round((time.monotonic() - began) / 60, 2),
+            "processor_minutes": round((_processor_seconds() - used) / 60, 2)}
+
+
+def _processor_seconds() -> float:
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def hardware() -> dict[str, str]:
+    """What the commands run on."""
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+    return {"hardware": f"{torch.get_num_threads()} threads, {platform.machine()}, {gpu}"}
+
+
+def _note(path: Path, line: dict[str, Any]) -> None:
+    before = path.read_bytes() if path.exists() else b""
+    write_atomically(path, before + json.dumps(line).encode() + b"\n")

@@ -1,0 +1,118 @@
+"""The evidence of a space: made by the commands, counted from raw lines, redrawn without them."""
+
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from nas_reid.tables import Table
+from tests.cli.commands import DATA, SEARCH, invoke
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+RECIPE = (*DATA, "network={channels: 4, layers: [1, 1]}", "epochs=1", "batch.size=8", "optimizer.warmup_epochs=0",
+          "evaluation.every=1", "evaluation.flip=false")
+
+
+@pytest.fixture(scope="module")
+def parts():
+    """The script and its modules by name, as if it were run."""
+    sys.path.insert(0, str(SCRIPTS))
+    names = ("evidence", *(f"comparison.{name}" for name in ("plan", "runs", "findings", "page", "pictures")))
+    yield {name.rpartition(".")[2]: importlib.import_module(name) for name in names}
+    sys.path.remove(str(SCRIPTS))
+    for name in (*names, "comparison"):
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture(scope="module")
+def made(parts, tmp_path_factory):
+    """A tiny comparison, made in this process: its folder, its plan, and the commands that were run."""
+    root, lines = tmp_path_factory.mktemp("evidence"), []
+    quoted = {name: json.dumps(list(words)) for name, words in (("search", SEARCH), ("recipe", RECIPE))}
+    plans = root / "plans.toml"
+    plans.write_text(f'[auto_reid]\nsearch = {quoted["search"]}\nrecipe = {quoted["recipe"]}\n'
+                     'final = []\ntable = "random"\nsearches = 2\nrandom = 3\nequal = 1\n'
+                     'tolerance = 0.2\nepochs = [1]\ncurves = 1\nhand_made = []\n')
+
+    def run(command: str, *overrides: str) -> None:
+        lines.append((command, *overrides))
+        outcome = invoke(command, *overrides)
+        assert outcome.code == 0, outcome.err
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parts["runs"], "run_command", run)
+        arguments = ["auto_reid", "--plans", str(plans), "--output", str(root), "--workers", "1"]
+        assert parts["evidence"].main(arguments) == 0
+    return root, plans, lines
+
+
+def test_a_comparison_is_made_of_commands_and_kept(made) -> None:
+    root, _, lines = made
+    assert [command for command, *_ in lines] == ["search"] * 2 + ["tabulate"] * 3 + ["select"]
+    folder = root / "evidence" / "auto_reid"
+    assert sorted(path.name for path in (folder / "genotypes").iterdir()) == [
+        "search0.json", "search0_epoch001.json", "search1.json"]
+    assert len(Table(folder / "random.jsonl")) == 3 and len(Table(folder / "equal.jsonl")) == 1
+    page = (root / "evidence.md").read_text()
+    assert page.count("<!-- auto_reid -->") == 1 and "| searched | 2 |" in page and "reached" in page
+    for name in ("random", "supernet", "anytime", "front"):
+        assert f"![{name}](evidence/auto_reid/{name}.png)" in page and (folder / f"{name}.png").exists()
+
+
+def test_a_page_is_redrawn_without_a_training_and_other_sections_stay(made, parts) -> None:
+    root, plans, lines = made
+    page, count = root / "evidence.md", len(lines)
+    page.write_text(page.read_text().replace("| searched | 2 |", "| changed | 2 |") + "\nA word of ours.\n")
+    assert parts["evidence"].main(["auto_reid", "--plans", str(plans), "--output", str(root), "--redraw"]) == 0
+    assert len(lines) == count
+    assert "| searched | 2 |" in page.read_text() and page.read_text().endswith("\nA word of ours.\n")
+
+
+def trained(parts, mAP: float, *, validation: float = 0.0, seconds: float = 30.0):
+    return parts["findings"].Trained("x", mAP, validation, 1000, 2000, seconds)
+
+
+def findings_of(parts, *, searched, random, equal=()):
+    plan = parts["plan"].Plan("toy", (), (), (), "toy")
+    scorer = parts["findings"].Scorer("search", 0.6, 0.2, 0.8, 0.5, [(0.1, 0.2)])
+    searches = [{"minutes": 2.0, "processor_minutes": 1.0, "hardware": "h", "versions": {"torch": "t"}}]
+    return parts["findings"].Findings(plan, searched, random, equal, (), {}, [scorer], None, searches)
+
+
+def test_the_numbers_of_a_comparison_by_hand(parts) -> None:
+    found = findings_of(parts, searched=[trained(parts, 0.5), trained(parts, 0.7)],
+                        random=[trained(parts, value, validation=1 - value) for value in (0.2, 0.4, 0.6, 0.8)],
+                        equal=[trained(parts, 0.3), trained(parts, 0.4), trained(parts, 0.5)])
+    assert found.percentiles == [0.5, 0.75] and found.percentile_of_mean == 0.625  # 0.6 equals one of four
+    # sd 0.1414 of two and 0.1 of three: the error of the difference is sqrt(0.02 / 2 + 0.01 / 3)
+    assert found.above_equal == pytest.approx(0.2 / (0.01 + 0.01 / 3) ** 0.5)
+    assert found.affordable == 2  # a minute, at 30 s a training
+    # The best validation has the least mAP here. Of two draws the best is 0.2 with probability 1 - (3/4)^2, and so on.
+    assert found.best_affordable == pytest.approx((0.2 * 7 + 0.4 * 5 + 0.6 * 3 + 0.8) / 16)
+
+
+def test_what_is_not_reached_says_so(parts) -> None:
+    found = findings_of(parts, searched=[trained(parts, 0.5)] * 2, random=[trained(parts, 0.6), trained(parts, 0.4)])
+    lines = list(parts["page"].section_lines(found, "command"))
+    assert "| mean searched at the 85th percentile of random | 50th | **not reached** |" in lines
+    assert "| τ of the best scorer ≥ 0.5, interval above 0.3 | 0.60, from 0.20 | **not reached** |" in lines
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("[other]\n", "has no plan of 'toy'; it has: other"), ("[toy]\nserches = 3\n", "unknown keys serches; known are: "),
+    ("[toy]\n", "lacks a key"), ("[toy\n", "cannot read the plans"),
+])
+def test_a_wrong_plan_is_refused(parts, capsys, tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "plans.toml").write_text(text)
+    assert parts["evidence"].main(["toy", "--plans", str(tmp_path / "plans.toml"), "--output", str(tmp_path)]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_every_plan_of_ours_can_be_read(parts) -> None:
+    for space in ("auto_reid", "osnet_ain", "norm_sites", "nfs"):
+        assert parts["plan"].read_plan(space).searches == 8
+    assert parts["plan"].read_plan("auto_reid", quick=True).table == "random"
+    with pytest.raises(Exception, match=r"no part \[nfs.quick\]; such a part is in: auto_reid"):
+        parts["plan"].read_plan("nfs", quick=True)
