@@ -12,7 +12,8 @@ from nas_reid.config.schemas import SCHEMAS
 GENOTYPE = ["genotype=auto_reid/baseline"]
 MANDATORY = {"search": [], "retrain": GENOTYPE, "evaluate": ["checkpoint=best.pt"], "describe": GENOTYPE,
              "pretrain": GENOTYPE, "export": ["checkpoint=best.pt"],
-             "extract": ["checkpoint=best.pt", "images=folder"], "tabulate": [], "select": ["search=folder"]}
+             "extract": ["checkpoint=best.pt", "images=folder"], "tabulate": [], "select": ["search=folder"],
+             "inspect": []}
 
 
 def settings(name: str, *overrides: str) -> Any:

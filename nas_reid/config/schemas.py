@@ -19,6 +19,7 @@ from nas_reid.config.groups import (
     is_one_of,
     is_share,
 )
+from nas_reid.config.inspection import InspectConfig
 from nas_reid.config.tables import SelectConfig, TabulateConfig
 from nas_reid.config.training import PretrainConfig, TrainingConfig, losses_of, step_rules, warmup_rules
 from nas_reid.data.splits import HOLD_OUTS
@@ -191,7 +192,7 @@ class DescribeConfig:
 
 
 SCHEMAS = {"search": SearchConfig, "retrain": RetrainConfig, "evaluate": EvaluateConfig, "describe": DescribeConfig,
-           "pretrain": PretrainConfig, "export": ExportConfig, "extract": ExtractConfig,
+           "pretrain": PretrainConfig, "export": ExportConfig, "extract": ExtractConfig, "inspect": InspectConfig,
            "tabulate": TabulateConfig, "select": SelectConfig}
 
 OPEN_KEYS = ("space", "network", "augment", "algorithm.regularisers", "data.synthetic", "data.options", "objective",

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 MARGIN, LABEL = 4, 40
 
@@ -17,15 +17,18 @@ def contact_sheet(rows: Mapping[str, Sequence[Image.Image | None]], columns: Seq
         cell: height and width of one picture in pixels.
     """
     height, width = cell
-    sheet = Image.new("RGB", (LABEL + len(columns) * (width + MARGIN), 16 + len(rows) * (height + MARGIN)), "white")
+    label_width = max([LABEL, *(int(ImageFont.load_default().getlength(line)) + 2 * MARGIN
+                                for label in rows for line in label.split("\n"))])
+    sheet = Image.new("RGB", (label_width + len(columns) * (width + MARGIN), 16 + len(rows) * (height + MARGIN)),
+                      "white")
     pen = ImageDraw.Draw(sheet)
     for column, name in enumerate(columns):
-        pen.text((LABEL + column * (width + MARGIN) + 4, 2), name, fill="black")
+        pen.text((label_width + column * (width + MARGIN) + 4, 2), name, fill="black")
     for row, (label, images) in enumerate(rows.items()):
         top = 16 + row * (height + MARGIN)
         pen.text((4, top + height // 2 - 5), label, fill="black")
         for column, image in enumerate(images):
             if image is not None:
                 resized = image.convert("RGB").resize((width, height), Image.Resampling.BICUBIC)
-                sheet.paste(resized, (LABEL + column * (width + MARGIN), top))
+                sheet.paste(resized, (label_width + column * (width + MARGIN), top))
     return sheet

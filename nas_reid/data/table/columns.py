@@ -45,7 +45,7 @@ class Table:
         cells: column of ``COLUMNS`` -> its N cells.
         named: column of ``COLUMNS`` -> what the table calls it.
         lines: [N], number of each row's last line in the file.
-        passed_over: names of the columns that are not used.
+        passed_over: names of the columns that are not used, beside those that the user named.
     """
 
     file: Path
@@ -119,7 +119,9 @@ def _places(file: Path, head: Sequence[str], columns: Mapping[str, str],
     unknown, passed_over = [], []
     for place, name in enumerate(head):
         column = given.get(name) or known.get(name.lower())
-        if name in ignore or (name not in given and column in columns) or name.lower() in PASSED_OVER - set(given):
+        if name in ignore:
+            continue
+        if (name not in given and column in columns) or name.lower() in PASSED_OVER - set(given):
             passed_over.append(name)
         elif column is None:
             unknown.append(name)
