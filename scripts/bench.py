@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
+from benchmarks.convolutions import dilated
 from benchmarks.counts import counts
 from benchmarks.data import data
 from benchmarks.evaluation import evaluation, reranking
@@ -26,12 +27,14 @@ from tqdm import tqdm
 ITEMS: dict[str, Callable[[Setting], Iterator[Comparison]]] = {
     "step": step,
     "sampled": sampled,
+    "dilated": dilated,
     "inference": inference,
     "data": data,
     "evaluation": evaluation,
     "reranking": reranking,
 }
-_ROUGH_SECONDS = {"step": 120, "sampled": 60, "inference": 20, "data": 60, "evaluation": 60, "reranking": 240}
+_ROUGH_SECONDS = {"step": 120, "sampled": 60, "dilated": 5, "inference": 20, "data": 60, "evaluation": 60,
+                  "reranking": 240}
 """Of two CPU cores, for the bar's time left."""
 
 

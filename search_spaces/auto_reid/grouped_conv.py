@@ -1,4 +1,4 @@
-"""Convolution whose backward pass keeps less and, for dilated kernels on a CPU, runs many times faster."""
+"""Convolution whose backward pass keeps less and, for dilated kernels on a CPU, runs faster: ``bench.py dilated``."""
 
 from typing import Any
 
@@ -58,7 +58,7 @@ class _GroupedConv(torch.autograd.Function):
         (stride, padding, dilation, groups), (sources, targets), shape = ctx.geometry, ctx.fan, ctx.shape
         x = None if saved is None else _repeat(saved, sources, targets)
         by_phase = dilation > 1 and stride == 1 and grad.device.type == "cpu"
-        if by_phase:  # oneDNN's backward for dilated depthwise kernels is a slow reference: use the dense one
+        if by_phase:  # oneDNN's backward for dilated depthwise kernels is slow: use the dense one
             grad, x = _to_phases(grad, dilation), None if x is None else _to_phases(x, dilation)
             shape, padding = (len(grad), shape[1], *grad.shape[2:]), padding // dilation
         if x is None:  # no weight gradient: only shape and memory format of the input are read
