@@ -1,7 +1,7 @@
 """Write the features of every image in a folder.
 
     python -m nas_reid.extract checkpoint=outputs/retrain/.../checkpoints/best.pt images=DIR
-    python -m nas_reid.extract checkpoint=outputs/export/.../model.onnx images=DIR format=safetensors
+    python -m nas_reid.extract checkpoint=outputs/export/... images=DIR format=safetensors
 
 Leaves features.npz (arrays ``features`` [N, D] and ``paths`` [N], relative to the folder) or features.safetensors
 (tensor ``features``; ``paths`` as JSON in its metadata) in the run folder.
@@ -49,7 +49,8 @@ def main(cfg: DictConfig) -> None:
     folder = user_path(settings.images)
     files = image_files(folder)
     extractor = FeatureExtractor(settings.checkpoint, device=select_device(settings.device), flip=settings.flip,
-                                 not_rgb=settings.not_rgb, modality=MODALITIES.index(settings.modality))
+                                 not_rgb=settings.not_rgb, modality=MODALITIES.index(settings.modality),
+                                 runtime=settings.runtime)
     features, paths, failures = extract(extractor, folder, files, batch_size=settings.batch_size)
     if failures and (settings.on_corrupt == "error" or not paths):
         raise DataError(unreadable(failures, len(files), folder, keys=("images", "on_corrupt")))
@@ -61,7 +62,7 @@ def main(cfg: DictConfig) -> None:
         log.warning("%d of %d images were not RGB and were converted", extractor.converted, len(files))
     log.info("features of %d images: %s", len(paths), path)
     summary = {"features": str(path), "images": len(paths), "skipped": len(failures), "embedding": features.shape[1],
-               "image_size": list(extractor.image_size), "converted": extractor.converted}
+               "image_size": list(extractor.image_size), "runtime": extractor.runtime, "converted": extractor.converted}
     sys.stdout.write(json.dumps(summary) + "\n")
 
 

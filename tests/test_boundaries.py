@@ -126,7 +126,7 @@ BELOW = {
     "training": {"losses", "network", "modules", "data", "files"},
     "evaluation": {"network", "data", "files"},
     "losses": {"network", "modules"},
-    "deploy": {"network", "data", "files"},
+    "deploy": {"evaluation", "network", "data", "files"},
     "record": {"drawing", "evaluation", "data", "files"},
     "network": {"modules", "files"},
     "modules": set(),

@@ -1,5 +1,6 @@
 """Types and ranges of the commands that use a trained network outside the experiments: export and extract."""
 
+import re
 from dataclasses import dataclass
 
 from nas_reid.backbones.modality import MODALITIES
@@ -7,7 +8,9 @@ from nas_reid.config.groups import Rules, is_image_size, is_one_of
 from nas_reid.data.store import ON_CORRUPT
 from nas_reid.deploy.feature_extractor import NOT_RGB
 from nas_reid.deploy.features_file import ENCODINGS
-from nas_reid.deploy.formats import FORMATS
+from nas_reid.deploy.formats import FORMATS, OPSETS
+from nas_reid.deploy.input_contract import INTERPOLATIONS, LARGEST, NORMALISATIONS, OURS, TRACKERS, InputContract
+from nas_reid.deploy.opening import RUNTIMES
 
 
 @dataclass
@@ -19,10 +22,48 @@ class ExportConfig:
     image_size: list[int] | None   # null: the size the network was trained on
     l2_normalise: bool
     tolerance: float
+    tracker: str | None            # whose crops the file takes
+    normalisation: str | None      # these three: null as the tracker does it, else as in training
+    largest: int | None
+    interpolation: str | None
+    opset: int
+    name: str | None               # of the file; null: model, or for a tracker <space>_<data>
+    results: str | None            # what was measured; null: in the checkpoint's run
+    licence: str | None
+    data_licence: str | None
     threads: int | None
 
+    def input_contract(self) -> InputContract:
+        """What the file's images are."""
+        base = TRACKERS[self.tracker] if self.tracker else OURS
+        return InputContract(self.normalisation or base.normalisation, self.largest or base.largest,
+                             self.interpolation or base.interpolation)
+
+    def _contract_rules(self) -> Rules:
+        known: dict[str, tuple[object, ...]] = {"normalisation": NORMALISATIONS, "largest": LARGEST,
+                                                "interpolation": INTERPOLATIONS}
+        for key, values in known.items():
+            value = getattr(self, key)
+            if value is not None:
+                yield key, value in values, f"is unknown; known are: {', '.join(map(str, values))}"
+                if self.tracker in TRACKERS:
+                    wanted = getattr(TRACKERS[self.tracker], key)
+                    yield (key, value == wanted, f"does not go with tracker={self.tracker}, whose crops are prepared "
+                                                 f"with {key}={wanted}: leave it out")
+        yield ("largest", self.largest is None or self.normalisation != "outside",
+               "has no meaning with normalisation=outside, whose values are normalised; leave it out")
+
     def rules(self) -> Rules:
-        """Refuses an unknown format, an illegal size of images or tolerance."""
+        """Refuses an unknown format, an illegal size of images or tolerance, and what a tracker cannot run."""
+        if self.tracker is not None:
+            yield "tracker", *is_one_of(self.tracker, TRACKERS)
+            yield ("format", self.format == "onnx",
+                   f"does not go with tracker={self.tracker}, which is tested with ONNX files; use onnx")
+        yield from self._contract_rules()
+        yield ("opset", OPSETS[0] <= self.opset <= OPSETS[1],
+               f"must be from {OPSETS[0]} to {OPSETS[1]}, which the exporter can write")
+        yield ("name", self.name is None or re.fullmatch(r"\w[\w.-]*", self.name) is not None,
+               "must be a file name without its ending, of letters, digits, dots, dashes and underscores")
         yield "format", *is_one_of(self.format, FORMATS)
         if self.image_size is not None:
             yield "image_size", *is_image_size(self.image_size)
@@ -41,6 +82,7 @@ class ExtractConfig:
     flip: bool
     not_rgb: str
     modality: str
+    runtime: str
     on_corrupt: str
     device: str
     threads: int | None
@@ -52,4 +94,5 @@ class ExtractConfig:
         yield "not_rgb", *is_one_of(self.not_rgb, NOT_RGB)
         yield "on_corrupt", *is_one_of(self.on_corrupt, ON_CORRUPT)
         yield "modality", *is_one_of(self.modality, MODALITIES)
+        yield "runtime", *is_one_of(self.runtime, RUNTIMES)
         yield "threads", self.threads is None or self.threads >= 1, "must be at least 1, or null for all cores"

@@ -3,9 +3,9 @@
     extractor = FeatureExtractor("checkpoints/best.pt")
     features = extractor(["a.jpg", "b.png"])                 # float32 [2, D]
     features = extractor(frames, colours="BGR")              # OpenCV's arrays
+    extractor.same("a.jpg", "b.png")                         # whether they show the same person
 """
 
-import json
 import logging
 from collections.abc import Iterable, Sequence
 from functools import reduce
@@ -17,17 +17,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from nas_reid.data.decoding import open_picture, resized
+from nas_reid.data.decoding import open_picture
 from nas_reid.data.formats import is_image, left_out
-from nas_reid.data.normalise import normalise
-from nas_reid.deploy.formats import Runner, onnx_runner
-from nas_reid.deploy.inference import fold
-from nas_reid.errors import CheckpointError, ConfigError, DataError
+from nas_reid.deploy.opening import RUNTIMES, open_model
+from nas_reid.errors import ConfigError, DataError
+from nas_reid.evaluation.distance import feature_distances
+from nas_reid.evaluation.threshold import Threshold, choose
 from nas_reid.files.foreign import user_path
-from nas_reid.files.of_run import CHECKPOINTS, file_of_run
-from nas_reid.files.regular import read_regular, require_regular
 from nas_reid.network.finite import require_finite_features
-from nas_reid.network.trained import load_trained
 
 log = logging.getLogger(__name__)
 
@@ -43,34 +40,43 @@ class FeatureExtractor:
     """Turns images into embeddings.
 
     Args:
-        model: checkpoint of a retraining, or a ``model.onnx`` of ``nas_reid.export`` beside its ``model.json``; or the
-            folder of the run that left one.
-        device: of a checkpoint's network; ONNX files run on the CPU.
+        model: checkpoint of a retraining or the folder of its run; or the folder that ``nas_reid.export`` left, or the
+            ONNX file in it. All files of that folder must be those that were written together.
+        device: of torch; ONNX Runtime runs on the CPU.
         batch_size: images that go through the network at once.
         flip: average the embeddings of an image and its mirror image.
         not_rgb: what to do with image files that are grey, with a palette, RGBA or CMYK: ``convert`` or ``refuse``. See
             ``nas_reid.data.pixels`` for what becomes of them, and of an orientation in Exif data.
-        modality: of all images, 0 visible or 1 infrared; ONNX files are of visible ones.
+        modality: of all images, 0 visible or 1 infrared; exported files are of visible ones.
+        runtime: ``auto``, ``onnxruntime`` or ``torch``; see ``opening.open_model``.
 
     Attributes:
         image_size: (height, width) that images are resized to.
         converted: image files so far that were not RGB.
+        distance: that the embeddings are compared by, a name of ``evaluation.distance.DISTANCES``.
+        threshold: up to which distance ``same`` says yes; None without one.
+        runtime: what runs the model.
 
     Raises:
-        CheckpointError: no such model, or an ONNX file without its ``model.json``.
+        CheckpointError: no such model, an ONNX file without its ``model.json``, or parts that do not belong together.
         ConfigError: an unknown option, or onnxruntime is needed and not installed.
     """
 
     def __init__(self, model: str | Path, *, device: torch.device | str = "cpu", batch_size: int = 64,
-                 flip: bool = False, not_rgb: str = "convert", modality: int = 0) -> None:
+                 flip: bool = False, not_rgb: str = "convert", modality: int = 0,
+                 runtime: str = "auto") -> None:
         if not_rgb not in NOT_RGB:
             raise ConfigError(f"not_rgb={not_rgb!r} is unknown; known are: {', '.join(NOT_RGB)}")
+        if runtime not in RUNTIMES:
+            raise ConfigError(f"runtime={runtime!r} is unknown; known are: {', '.join(RUNTIMES)}")
         if batch_size < 1 or modality not in (0, 1):
             raise ConfigError(f"batch_size={batch_size}, modality={modality}: expected at least 1, and 0 (visible) or "
                               "1 (infrared)")
         self.batch_size, self.flip, self.not_rgb, self.converted = batch_size, flip, not_rgb, 0
-        file = file_of_run(model, (*CHECKPOINTS, "model.onnx"))
-        self._run, self.image_size = _open(file, torch.device(device), modality)
+        opened = open_model(model, device=torch.device(device), modality=modality, runtime=runtime)
+        self._run, self._contract, self.image_size = opened.run, opened.contract, opened.image_size
+        self.runtime, self.distance, self._origin = opened.runtime, opened.distance, str(model)
+        self.threshold: Threshold | None = choose(opened.thresholds, distance=self.distance, flip=flip)
 
     def __call__(self, images: ImageLike | Iterable[ImageLike], *, colours: str = "RGB") -> Tensor:
         """Embeddings, float32 [N, D] on the CPU, in the order of the images.
@@ -99,6 +105,31 @@ class FeatureExtractor:
             raise DataError("there are no images to extract features from")
         return torch.cat(parts)
 
+    def same(self, first: ImageLike, second: ImageLike, *, colours: str = "RGB") -> bool:
+        """Whether two images show the same person, by the threshold that the model was given in its training.
+
+        It says yes to ``threshold.expected`` of the pairs of different people who are like those it was fitted on, and
+        no to 1 - ``threshold.true_accepts`` of the pairs of one person. For other cameras and other people it may be
+        quite wrong: measure it there (``nas_reid.evaluate``).
+
+        Args:
+            first, second, colours: as of a call.
+
+        Raises:
+            ConfigError: the model has no threshold for these embeddings, or one for infrared against visible images.
+            DataError: see a call.
+        """
+        if self.threshold is None:
+            raise ConfigError(f"{self._origin} has no threshold for {self.distance} distances "
+                              f"{'with' if self.flip else 'without'} flip, so that it cannot say whether two images "
+                              "show the same person; train it with false_positive_rate=0.01 and people enough held out")
+        if self.threshold.across:
+            raise ConfigError(f"the threshold of {self._origin} is for pairs of an infrared and a visible image; embed "
+                              "each with an extractor of its modality, and compare their distance with threshold.value")
+        features = self([first, second], colours=colours)
+        return self.threshold.accepts(float(feature_distances(features[:1], features[1:],
+                                                              distance=self.distance).block(0, 1)))
+
     def read(self, image: ImageLike, *, colours: str = "RGB") -> np.ndarray:
         """RGB bytes [H, W, 3] of one image at ``image_size``; arguments and errors as of a call."""
         if isinstance(image, str | Path):
@@ -121,7 +152,7 @@ class FeatureExtractor:
             raise DataError(f"an image is {given}; expected a path, a Pillow image, a uint8 array [h, w, 3] or a uint8 "
                             "tensor [3, h, w], with at least one pixel")
         array = array[..., ::-1] if colours == "BGR" else array
-        return resized(Image.fromarray(np.ascontiguousarray(array)), self.image_size)
+        return self._contract.resize(Image.fromarray(np.ascontiguousarray(array)), self.image_size)
 
     def embed(self, images: np.ndarray, *, names: Sequence[str] = ()) -> Tensor:
         """Embeddings [B, D] of RGB bytes [B, H, W, 3] at ``image_size``; ``names`` of the images are for messages.
@@ -141,41 +172,7 @@ class FeatureExtractor:
                 raise DataError(f"{name} has colour mode {image.mode}, not RGB, and not_rgb=refuse; convert it, or let "
                                 "it be converted with not_rgb=convert")
             self.converted += 1
-        return resized(image, self.image_size)
-
-
-def _open(model: Path, device: torch.device, modality: int) -> tuple[Runner, tuple[int, int]]:
-    """What runs the model on bytes [B, H, W, 3], and the (height, width) it wants."""
-    if model.suffix == ".onnx":
-        if modality:
-            raise ConfigError(f"{model} was exported for visible images and modality={modality} is infrared; give the "
-                              "checkpoint that it was exported from")
-        return _open_onnx(model)
-    network, description = load_trained(model, device=device)
-    folded = fold(network, image_size=description.image_size)
-
-    def run(images: Tensor) -> Tensor:
-        modalities = torch.full((len(images),), modality, device=device)
-        return folded(normalise(images.to(device)), modality=modalities)
-
-    return run, description.image_size
-
-
-def _open_onnx(model: Path) -> tuple[Runner, tuple[int, int]]:
-    try:
-        contract = json.loads(read_regular(model.with_suffix(".json")))
-        height, width = contract["image_size"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{model} needs the model.json that nas_reid.export wrote beside it, which says how "
-                              f"large its images are: {error}") from error
-    try:
-        require_regular(model)
-        run = onnx_runner(str(model))
-    except ImportError as error:
-        raise ConfigError("an ONNX file needs onnxruntime: pip install 'nas-reid[export]'") from error
-    except Exception as error:  # onnxruntime raises anything
-        raise CheckpointError(f"{model} cannot be opened by onnxruntime: {str(error)[:300]}") from error
-    return lambda images: run(images.permute(0, 3, 1, 2).float().contiguous()), (height, width)
+        return self._contract.resize(image, self.image_size)
 
 
 def image_files(folder: Path) -> Sequence[Path]:

@@ -20,8 +20,13 @@ def write_sealed(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
     Raises:
         OSError: the folder cannot be written, or the disk is full.
     """
+    write_atomically(path, sealed(tensors, metadata))
+
+
+def sealed(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
+    """The bytes that ``write_sealed`` writes."""
     whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
-    write_atomically(path, save(whole, metadata={**metadata, _SEAL: _digest(whole, metadata)}))
+    return save(whole, metadata={**metadata, _SEAL: _digest(whole, metadata)})
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

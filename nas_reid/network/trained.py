@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 import torch
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from nas_reid.errors import CheckpointError, NasReidError
 from nas_reid.files.of_run import file_of_run
+from nas_reid.files.regular import require_regular
 from nas_reid.genotype import Genotype
 from nas_reid.network.checkpoint import load_checkpoint
 from nas_reid.network.finite import require_finite_weights
 from nas_reid.network.model import ReIDNetwork, build_network
-from nas_reid.network.sealed_tensors import write_sealed
+from nas_reid.network.sealed_tensors import read_tensors, sealed, write_sealed
 from nas_reid.registry import space_of
 
 _MOST = 2**31 - 1  # classes, or pixels of a side
@@ -105,8 +107,30 @@ def load_trained(path: Path, *, device: torch.device) -> tuple[ReIDNetwork, Desc
     if not _is_named(weights) or not all(isinstance(tensor, Tensor) for tensor in weights.values()):
         raise CheckpointError(f"{path} describes a network and has no weights for it; expected names and tensors under "
                               "'weights'. Give another checkpoint of the run")
+    return _rebuilt(path, state["description"], weights, device)
+
+
+def load_safetensors(path: Path, *, device: torch.device) -> tuple[ReIDNetwork, Description]:
+    """The network of a ``model.safetensors`` that ``export_safetensors`` wrote, in evaluation mode.
+
+    Raises:
+        CheckpointError: as of ``load_trained``.
+    """
     try:
-        description = Description.from_plain(state["description"])
+        require_regular(path)
+        with safe_open(path, "pt") as file:
+            description = json.loads((file.metadata() or {})["nas_reid"])
+        weights = read_tensors(path)
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise CheckpointError(f"{path} is no model.safetensors of nas_reid, or is damaged: {type(error).__name__}: "
+                              f"{error}. Expected a file that nas_reid.retrain or nas_reid.export wrote") from error
+    return _rebuilt(path, description, weights, device)
+
+
+def _rebuilt(path: Path, plain: Mapping[str, Any], weights: Mapping[str, Tensor],
+             device: torch.device) -> tuple[ReIDNetwork, Description]:
+    try:
+        description = Description.from_plain(plain)
         with torch.device("meta"):
             shapes = description.build()  # a file that describes a network beyond all memory must not get it
     except NasReidError as error:
@@ -130,4 +154,13 @@ def _require_fit(path: Path, network: ReIDNetwork, weights: Mapping[str, Tensor]
 
 def export_safetensors(path: Path, network: ReIDNetwork, description: Description) -> None:
     """Write the weights as safetensors, with the description as JSON in the file's metadata, and a checksum."""
-    write_sealed(path, network.state_dict(), {"nas_reid": json.dumps(description.to_plain())})
+    write_sealed(path, *_to_seal(network, description))
+
+
+def to_safetensors(network: ReIDNetwork, description: Description) -> bytes:
+    """The bytes that ``export_safetensors`` writes."""
+    return sealed(*_to_seal(network, description))
+
+
+def _to_seal(network: ReIDNetwork, description: Description) -> tuple[dict[str, Tensor], dict[str, str]]:
+    return network.state_dict(), {"nas_reid": json.dumps(description.to_plain())}

@@ -39,6 +39,19 @@ def retrained(tmp_path_factory: pytest.TempPathFactory, searched: tuple[Path, Ou
     return folder, invoke("retrain", *RETRAIN, f"genotype={searched[0] / 'genotype.json'}", f"hydra.run.dir={folder}")
 
 
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Outcome]:
+    """Folder and outcome of a short training that holds people enough out for a threshold."""
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nas_reid.retrain, "draw_retrieval", lambda *_, **__: [])
+        patch.setattr(nas_reid.retrain, "draw_trunk", lambda *_, **__: [])
+        return folder, invoke("retrain", *RETRAIN, "genotype=resnet/resnet18", "network.channels=2",
+                              "network.stem_channels=2", "epochs=1", "optimizer.warmup_epochs=0",
+                              "validation_fraction=0.5", "false_positive_rate=0.1",
+                              "evaluation.bootstrap={samples: 100}", f"hydra.run.dir={folder}")
+
+
 @pytest.fixture
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw nothing: pictures take most of the time of a small run."""

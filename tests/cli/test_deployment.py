@@ -8,14 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from PIL import Image
 from safetensors import safe_open
 
 import nas_reid.export
+from nas_reid.deploy.feature_extractor import FeatureExtractor
+from nas_reid.evaluation.threshold import read_thresholds
 from nas_reid.network.checkpoint import load_checkpoint, save_checkpoint
-from tests.cli.commands import invoke
+from tests.cli.commands import Outcome, invoke
 from tests.cli.refusals import assert_refused
 from tests.cli.trained_checkpoint import save_trained
+
+Ran = tuple[Path, Outcome]
 
 
 @pytest.fixture(scope="module")
@@ -41,23 +46,57 @@ def left(folder: Path) -> list[str]:
 def test_an_onnx_file_gives_the_checkpoints_features(checkpoint: Path, images: Path, tmp_path: Path) -> None:
     outcome = invoke("export", f"checkpoint={checkpoint}", f"hydra.run.dir={tmp_path / 'onnx'}", "threads=1")
     assert outcome.code == 0, outcome.err
-    assert left(tmp_path / "onnx") == ["model.json", "model.onnx"]
+    assert left(tmp_path / "onnx") == ["README.md", "genotype.json", "model.json", "model.onnx", "model.safetensors"]
     assert len((tmp_path / "onnx" / "export.log").read_text().splitlines()) == 1  # nothing of the exporter's passes
     contract = json.loads((tmp_path / "onnx" / "model.json").read_text())
     assert contract == json.loads(outcome.out.splitlines()[-1])
     assert contract["image_size"] == [32, 16] and contract["embedding"] == 8 and contract["input"]["range"] == [0, 255]
     assert contract["parity"]["batches"] == [1, 7] and contract["parity"]["difference"] <= 1e-4
     found = {}
-    for model in (checkpoint, tmp_path / "onnx" / "model.onnx"):
-        folder = tmp_path / model.suffix[1:]
-        outcome = invoke("extract", f"checkpoint={model}", f"images={images}", f"hydra.run.dir={folder}",
-                         "batch_size=2", "threads=1")
+    for name, model, runtime in (("pt", checkpoint, "auto"), ("onnx", tmp_path / "onnx" / "model.onnx", "auto"),
+                                 ("safetensors", tmp_path / "onnx", "torch")):
+        folder = tmp_path / name
+        outcome = invoke("extract", f"checkpoint={model}", f"images={images}", f"hydra.run.dir={folder}/run",
+                         "batch_size=2", "threads=1", f"runtime={runtime}")
         assert outcome.code == 0, outcome.err
-        with np.load(folder / "features.npz") as file:
-            found[model.suffix] = file["features"]
+        ran = json.loads(outcome.out.splitlines()[-1])["runtime"]
+        assert ran == ("onnxruntime" if name == "onnx" else "torch")
+        with np.load(folder / "run" / "features.npz") as file:
+            found[name] = file["features"]
             assert file["paths"].tolist() == ["a.png", "b.png", "below/c.png"]
-    assert found[".pt"].shape == (3, 8)
-    np.testing.assert_allclose(found[".onnx"], found[".pt"], atol=1e-4)
+    assert found["pt"].shape == (3, 8)
+    for features in found.values():
+        np.testing.assert_allclose(features, found["pt"], atol=1e-4)
+
+
+def test_an_exported_folder_says_what_was_trained_and_measured(trained: Ran, tmp_path: Path) -> None:
+    """From a real training: data, thresholds and metrics; and a threshold that decides the same everywhere."""
+    run, out = trained[0], tmp_path / "out"
+    outcome = invoke("export", f"checkpoint={run}", f"hydra.run.dir={out}", "threads=1", "tracker=ultralytics",
+                     "opset=20", "licence=MIT")
+    assert outcome.code == 0, outcome.err
+    assert left(out) == ["README.md", "genotype.json", "model.json", "model.safetensors",
+                         "resnet_synthetic.onnx"]
+    contract = json.loads((out / "model.json").read_text())
+    assert contract["onnx"] == {"opset": 20, "ir_version": 9} and contract["input"]["range"] == [0, 1]
+    assert contract["data"]["name"] == "synthetic" and "show nobody" in contract["data"]["licence"]
+    assert contract["metrics"]["values"] == json.loads((run / "result.json").read_text())["metrics"]
+    kept = read_thresholds(run / "checkpoints" / "best.pt")
+    assert contract["thresholds"] == [each.to_plain() for each in kept] and contract["distance"] == "euclidean"
+    assert set(contract["files"]) == set(left(out)) - {"README.md", "model.json"}
+    card = (out / "README.md").read_text()
+    header = yaml.safe_load(card.split("---")[1])
+    assert header["license_name"] == "MIT" and header["datasets"] == ["synthetic"]
+    assert header["model-index"][0]["results"][0]["metrics"][0]["value"] == contract["metrics"]["values"]["rank1"]
+    assert f"| euclidean | no | {kept[0].value:.4g} [" in card and "values 0 to 1" in card
+    images = list(np.random.default_rng(0).integers(256, size=(6, 40, 20, 3), dtype=np.uint8))
+    extractors = [FeatureExtractor(out), FeatureExtractor(out, runtime="torch")]
+    assert [each.runtime for each in extractors] == ["onnxruntime", "torch"]
+    features = [each(images) for each in extractors]
+    np.testing.assert_allclose(features[0], features[1], atol=1e-4)
+    apart = float((features[0][0] - features[0][1]).norm())
+    answers = [each.same(images[0], images[1]) for each in extractors]
+    assert answers == [apart <= kept[0].value] * 2 and extractors[0].same(images[0], images[0])
 
 
 def test_features_as_safetensors(checkpoint: Path, images: Path, tmp_path: Path) -> None:
@@ -90,6 +129,19 @@ def test_what_cannot_be_exported_is_refused(checkpoint: Path, tmp_path: Path) ->
     run = f"hydra.run.dir={tmp_path / 'run'}"
     assert_refused(invoke("export", f"checkpoint={checkpoint}", "format=caffe", run),
                    "format=caffe is unknown; known are: onnx, torchscript, exported_program")
+    words = ("tracker=boxmot", "format=torchscript", "normalisation=inside", "interpolation=antialiased", "opset=17",
+             "name=a/b")
+    assert_refused(invoke("export", f"checkpoint={checkpoint}", *words, run),
+                   "format=torchscript does not go with tracker=boxmot, which is tested with ONNX files",
+                   "normalisation=inside does not go with tracker=boxmot, whose crops are prepared with "
+                   "normalisation=outside: leave it out", "interpolation=antialiased does not go with .*=plain",
+                   "opset=17 must be from 18 to 25", "name=a/b must be a file name")
+    words = ("tracker=sort", "normalisation=outside", "largest=1")
+    assert_refused(invoke("export", f"checkpoint={checkpoint}", *words, run),
+                   "tracker=sort is unknown; known are: boxmot, ultralytics",
+                   "largest=1 has no meaning with normalisation=outside")
+    assert_refused(invoke("export", f"checkpoint={checkpoint}", f"results={tmp_path}", run),
+                   "is no result.json of nas_reid.evaluate")
     save_checkpoint(tmp_path / "last.pt", {"epoch": 3, "bilevel": {}}, config={})
     assert_refused(invoke("export", f"checkpoint={tmp_path / 'last.pt'}", run), "holds no trained network")
     assert_refused(invoke("export", f"checkpoint={tmp_path / 'none.pt'}", run), "CheckpointError")

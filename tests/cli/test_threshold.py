@@ -12,19 +12,7 @@ from tests.cli.commands import EVALUATE, RETRAIN, Outcome, invoke
 from tests.cli.refusals import assert_nothing_half_written, assert_refused
 
 GENOTYPE = ("genotype=auto_reid/retrieval", "network.channels=4", "network.layers=[1,1]")
-ASKED = (*RETRAIN, *GENOTYPE, "epochs=1", "optimizer.warmup_epochs=0", "validation_fraction=0.5",
-         "false_positive_rate=0.1", "evaluation.bootstrap={samples: 100}")
-
 Ran = tuple[Path, Outcome]
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("nas_reid.retrain.draw_retrieval", lambda *_, **__: [])
-        patch.setattr("nas_reid.retrain.draw_trunk", lambda *_, **__: [])
-        folder = tmp_path_factory.mktemp("threshold") / "run"
-        return folder, invoke("retrain", *ASKED, f"hydra.run.dir={folder}")
 
 
 def test_the_best_checkpoint_keeps_thresholds_for_every_use(trained: Ran) -> None:

@@ -10,6 +10,8 @@ from PIL import Image
 from nas_reid.data.decoding import decode
 from nas_reid.data.normalise import normalise
 from nas_reid.deploy.feature_extractor import FeatureExtractor, image_files
+from nas_reid.deploy.input_contract import OURS
+from nas_reid.deploy.opening import Opened
 from nas_reid.errors import CheckpointError, ConfigError, DataError
 from nas_reid.network.model import ReIDNetwork
 from tests.cli.trained_checkpoint import save_trained
@@ -101,7 +103,7 @@ def test_an_onnx_file_needs_its_contract(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"")
     with pytest.raises(CheckpointError, match=r"needs the model\.json"):
         FeatureExtractor(tmp_path / "model.onnx")
-    with pytest.raises(ConfigError, match=r"model\.onnx was exported for visible images and modality=1 is infrared"):
+    with pytest.raises(ConfigError, match="modality=1 is infrared, and exported networks are of visible images"):
         FeatureExtractor(tmp_path / "model.onnx", modality=1)
     (tmp_path / "model.json").write_text('{"image_size": [32, 16]}')
     with pytest.raises(CheckpointError, match="cannot be opened by onnxruntime"):
@@ -133,15 +135,15 @@ def test_an_empty_crop_is_refused(empty: object, extractor: FeatureExtractor) ->
         extractor([empty])
 
 
-@pytest.mark.parametrize("suffix", ["pt", "onnx"])
-def test_features_that_are_not_finite_are_refused_whatever_computes_them(suffix: str, tmp_path: Path,
+def test_features_that_are_not_finite_are_refused_whatever_computes_them(tmp_path: Path,
                                                                          monkeypatch: pytest.MonkeyPatch) -> None:
     def run(images: torch.Tensor) -> torch.Tensor:
         brightness = images.float().mean((1, 2, 3))
         return torch.where(brightness > 250, torch.inf, brightness)[:, None]
 
-    monkeypatch.setattr("nas_reid.deploy.feature_extractor._open", lambda *_: (run, (4, 4)))
-    broken = FeatureExtractor(f"model.{suffix}", batch_size=2, flip=True)
+    opened = Opened(run, (4, 4), OURS, "euclidean", (), "torch")
+    monkeypatch.setattr("nas_reid.deploy.feature_extractor.open_model", lambda *_, **__: opened)
+    broken = FeatureExtractor("model.pt", batch_size=2, flip=True)
     black, white = np.zeros((4, 4, 3), np.uint8), np.full((4, 4, 3), 255, np.uint8)
     with pytest.raises(DataError, match="features of image 3 are not finite; the network that made them diverged"):
         broken([black, black, black, white])
