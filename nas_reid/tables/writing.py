@@ -17,11 +17,12 @@ _NOT_OF_THE_DATA = ("cache", "workers", "root")
 def recipe_digest(config: Mapping[str, Any]) -> str:
     """Twelve characters that are equal for configurations of ``nas_reid.retrain`` which train alike.
 
-    Genotype and seed, and what changes no result (where the cache is, how many threads), do not count.
+    Genotype and seed, and what changes no result (where the cache is, how many threads), do not count; nor does what
+    is null or false, so that a table can be continued when options have been added since.
     """
     kept = {key: value for key, value in config.items() if key not in _NOT_OF_THE_RECIPE}
     kept["data"] = {key: value for key, value in config["data"].items() if key not in _NOT_OF_THE_DATA}
-    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:12]
+    return hashlib.sha256(json.dumps(_without_unset(kept), sort_keys=True).encode()).hexdigest()[:12]
 
 
 def lines_of(path: Path, *, recipe: str) -> list[Line]:
@@ -50,3 +51,9 @@ def append(path: Path, line: Line) -> None:
         content = file.read()
         file.truncate(content.rfind(b"\n") + 1)
         file.write(f"{line.to_json()}\n".encode())
+
+
+def _without_unset(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_unset(each) for key, each in value.items() if each is not None and each is not False}
+    return value
