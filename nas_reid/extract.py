@@ -14,10 +14,7 @@ if __name__ == "__main__":
 import json
 import logging
 import sys
-from collections.abc import Sequence
-from pathlib import Path
 
-import numpy as np
 import torch
 from omegaconf import DictConfig
 
@@ -26,14 +23,13 @@ from nas_reid.config.deployment import ExtractConfig
 from nas_reid.config.loading import load
 from nas_reid.data.readers.listing import some
 from nas_reid.data.store import unreadable
-from nas_reid.data.threads import map_in_order
 from nas_reid.deploy.feature_extractor import FeatureExtractor, image_files
 from nas_reid.deploy.features_file import ENCODINGS
+from nas_reid.deploy.gallery import folder_features
 from nas_reid.errors import DataError
 from nas_reid.files import write_atomically
 from nas_reid.files.foreign import user_path
 from nas_reid.network.execution import select_device
-from nas_reid.progress import progress
 from nas_reid.run.command import command
 from nas_reid.run.invocation import invocation
 
@@ -51,7 +47,8 @@ def main(cfg: DictConfig) -> None:
     extractor = FeatureExtractor(settings.checkpoint, device=select_device(settings.device), flip=settings.flip,
                                  not_rgb=settings.not_rgb, modality=MODALITIES.index(settings.modality),
                                  runtime=settings.runtime)
-    features, paths, failures = extract(extractor, folder, files, batch_size=settings.batch_size)
+    found = folder_features(extractor, folder, files, batch_size=settings.batch_size)
+    features, paths, failures = found.features, found.paths, found.failures
     if failures and (settings.on_corrupt == "error" or not paths):
         raise DataError(unreadable(failures, len(files), folder, keys=("images", "on_corrupt")))
     path = invocation().folder / f"features.{settings.format}"
@@ -64,42 +61,6 @@ def main(cfg: DictConfig) -> None:
     summary = {"features": str(path), "images": len(paths), "skipped": len(failures), "embedding": features.shape[1],
                "image_size": list(extractor.image_size), "runtime": extractor.runtime, "converted": extractor.converted}
     sys.stdout.write(json.dumps(summary) + "\n")
-
-
-def extract(extractor: FeatureExtractor, folder: Path, files: Sequence[Path], *,
-            batch_size: int) -> tuple[np.ndarray, list[str], list[str]]:
-    """Features of image files; the next batch is decoded meanwhile.
-
-    Args:
-        extractor: see there.
-        folder: of the files.
-        files: below ``folder``.
-        batch_size: images that go through the network at once.
-
-    Returns:
-        Features [N, D], float32, of the N files that can be read; their paths below the folder; and of each other file
-        its path and why.
-    """
-    def read(batch: Sequence[Path]) -> tuple[list[np.ndarray], list[str], list[str]]:
-        images, paths, failures = [], [], []
-        for file in batch:
-            name = file.relative_to(folder).as_posix()
-            try:
-                images.append(extractor.read(file))
-                paths.append(name)
-            except DataError as error:
-                failures.append(f"{name}: {error}")
-        return images, paths, failures
-
-    batches = [files[start:start + batch_size] for start in range(0, len(files), batch_size)]
-    decoded = map_in_order(read, batches, workers=1, window=2)
-    features, kept, lost = [], [], []
-    for images, paths, failures in progress(decoded, description="extract", total=len(batches), unit="batch"):
-        if images:
-            features.append(extractor.embed(np.stack(images), names=paths).numpy())
-        kept += paths
-        lost += failures
-    return np.concatenate(features) if features else np.empty((0, 0), np.float32), kept, lost
 
 
 if __name__ == "__main__":

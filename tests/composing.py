@@ -13,7 +13,8 @@ GENOTYPE = ["genotype=auto_reid/baseline"]
 MANDATORY = {"search": [], "retrain": GENOTYPE, "evaluate": ["checkpoint=best.pt"], "describe": GENOTYPE,
              "pretrain": GENOTYPE, "export": ["checkpoint=best.pt"],
              "extract": ["checkpoint=best.pt", "images=folder"], "tabulate": [], "select": ["search=folder"],
-             "inspect": []}
+             "inspect": [],
+             "find": ["checkpoint=best.pt", "query=a.jpg", "gallery=folder"]}
 
 
 def settings(name: str, *overrides: str) -> Any:

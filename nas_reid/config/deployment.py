@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from nas_reid.backbones.modality import MODALITIES
 from nas_reid.config.groups import Rules, is_image_size, is_one_of
@@ -11,6 +12,7 @@ from nas_reid.deploy.features_file import ENCODINGS
 from nas_reid.deploy.formats import FORMATS, OPSETS
 from nas_reid.deploy.input_contract import INTERPOLATIONS, LARGEST, NORMALISATIONS, OURS, TRACKERS, InputContract
 from nas_reid.deploy.opening import RUNTIMES
+from nas_reid.evaluation.distance import DISTANCES
 
 
 @dataclass
@@ -68,6 +70,42 @@ class ExportConfig:
         if self.image_size is not None:
             yield "image_size", *is_image_size(self.image_size)
         yield "tolerance", self.tolerance > 0, "must be positive"
+        yield "threads", self.threads is None or self.threads >= 1, "must be at least 1, or null for all cores"
+
+
+@dataclass
+class FindConfig:
+    """``python -m nas_reid.find``."""
+
+    checkpoint: str
+    query: Any                     # an image, a folder, or a list of these
+    gallery: str                   # folder
+    k: int
+    distance: str | None           # null: the model's own
+    csv: str | None                # file that the ranked lists are written to as well
+    cache: str | None              # folder of the gallery's features; null: features in the usual cache
+    batch_size: int
+    flip: bool
+    not_rgb: str
+    modality: str
+    runtime: str
+    on_corrupt: str
+    device: str
+    threads: int | None
+
+    def rules(self) -> Rules:
+        """Refuses a query that is no path, and lists of nothing."""
+        listed = self.query if isinstance(self.query, list) else [self.query]
+        yield ("query", bool(listed) and all(isinstance(each, str) and each for each in listed),
+               "must be an image, a folder, or a list of them: query=a.jpg, 'query=[a.jpg,b.jpg]'")
+        yield "k", 1 <= self.k <= 10_000, "must be 1 to 10,000"
+        if self.distance is not None:
+            yield "distance", *is_one_of(self.distance, DISTANCES)
+        yield "batch_size", self.batch_size >= 1, "must be at least 1"
+        yield "runtime", *is_one_of(self.runtime, RUNTIMES)
+        yield "not_rgb", *is_one_of(self.not_rgb, NOT_RGB)
+        yield "on_corrupt", *is_one_of(self.on_corrupt, ON_CORRUPT)
+        yield "modality", *is_one_of(self.modality, MODALITIES)
         yield "threads", self.threads is None or self.threads >= 1, "must be at least 1, or null for all cores"
 
 

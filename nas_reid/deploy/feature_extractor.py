@@ -4,11 +4,13 @@
     features = extractor(["a.jpg", "b.png"])                 # float32 [2, D]
     features = extractor(frames, colours="BGR")              # OpenCV's arrays
     extractor.same("a.jpg", "b.png")                         # whether they show the same person
+    found = extractor.search("a.jpg", "folder", k=5)         # the most alike of a folder, nearest first
 """
 
+import hashlib
 import logging
 from collections.abc import Iterable, Sequence
-from functools import reduce
+from functools import cached_property, reduce
 from itertools import islice
 from pathlib import Path
 
@@ -17,13 +19,17 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from nas_reid.data.cache import cache_root
 from nas_reid.data.decoding import open_picture
 from nas_reid.data.formats import is_image, left_out
+from nas_reid.deploy.folder import CONTRACT
+from nas_reid.deploy.gallery import Found, cached_features, nearest_images
 from nas_reid.deploy.opening import RUNTIMES, open_model
 from nas_reid.errors import ConfigError, DataError
 from nas_reid.evaluation.distance import feature_distances
 from nas_reid.evaluation.threshold import Threshold, choose
 from nas_reid.files.foreign import user_path
+from nas_reid.files.of_run import CHECKPOINTS, file_of_run
 from nas_reid.network.finite import require_finite_features
 
 log = logging.getLogger(__name__)
@@ -76,6 +82,7 @@ class FeatureExtractor:
         opened = open_model(model, device=torch.device(device), modality=modality, runtime=runtime)
         self._run, self._contract, self.image_size = opened.run, opened.contract, opened.image_size
         self.runtime, self.distance, self._origin = opened.runtime, opened.distance, str(model)
+        self._modality = modality
         self.threshold: Threshold | None = choose(opened.thresholds, distance=self.distance, flip=flip)
 
     def __call__(self, images: ImageLike | Iterable[ImageLike], *, colours: str = "RGB") -> Tensor:
@@ -130,6 +137,50 @@ class FeatureExtractor:
         return self.threshold.accepts(float(feature_distances(features[:1], features[1:],
                                                               distance=self.distance).block(0, 1)))
 
+    @cached_property
+    def identity(self) -> str:
+        """A digest of all that the embeddings depend on, beside the images: the model's bytes and the options.
+
+        Of an exported folder it is its ``model.json``, which has the digests of the other files.
+        """
+        file = file_of_run(self._origin, (*CHECKPOINTS, CONTRACT))
+        with (file.with_name(CONTRACT) if file.suffix == ".onnx" else file).open("rb") as opened:
+            model = hashlib.file_digest(opened, "blake2b").hexdigest()
+        return f"{model} {self.runtime} {self.image_size} {self.flip} {self.not_rgb} {self._modality}"
+
+    def search(self, query: ImageLike | Iterable[ImageLike], gallery: str | Path | Tensor | Iterable[ImageLike],
+               k: int = 10, *, distance: str | None = None, colours: str = "RGB",
+               cache: str | Path | None = None) -> Found:
+        """The k images of a gallery that are most like each query.
+
+        Args:
+            query: one or many images, as of a call.
+            gallery: a folder, whose features are kept for the next search; or images; or their features [N, D].
+            k: length of the lists.
+            distance: ``euclidean``, ``squared_euclidean`` or ``cosine``; None for the model's own.
+            colours: of arrays and tensors that are images.
+            cache: where features of a folder are kept; None for ``features`` in ``data.cache.cache_root()``.
+
+        Raises:
+            DataError: as of a call; an image of the folder that cannot be read.
+            ConfigError: k below 1, unknown distance or colours.
+        """
+        paths: Sequence[str] = ()
+        if isinstance(gallery, str | Path) and user_path(gallery).is_dir():
+            folder = user_path(gallery)
+            found = cached_features(self, folder, image_files(folder), batch_size=self.batch_size,
+                                    cache=user_path(cache) if cache else cache_root() / "features")
+            if found.failures:
+                raise DataError(f"{len(found.failures)} images of {folder} cannot be read: {found.failures[0]}; "
+                                "replace or remove them")
+            features, paths = torch.from_numpy(found.features), found.paths
+        elif isinstance(gallery, Tensor) and gallery.is_floating_point():
+            features = gallery
+        else:
+            features = self(gallery, colours=colours)
+        return nearest_images(self(query, colours=colours), features, k=k, distance=distance or self.distance,
+                              paths=paths)
+
     def read(self, image: ImageLike, *, colours: str = "RGB") -> np.ndarray:
         """RGB bytes [H, W, 3] of one image at ``image_size``; arguments and errors as of a call."""
         if isinstance(image, str | Path):
@@ -175,19 +226,23 @@ class FeatureExtractor:
         return self._contract.resize(image, self.image_size)
 
 
-def image_files(folder: Path) -> Sequence[Path]:
+def image_files(folder: Path, *, key: str = "images") -> Sequence[Path]:
     """The image files below a folder, sorted by path.
+
+    Args:
+        folder: whose.
+        key: of the configuration that names it, for messages.
 
     Raises:
         DataError: no such folder, or no image in it.
     """
     if not folder.is_dir():
-        raise DataError(f"images={folder} is no folder")
+        raise DataError(f"{key}={folder} is no folder")
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     others = left_out(folder, [path.relative_to(folder).as_posix() for path in files])
     found = [path for path in files if is_image(path)]
     if not found:
-        raise DataError(f"images={folder} holds no image file; {others or 'it is empty'}")
+        raise DataError(f"{key}={folder} holds no image file; {others or 'it is empty'}")
     if others:
         log.warning("%s: %s", folder, others)
     return found

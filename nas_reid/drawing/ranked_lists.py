@@ -79,22 +79,22 @@ def draw_ranked_lists(
     for row, query in enumerate(queries):
         pid, camid = int(query_pids[query]), int(query_camids[query])
         score = "query" if ap is None else f"AP {float(ap[query]):.2f}"
-        tiles = [_tile(query_images[query], QUERY, f"{score}\n{_label(pid, camid)}")]
+        tiles = [tile(query_images[query], QUERY, f"{score}\n{_label(pid, camid)}")]
         for index, distance in zip(ranked[row], distances[row], strict=True):
             if index < 0:
                 break
             other, camera = int(gallery_pids[index]), int(gallery_camids[index])
             border = WRONG if other != pid else JUNK if camera == camid >= 0 else RIGHT
-            tiles.append(_tile(gallery_images[index], border, f"{float(distance):.3f}\n{_label(other, camera)}"))
+            tiles.append(tile(gallery_images[index], border, f"{float(distance):.3f}\n{_label(other, camera)}"))
         strips.append(tiles)
-    write_picture(path, lambda file: _compose(strips).save(file, format="PNG"))
+    write_picture(path, lambda file: compose(strips).save(file, format="PNG"))
 
 
 def _label(pid: int, camera: int) -> str:
     return f"pid {pid}" if camera < 0 else f"pid {pid} cam {camera}"
 
 
-def _tile(pixels: Array, border: tuple[int, int, int], caption: str) -> Image.Image:
+def tile(pixels: Array, border: tuple[int, int, int], caption: str) -> Image.Image:
     """One image at the common height, framed, with two centred lines of text under it."""
     image = Image.fromarray(np.asarray(pixels))
     image = image.resize((max(1, round(image.width * HEIGHT / image.height)), HEIGHT), Image.Resampling.BICUBIC)
@@ -110,7 +110,7 @@ def _tile(pixels: Array, border: tuple[int, int, int], caption: str) -> Image.Im
     return tile
 
 
-def _compose(strips: list[list[Image.Image]]) -> Image.Image:
+def compose(strips: list[list[Image.Image]]) -> Image.Image:
     """All strips below one another, in common columns, with a wider gap after the query."""
     widths = [max(strip[k].width for strip in strips if k < len(strip)) for k in range(max(map(len, strips)))]
     starts = np.cumsum([GAP, *(width + GAP for width in widths)]) + np.array([0] + [GAP] * len(widths))
