@@ -40,6 +40,7 @@ from nas_reid.nas.architect import Tensors, first_order, second_order
 from nas_reid.nas.bilevel import Bilevel, Level, Moment
 from nas_reid.nas.collapse import has_collapsed, require_limits_that_can_stop, signs_of_collapse
 from nas_reid.nas.memory import foresee
+from nas_reid.nas.operation_stopping import build_stopping
 from nas_reid.nas.perturbation import build_perturbation
 from nas_reid.nas.regularisers import build_regulariser
 from nas_reid.nas.temperature import build_temperature
@@ -139,7 +140,7 @@ def run(settings: SearchConfig, job: Job) -> float:
 
 def look_ahead(algorithm: AlgorithmConfig, space: SearchSpace, *, epochs: int) -> None:
     """Refuse limits that nothing in the space can exceed, and say so if the alphas will never move."""
-    require_limits_that_can_stop(algorithm, space.decisions())
+    require_limits_that_can_stop(algorithm, space)
     if algorithm.warmup_epochs >= epochs and algorithm.scheme != "one_shot":
         log.warning("algorithm.warmup_epochs=%d leaves none of epochs=%d to the alphas: the genotype will be that of "
                     "their initial values, whatever is learnt", algorithm.warmup_epochs, epochs)
@@ -203,7 +204,8 @@ def build_bilevel(settings: SearchConfig, space: SearchSpace, num_classes: int, 
                    build_regulariser(algorithm.regularisers, decisions, sums_to_one=relaxation.sums_to_one),
                    settings.seed,
                    build_perturbation(algorithm.perturbation, size=algorithm.perturbation_size,
-                                      steps=algorithm.perturbation_steps))
+                                      steps=algorithm.perturbation_steps),
+                   build_stopping(space, network, threshold=algorithm.stop_ops, window=algorithm.stop_ops_after))
 
 
 def train_one_epoch(bilevel: Bilevel, batches: Sequence[BatchStream], epoch: int, *, algorithm: AlgorithmConfig,
@@ -240,6 +242,7 @@ def step_weights(bilevel: Bilevel, batch: Batch, moment: Moment, *, clip: float,
     compute = bilevel.upper_loss if joint else bilevel.lower_loss
     loss, terms, output = compute(batch, moment, weights=None, alphas=alphas)
     loss.backward()
+    bilevel.stop_ops(moment)
     if clip:
         clip_grad_norm_(bilevel.network.parameters(), clip)  # the weights alone, never the alphas
     for level in (bilevel.lower, bilevel.upper) if joint else (bilevel.lower,):
@@ -269,7 +272,7 @@ def step_alphas(bilevel: Bilevel, train_batch: Batch, val_batch: Batch, moment: 
                                        momentum=group["momentum"], weight_decay=group["weight_decay"],
                                        momentum_buffers=buffers, hessian=algorithm.hessian)
     else:
-        loss, gradients = first_order(val_loss, weights, alphas)
+        loss, gradients = first_order(val_loss, weights, alphas, **bilevel.watch(moment))
     for name, alpha in alphas.items():
         alpha.grad = gradients[name].contiguous()  # as the alphas are; see build_optimizer
     bilevel.upper.optimizer.step()

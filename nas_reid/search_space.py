@@ -122,6 +122,16 @@ class OffersOneHot(Protocol):
 
 
 @runtime_checkable
+class OffersOpParameters(Protocol):
+    """A space whose ops have weights of their own, so that each can be stopped by itself."""
+
+    def op_parameters(self) -> Mapping[tuple[str, int, str], Sequence[str]]:
+        """(decision, row, choice) -> names of the parameters that belong to this choice alone, beginning with
+        ``trunk.``, as the supernet's do in a ``ReIDNetwork``; choices without any are left out."""
+        ...
+
+
+@runtime_checkable
 class OffersGraphs(Protocol):
     """A space whose genotypes are drawn as cells."""
 
@@ -193,8 +203,8 @@ class PreparesForInference(Protocol):
         ...
 
 
-OPTIONAL_OF_SPACES = (OffersHead, OffersOneHot, OffersGraphs, OffersSupernetGraphs, OffersFeatureMasks, ConvertsWeights,
-                      ConvertsSupernetWeights)
+OPTIONAL_OF_SPACES = (OffersHead, OffersOneHot, OffersOpParameters, OffersGraphs, OffersSupernetGraphs,
+                      OffersFeatureMasks, ConvertsWeights, ConvertsSupernetWeights)
 OPTIONAL_OF_NETWORKS = (DropsPaths, OffersGates, PreparesForInference)
 
 

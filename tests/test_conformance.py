@@ -52,8 +52,8 @@ def test_the_optional_members_are_those_that_the_page_lists() -> None:
     page = (Path(__file__).resolve().parents[1] / "docs" / "your_own_space.md").read_text()
     listed = re.findall(r"^\| `(\w+)", page, re.MULTILINE)
     assert listed == member_names((*OPTIONAL_OF_SPACES, *OPTIONAL_OF_NETWORKS))
-    assert listed == ["head", "one_hot", "graphs", "supernet_graphs", "feature_masks", "convert_weights",
-                      "supernet_weights", "set_drop_path", "gating_vectors", "for_inference"]
+    assert listed == ["head", "one_hot", "op_parameters", "graphs", "supernet_graphs", "feature_masks",
+                      "convert_weights", "supernet_weights", "set_drop_path", "gating_vectors", "for_inference"]
 
 
 class NoDecision(ToySpace):

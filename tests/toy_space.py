@@ -33,6 +33,9 @@ class ToySpace:
     def one_hot(self, genotype: Genotype) -> dict[str, Tensor]:
         return {"path": torch.eye(3)[[CHOICES.index(name) for name in genotype.body["path"]]]}
 
+    def op_parameters(self) -> dict[tuple[str, int, str], list[str]]:
+        return {("path", row, "conv"): [f"trunk.convs.{row}.{name}" for name in ("weight", "bias")] for row in range(2)}
+
     def network(self, genotype: Genotype) -> nn.Module:
         return ToyNetwork(self.channels, genotype.body["path"])
 

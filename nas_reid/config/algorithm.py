@@ -63,6 +63,8 @@ class AlgorithmConfig:
     bounds: Any                    # random only: params, macs: [least, most] of the trunk
     stop_skips: int | None
     stop_none: float | None
+    stop_ops: float | None         # OLES: smallest agreement of an op's gradients
+    stop_ops_after: int            # steps that it is the mean of
 
     @property
     def has_one_level(self) -> bool:
@@ -86,6 +88,11 @@ class AlgorithmConfig:
         yield "stop_skips", self.stop_skips is None or self.stop_skips >= 0, "must be >= 0, or null for no limit"
         yield ("stop_none", self.stop_none is None or 0 <= self.stop_none < 1,
                "must lie in [0, 1), or be null for no limit: it stops above this share")
+        yield ("stop_ops", self.stop_ops is None or -1 <= self.stop_ops <= 1,
+               "must lie in [-1, 1], or be null for no limit: it is a cosine")
+        yield ("stop_ops", self.stop_ops is None or self.scheme == "first_order",
+               "compares the gradients of the two levels at the same weights; it needs algorithm.scheme=first_order")
+        yield "stop_ops_after", self.stop_ops_after >= 1, "must be at least 1"
         yield from self._perturbation_rules()
         yield ("regularisers", isinstance(self.regularisers, dict) and set(self.regularisers) <= set(REGULARISERS),
                f"names an unknown one; known are: {', '.join(REGULARISERS)}")

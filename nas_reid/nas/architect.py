@@ -6,7 +6,7 @@ touches a ``.grad``; buffers such as running statistics do see every forward. Th
 from here: its gradient is one ordinary backward pass of the weights' loss with the alphas attached.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,19 +21,26 @@ Loss = Callable[[Tensors, Tensors], Tensor]
 HESSIANS = ("finite_difference", "exact")
 
 
-def first_order(val_loss: Loss, weights: Tensors, alphas: Tensors) -> tuple[Tensor, dict[str, Tensor]]:
+def first_order(val_loss: Loss, weights: Tensors, alphas: Tensors, *,
+                watch: Callable[[Tensors], None] | None = None,
+                watched: Collection[str] = ()) -> tuple[Tensor, dict[str, Tensor]]:
     """∇α L_val(w, α): DARTS (Liu et al., 2019), §2.3 with ξ = 0.
 
     Args:
         val_loss: the loss that the alphas minimise.
         weights: by name; passed on detached, so that the backward pass saves nothing for them.
         alphas: decision -> [R, K], requiring a gradient.
+        watch: called with ∇w L_val of the ``watched`` weights, by name.
+        watched: names of weights.
 
     Returns:
         The detached loss, and the gradient of every alpha (zeros where the loss does not depend on it).
     """
-    loss = val_loss(_detached(weights), alphas)
-    (gradient,) = _gradients(loss, alphas)
+    leaves = _leaves({name: weights[name] for name in weights if name in watched})
+    loss = val_loss({**_detached(weights), **leaves}, alphas)
+    gradient, seen = _gradients(loss, alphas, leaves)
+    if watch is not None:
+        watch(seen)
     return loss.detach(), gradient
 
 

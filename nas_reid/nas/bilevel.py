@@ -1,8 +1,10 @@
 """The two coupled problems of a search: one supernet, two losses, and how alphas become mixing weights."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, TypedDict
 
 import torch
 from torch import Tensor
@@ -12,6 +14,7 @@ from torch.optim import Optimizer
 from nas_reid.data.batches import Batch
 from nas_reid.losses.objective import Objective
 from nas_reid.nas.arch_parameters import ArchParameters
+from nas_reid.nas.operation_stopping import OperationStopping
 from nas_reid.nas.perturbation import Perturbation
 from nas_reid.nas.regularisers import Regulariser
 from nas_reid.nas.relaxation import Relaxation
@@ -25,6 +28,15 @@ ORDERS = ("alphas_first", "weights_first")
 """Which of the two steps comes first."""
 
 Tensors = Mapping[str, Tensor]
+
+log = logging.getLogger(__name__)
+
+
+class Watch(TypedDict, total=False):
+    """Keyword arguments of ``architect.first_order``."""
+
+    watch: Callable[[Tensors], None]
+    watched: Collection[str]
 
 
 @dataclass(frozen=True)
@@ -87,6 +99,7 @@ class Bilevel:
         seed: of the run; the noise of a step, that of the network's modules included, is a pure function of (seed,
             level, epoch, step, sample).
         perturbation: of the mixing weights in L_lower, if any.
+        stopping: of ops whose gradients in L_lower and L_upper point apart, if any.
     """
 
     network: ReIDNetwork
@@ -98,6 +111,7 @@ class Bilevel:
     regulariser: Regulariser
     seed: int
     perturbation: Perturbation | None = None
+    stopping: OperationStopping | None = None
 
     def lower_loss(self, batch: Batch, moment: Moment, *, weights: Tensors | None,
                    alphas: Tensors) -> LevelLoss:
@@ -117,6 +131,18 @@ class Bilevel:
         for level in (self.lower, self.upper):
             level.objective.update(output, batch.labels, batch.modalities)
 
+    def watch(self, moment: Moment) -> Watch:
+        """What ``first_order`` does with the weights' gradients of L_upper: nothing, or keep them for ``stopping``."""
+        if self.stopping is None:
+            return {}
+        return {"watch": partial(self.stopping.remember, moment.epoch), "watched": self.stopping.watched}
+
+    def stop_ops(self, moment: Moment) -> None:
+        """Freeze the ops whose turn it is, once the weights have their gradients of L_lower."""
+        if self.stopping is not None and (stopped := self.stopping.compare(moment.epoch)):
+            log.info("%d ops are trained no further, of %d in all %d", stopped, len(self.stopping.ops),
+                     int(self.stopping.frozen.sum()))
+
     def probabilities(self) -> dict[str, Tensor]:
         """What the alphas say now, decision -> [R, K], on the CPU."""
         live = self.relaxation.probabilities(self.arch.alphas())
@@ -135,8 +161,9 @@ class Bilevel:
         for name, part in self._stateful().items():
             part.load_state_dict(state[name])
 
-    def _stateful(self) -> dict[str, ReIDNetwork | ArchParameters | Optimizer | Objective]:
-        return {"network": self.network, "arch": self.arch, "weight_optimizer": self.lower.optimizer,
+    def _stateful(self) -> dict[str, ReIDNetwork | ArchParameters | Optimizer | Objective | OperationStopping]:
+        stopping = {} if self.stopping is None else {"stopping": self.stopping}
+        return {**stopping, "network": self.network, "arch": self.arch, "weight_optimizer": self.lower.optimizer,
                 "alpha_optimizer": self.upper.optimizer, "weight_objective": self.lower.objective,
                 "alpha_objective": self.upper.objective}
 

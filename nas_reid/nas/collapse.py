@@ -7,7 +7,7 @@ from torch import Tensor
 
 from nas_reid.errors import ConfigError
 from nas_reid.nas.regularisers import entropy, none_share, offers, skip_count
-from nas_reid.search_space import Decision
+from nas_reid.search_space import Decision, OffersOpParameters, SearchSpace
 
 
 class Limits(Protocol):
@@ -16,18 +16,22 @@ class Limits(Protocol):
     Attributes:
         stop_skips: rows of a decision in which, ``none`` apart, a choice tagged ``skip`` is the likeliest.
         stop_none: share of all rows in which a choice tagged ``none`` is.
+        stop_ops: below this agreement of its gradients an op is trained no further; see ``operation_stopping``.
     """
 
     stop_skips: int | None
     stop_none: float | None
+    stop_ops: float | None
 
 
-def require_limits_that_can_stop(limits: Limits, decisions: Sequence[Decision]) -> None:
-    """Refuse a limit that no alphas of these decisions exceed: it would never stop anything, and say nothing.
+def require_limits_that_can_stop(limits: Limits, space: SearchSpace) -> None:
+    """Refuse a limit that no alphas of the space exceed: it would never stop anything, and say nothing.
 
     Raises:
-        ConfigError: no choice has the tag that a limit counts, or the limit is no smaller than the largest count.
+        ConfigError: no choice has the tag that a limit counts, or the limit is no smaller than the largest count; or
+            no choice has weights of its own, which could be stopped.
     """
+    decisions = space.decisions()
     rows = [decision.rows for decision in decisions if offers("skip", [decision])]
     if limits.stop_skips is not None and limits.stop_skips >= max(rows, default=0):
         raise ConfigError(f"algorithm.stop_skips={limits.stop_skips} never stops this search: "
@@ -36,6 +40,9 @@ def require_limits_that_can_stop(limits: Limits, decisions: Sequence[Decision]) 
     if limits.stop_none is not None and not offers("none", decisions):
         raise ConfigError(f"algorithm.stop_none={limits.stop_none} never stops this search: no choice of its space is "
                           "tagged none; leave it out (null)")
+    if limits.stop_ops is not None and not (isinstance(space, OffersOpParameters) and space.op_parameters()):
+        raise ConfigError(f"algorithm.stop_ops={limits.stop_ops} stops nothing: {space.name} names no weights that "
+                          "belong to a choice alone (op_parameters in docs/your_own_space.md); leave it out (null)")
 
 
 def signs_of_collapse(decisions: Sequence[Decision], probabilities: Mapping[str, Tensor], *,

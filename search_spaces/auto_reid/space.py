@@ -88,7 +88,7 @@ class AutoReID:
         ops = [Decision(kind, len(edges), choices, tuple(edge.node for edge in edges)) for kind in KINDS]
         return ops + [decision for kind in KINDS if self.partial > 1 for decision in edge_decisions(kind, self.nodes)]
 
-    def supernet(self) -> nn.Module:
+    def supernet(self) -> Supernet:
         """The supernet; its batch norms have no affine parameters and no running statistics."""
         return Supernet(self.channels, self.layers, nodes=self.nodes, primitives=self.primitives, stem=self.stem,
                         execution=self.execution, partial=self.partial, settings=self._settings(search=True))
@@ -133,6 +133,19 @@ class AutoReID:
         check_body(genotype.body, nodes=self.nodes)
         return Network(self.channels, self.layers, body=genotype.body, stem=self.stem,
                        settings=self._settings(search=False))
+
+    def op_parameters(self) -> dict[tuple[str, int, str], list[str]]:
+        """(kind, edge, op) -> its parameters in all cells of the kind. Fused execution joins them anew in each forward,
+        so that each keeps a gradient of its own."""
+        with torch.device("meta"):
+            cells = self.supernet().cells
+        found: dict[tuple[str, int, str], list[str]] = {}
+        for position, cell in enumerate(cells):
+            for row, ops in enumerate(cell.edges):
+                for op, module in ops.items():
+                    found.setdefault((cell.plan.kind, row, op), []).extend(
+                        f"trunk.cells.{position}.edges.{row}.{op}.{name}" for name, _ in module.named_parameters())
+        return {key: names for key, names in found.items() if names}
 
     def graphs(self, genotype: Genotype) -> list[Graph]:
         """The derived cells, to draw."""

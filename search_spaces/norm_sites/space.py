@@ -13,7 +13,7 @@ from nas_reid.errors import GenotypeError
 from nas_reid.genotype import Genotype
 from nas_reid.registry import register
 from nas_reid.search_space import Choice, Decision
-from search_spaces.norm_sites.sites import CHOICES, DECISION, Supernet, find_sites, norms_of
+from search_spaces.norm_sites.sites import CHOICES, DECISION, SiteChoice, Supernet, find_sites, norms_of
 
 _NORM_PART = re.compile(r"\.(?:split|share|visible|infrared)(?=\.)")
 
@@ -76,6 +76,14 @@ class NormSites:
         """
         return TwoStreamResNet(self._depth, self._width, specific=0, last_stride=self._last_stride,
                                norm=norms_of(self._checked(genotype)))
+
+    def op_parameters(self) -> dict[tuple[str, int, str], list[str]]:
+        """(``sites``, site, choice) -> the parameters of its norms."""
+        with torch.device("meta"):
+            modules = dict(self.supernet().named_modules())
+        return {(DECISION, module.row, choice): [f"trunk.{name}.{choice}.{parameter}" for parameter, _ in
+                                                 module.get_submodule(choice).named_parameters()]
+                for name, module in modules.items() if isinstance(module, SiteChoice) for choice in CHOICES}
 
     def convert_weights(self, state: Mapping[str, Tensor], genotype: Genotype) -> dict[str, Tensor]:
         """Entries under the names of a network of ``genotype``: from torchvision or from a supernet.

@@ -132,6 +132,15 @@ class OSNetAIN:
             return inherit(state, network, genotype.body)
         return dict(state)
 
+    def op_parameters(self) -> dict[tuple[str, int, str], list[str]]:
+        """(block, 0, placement) -> the parameters of that candidate; none of shared candidates."""
+        with torch.device("meta"):
+            names = [f"trunk.{name}" for name, _ in self.supernet().named_parameters()]
+        prefixes = {(block, 0, placement): f"trunk.{block.replace('_', '.')}.{placement}."
+                    for block in BLOCKS for placement in PLACEMENTS}
+        found = {key: [name for name in names if name.startswith(prefix)] for key, prefix in prefixes.items()}
+        return {key: own for key, own in found.items() if own}
+
     def graphs(self, genotype: Genotype) -> list[Graph]:
         """The chain of chosen blocks."""
         return [fixed_graph(_checked_body(genotype))]

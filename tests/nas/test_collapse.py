@@ -16,8 +16,13 @@ GATE = Decision("gate", 3, (Choice("off"), Choice("on")))
 DECISIONS = (Decision("cell", 2, (NONE, SKIP, Choice("conv"))), GATE)
 
 
-def limited(*, stop_skips: int | None = None, stop_none: float | None = None) -> SimpleNamespace:
-    return SimpleNamespace(stop_skips=stop_skips, stop_none=stop_none)
+def limited(*, stop_skips: int | None = None, stop_none: float | None = None,
+            stop_ops: float | None = None) -> SimpleNamespace:
+    return SimpleNamespace(stop_skips=stop_skips, stop_none=stop_none, stop_ops=stop_ops)
+
+
+def space_of(decisions: tuple[Decision, ...]) -> SimpleNamespace:
+    return SimpleNamespace(name="toy", decisions=lambda: decisions)
 
 
 @pytest.mark.parametrize(("limits", "stops"), [
@@ -47,12 +52,13 @@ def test_signs_are_recorded_where_the_space_can_show_them() -> None:
     ({"stop_skips": 0}, (GATE,), r"stop_skips=0 never stops .* no choice of its space is tagged skip; leave it out"),
     ({"stop_skips": 2}, DECISIONS, "stop_skips=2 never stops .* at most 2 rows that can be skip; give less"),
     ({"stop_none": 0.0}, (GATE,), r"stop_none=0\.0 never stops .* no choice of its space is tagged none; leave it out"),
+    ({"stop_ops": 0.4}, DECISIONS, r"stop_ops=0\.4 stops nothing: toy names no weights that belong to a choice alone"),
 ])
 def test_a_limit_that_nothing_exceeds_is_refused(limits: dict, decisions: tuple[Decision, ...], message: str) -> None:
     with pytest.raises(ConfigError, match=f"algorithm.{message}"):
-        require_limits_that_can_stop(limited(**limits), decisions)
+        require_limits_that_can_stop(limited(**limits), space_of(decisions))
 
 
 def test_other_limits_are_not() -> None:
-    require_limits_that_can_stop(limited(stop_skips=1, stop_none=0.5), DECISIONS)
-    require_limits_that_can_stop(limited(), (GATE,))
+    require_limits_that_can_stop(limited(stop_skips=1, stop_none=0.5), space_of(DECISIONS))
+    require_limits_that_can_stop(limited(), space_of((GATE,)))
