@@ -43,7 +43,7 @@ class ExportConfig:
 
     def _contract_rules(self) -> Rules:
         known: dict[str, tuple[object, ...]] = {"normalisation": NORMALISATIONS, "largest": LARGEST,
-                                                "interpolation": INTERPOLATIONS}
+                                                "interpolation": tuple(INTERPOLATIONS)}
         for key, values in known.items():
             value = getattr(self, key)
             if value is not None:

@@ -83,9 +83,12 @@ def _thresholds(contract: Mapping[str, Any]) -> Iterator[str]:
     if not contract["thresholds"]:
         yield "No threshold was fitted: distances rank, and do not decide."
         return
+    resized = "" if contract["input"]["interpolation"] == "antialiased" else (
+        " They were fitted on images resized with antialiasing, which this file's are not: a place to start from.")
     yield from ("Fitted on people who were held out of the training; intervals over people. They say nothing about "
-                "other cameras.", "", "| distance | with flip | same person up to | different people accepted | same "
-                "person accepted |", "|---|---|---|---|---|")
+                f"other cameras.{resized}", "",
+                "| distance | with flip | same person up to | different people accepted | same person accepted |",
+                "|---|---|---|---|---|")
     for kept in contract["thresholds"]:
         yield ("| {} | {} | {:.4g} [{:.4g}, {:.4g}] | {:.2%} [{:.2%}, {:.2%}] | {:.1%} |".format(
             kept["distance"], "yes" if kept["flip"] else "no", kept["value"], *kept["interval"], kept["expected"],

@@ -182,7 +182,7 @@ class FeatureExtractor:
                               paths=paths)
 
     def read(self, image: ImageLike, *, colours: str = "RGB") -> np.ndarray:
-        """RGB bytes [H, W, 3] of one image at ``image_size``; arguments and errors as of a call."""
+        """RGB values from 0 to 255, [H, W, 3], of one image at ``image_size``; arguments and errors as of a call."""
         if isinstance(image, str | Path):
             try:
                 with open_picture(user_path(image)) as opened:
@@ -206,7 +206,7 @@ class FeatureExtractor:
         return self._contract.resize(Image.fromarray(np.ascontiguousarray(array)), self.image_size)
 
     def embed(self, images: np.ndarray, *, names: Sequence[str] = ()) -> Tensor:
-        """Embeddings [B, D] of RGB bytes [B, H, W, 3] at ``image_size``; ``names`` of the images are for messages.
+        """Embeddings [B, D] of what ``read`` gives, [B, H, W, 3]; ``names`` of the images are for messages.
 
         Raises:
             DataError: embeddings that are not finite.
