@@ -294,9 +294,10 @@ def finish(settings: RetrainConfig, test: Mapping[str, RetrievalStores], job: Jo
         pictures += draw_retrieval(retrieval, stores.query, stores.gallery, folder,
                                    distance=distance, suffix=suffix, curve=curve,
                                    decisions=decisions, first_camera=stores.first_camera)
-    pictures += draw_trunk(network.trunk, next(iter(test.values())).query, folder, device=job.device)
+    first = next(iter(test.values()))
+    pictures += draw_trunk(network.trunk, first.query, folder, device=job.device, first_camera=first.first_camera)
     cells = draw_genotype(space_of(description.genotype, description.network), description.genotype,
-                          folder / "cells.png", stores=next(iter(test.values()))[:2])
+                          folder / "cells.png", stores=first[:2])
     result = {"kind": "retrain", "space": description.genotype.space, "data": settings.data.name,
               "seed": settings.seed, "genotype": settings.genotype,
               "teachers": [teacher.provenance for teacher in teachers], "metrics": metrics.pop(settings.data.name, {}),

@@ -44,12 +44,21 @@ class Decision:
         rows: number of variables, R.
         choices: the K options, in the order of the columns.
         groups: row -> group (for example the node an edge enters); None when rows are unrelated.
+        row_names: what the rows are called in pictures, such as ``input0 → node2``; None: their numbers.
+
+    Raises:
+        ValueError: more or fewer names than rows.
     """
 
     name: str
     rows: int
     choices: tuple[Choice, ...]
     groups: tuple[int, ...] | None = None
+    row_names: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.row_names is not None and len(self.row_names) != self.rows:
+            raise ValueError(f"decision {self.name!r} has {self.rows} rows and {len(self.row_names)} row_names")
 
 
 @dataclass(frozen=True)

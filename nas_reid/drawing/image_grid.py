@@ -4,32 +4,45 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from nas_reid.drawing.picture_file import write_picture
 
 GAP = 6
+CAPTION = 16
 
 
 def draw_image_grid(path: Path, rows: Sequence[Sequence[np.ndarray]], *, height: int = 150) -> None:
-    """Draw rows of images into a PNG, all at one height.
-
-    Args:
-        path: the PNG file.
-        rows: uint8 images [H, W, 3]; rows may differ in length. At least one image.
-        height: of each image in the picture, in pixels.
+    """Draw rows of images into a PNG, as ``image_grid`` arranges them.
 
     Raises:
         NasReidError: the file cannot be written.
+    """
+    sheet = image_grid(rows, height=height)
+    write_picture(path, lambda file: sheet.save(file, format="PNG"))
+
+
+def image_grid(rows: Sequence[Sequence[np.ndarray]], *, height: int = 150,
+               captions: Sequence[Sequence[str]] = ()) -> Image.Image:
+    """Rows of images, all at one height.
+
+    Args:
+        rows: uint8 images [H, W, 3]; rows may differ in length. At least one image.
+        height: of each image in the picture, in pixels.
+        captions: a line under each image; none without.
     """
     scaled = [[Image.fromarray(image) for image in row] for row in rows]
     scaled = [[image.resize((max(1, round(image.width * height / image.height)), height), Image.Resampling.BICUBIC)
                for image in row] for row in scaled]
     width = max(sum(image.width + GAP for image in row) for row in scaled)
-    sheet = Image.new("RGB", (GAP + width, GAP + len(scaled) * (height + GAP)), "white")
+    step, font = height + GAP + (CAPTION if captions else 0), ImageFont.load_default(11)
+    sheet = Image.new("RGB", (GAP + width, GAP + len(scaled) * step), "white")
+    pen = ImageDraw.Draw(sheet)
     for number, row in enumerate(scaled):
-        left = GAP
-        for image in row:
-            sheet.paste(image, (left, GAP + number * (height + GAP)))
+        left, top = GAP, GAP + number * step
+        for column, image in enumerate(row):
+            sheet.paste(image, (left, top))
+            if captions:
+                pen.text((left, top + height + 1), captions[number][column], fill=(50, 50, 50), font=font)
             left += image.width + GAP
-    write_picture(path, lambda file: sheet.save(file, format="PNG"))
+    return sheet

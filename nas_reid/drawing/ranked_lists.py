@@ -14,7 +14,11 @@ HEIGHT = 150
 BORDER = 4
 GAP = 8
 CAPTION = 30
+HEAD = 58
 RIGHT, WRONG, JUNK, QUERY = (46, 150, 70), (206, 56, 50), (150, 150, 150), (40, 90, 170)
+DISTRACTOR = (224, 150, 30)
+_LEGEND = {"query": QUERY, "same person": RIGHT, "another person": WRONG, "distractor, of no query": DISTRACTOR,
+           "same person and camera, does not count": JUNK}
 
 Array = np.ndarray | Tensor
 
@@ -54,11 +58,12 @@ def draw_ranked_lists(
     gallery_pids: Array,
     gallery_camids: Array,
     ap: Array | None = None,
+    chosen: str = "",
 ) -> None:
     """Draw one strip per query into a PNG: the query, then its gallery images from rank 1.
 
-    The border is green for the same person, red for another, grey for the same person in the same camera (junk,
-    which the usual protocol removes before ranking).
+    The border is green for the same person, red for another, amber for a distractor (pid 0), grey for the same person
+    in the same camera (junk, which the usual protocol removes before ranking). A legend says so.
 
     Args:
         path: the PNG file.
@@ -68,6 +73,7 @@ def draw_ranked_lists(
         query_images, gallery_images: by row, uint8 [H, W, 3]; arrays [Q, H, W, 3] and [G, H, W, 3], or stores.
         query_pids, query_camids, gallery_pids, gallery_camids: [Q] and [G]; a camera of -1 is none.
         ap: average precision of every query [Q], written under it.
+        chosen: how the queries were chosen, for the headline.
 
     Raises:
         ValueError: no query to show.
@@ -84,14 +90,34 @@ def draw_ranked_lists(
             if index < 0:
                 break
             other, camera = int(gallery_pids[index]), int(gallery_camids[index])
-            border = WRONG if other != pid else JUNK if camera == camid >= 0 else RIGHT
+            border = (DISTRACTOR if other == 0 else WRONG if other != pid
+                      else JUNK if camera == camid >= 0 else RIGHT)
             tiles.append(tile(gallery_images[index], border, f"{float(distance):.3f}\n{_label(other, camera)}"))
         strips.append(tiles)
-    write_picture(path, lambda file: compose(strips).save(file, format="PNG"))
+    title = "Each row: a query, and what the network finds most alike, with distances"
+    title += f"; {chosen}" if chosen else ""
+    write_picture(path, lambda file: _with_head(compose(strips), title).save(file, format="PNG"))
 
 
 def _label(pid: int, camera: int) -> str:
-    return f"pid {pid}" if camera < 0 else f"pid {pid} cam {camera}"
+    person = "distractor" if pid == 0 else f"pid {pid}"
+    return person if camera < 0 else f"{person} cam {camera}"
+
+
+def _with_head(sheet: Image.Image, title: str) -> Image.Image:
+    """The sheet under a headline and the legend of the borders."""
+    large, small = ImageFont.load_default(14), ImageFont.load_default(12)
+    legend = sum(26 + small.getlength(word) + 14 for word in _LEGEND)
+    headed = Image.new("RGB", (int(max(sheet.width, large.getlength(title), legend)) + 2 * GAP, sheet.height + HEAD),
+                       "white")
+    headed.paste(sheet, (0, HEAD))
+    pen, left = ImageDraw.Draw(headed), float(GAP)
+    pen.text((GAP, GAP), title, fill=(30, 30, 30), font=large)
+    for word, colour in _LEGEND.items():
+        pen.rectangle((left, 34, left + 18, 48), outline=colour, width=BORDER)
+        pen.text((left + 24, 33), word, fill=(50, 50, 50), font=small)
+        left += 26 + small.getlength(word) + 14
+    return headed
 
 
 def tile(pixels: Array, border: tuple[int, int, int], caption: str) -> Image.Image:

@@ -18,6 +18,7 @@ from nas_reid.drawing.alphas import draw_alphas
 from nas_reid.drawing.cameras import draw_camera_pairs
 from nas_reid.drawing.cells import draw_graphs
 from nas_reid.drawing.curves import draw_cmc, draw_roc
+from nas_reid.drawing.decisions import draw_choices
 from nas_reid.drawing.distances import Accepted, draw_distances
 from nas_reid.drawing.gates import draw_gate_clusters
 from nas_reid.drawing.masks import draw_masks, mean_images
@@ -27,7 +28,15 @@ from nas_reid.evaluation.nearest import nearest
 from nas_reid.evaluation.retrieval import Retrieval
 from nas_reid.evaluation.roc import Roc
 from nas_reid.genotype import Genotype
-from nas_reid.search_space import OffersFeatureMasks, OffersGates, OffersGraphs, OffersSupernetGraphs, SearchSpace
+from nas_reid.record.decisions import drawn_decisions
+from nas_reid.search_space import (
+    OffersFeatureMasks,
+    OffersGates,
+    OffersGraphs,
+    OffersOneHot,
+    OffersSupernetGraphs,
+    SearchSpace,
+)
 
 
 def draw_search(space: SearchSpace, genotype: Genotype, history: Sequence[Mapping[str, Tensor]],
@@ -49,14 +58,13 @@ def draw_search(space: SearchSpace, genotype: Genotype, history: Sequence[Mappin
                     labels=_choice_names(space))
     pictures.append(folder / "alphas.png")
     draw_alphas({name: torch.stack([probs[name] for probs in history]).numpy() for name in history[0]}, pictures[-1],
-                choices={decision.name: [choice.name for choice in decision.choices] for decision in space.decisions()},
-                epochs=range(1, len(history) + 1))
+                decisions=drawn_decisions(space, genotype), epochs=range(1, len(history) + 1))
     return pictures
 
 
 def draw_genotype(space: SearchSpace, genotype: Genotype, path: Path, *,
                   stores: Sequence[ImageStore] = ()) -> Path | None:
-    """The derived cells of a space that offers graphs or feature masks; None for others.
+    """The derived cells, masks, or choices by name, whichever the space offers; None where it offers none of them.
 
     Args:
         space, genotype: what to draw.
@@ -70,6 +78,8 @@ def draw_genotype(space: SearchSpace, genotype: Genotype, path: Path, *,
         for store in stores:
             means = mean_images(store, store.modalities) | means
         draw_masks(space.feature_masks(genotype), path, means=means)
+    elif decisions := drawn_decisions(space, genotype) if isinstance(space, OffersOneHot) else {}:
+        draw_choices(decisions, path, title=genotype.space)
     else:
         return None
     return path
@@ -80,7 +90,8 @@ def _choice_names(space: SearchSpace) -> list[str]:
     return list(dict.fromkeys(choice.name for decision in space.decisions() for choice in decision.choices))
 
 
-def draw_trunk(trunk: nn.Module, query: ImageStore, folder: Path, *, device: torch.device) -> list[Path]:
+def draw_trunk(trunk: nn.Module, query: ImageStore, folder: Path, *, device: torch.device,
+               first_camera: int = 1) -> list[Path]:
     """Activation maps of some queries, and clusters of gates for a trunk that offers gating vectors.
 
     Args:
@@ -88,6 +99,7 @@ def draw_trunk(trunk: nn.Module, query: ImageStore, folder: Path, *, device: tor
         query: the images; those shown are spread evenly over them.
         folder: of the pictures.
         device: of the trunk.
+        first_camera: as of ``draw_retrieval``.
     """
     def spread(count: int) -> Tensor:
         return torch.linspace(0, len(query.paths) - 1, min(count, len(query.paths))).round().long()
@@ -101,7 +113,10 @@ def draw_trunk(trunk: nn.Module, query: ImageStore, folder: Path, *, device: tor
         gates = [found for rows in clustered.split(64) if isinstance(trunk, OffersGates)
                  and (found := trunk.gating_vectors(load(rows))) is not None]
     pictures = [folder / "activations.png"]
-    draw_activations(pictures[0], images=query.take(shown).numpy(), maps=maps.numpy())
+    cameras = _numbers(query.camids[shown], first_camera).tolist()
+    draw_activations(pictures[0], images=query.take(shown).numpy(), maps=maps.numpy(),
+                     labels=[f"pid {pid}" + (f" cam {camera}" if camera >= 0 else "")
+                             for pid, camera in zip(query.pids[shown].tolist(), cameras, strict=True)])
     if gates:
         pictures.append(folder / "gates.png")
         draw_gate_clusters(pictures[1], images=query.take(clustered).numpy(), gates=torch.cat(gates).cpu().numpy())
@@ -133,7 +148,8 @@ def draw_retrieval(retrieval: Retrieval, query: ImageStore, gallery: ImageStore,
     ap = retrieval.ranking.ap
     trial = retrieval.trial or Trial("", range(len(query.paths)), range(len(gallery.paths)))
     rows, columns = torch.tensor(trial.query), torch.tensor(trial.gallery)
-    chosen = choose_queries(ap, worst=5, random=5, seed=seed)
+    worst = 5
+    chosen = choose_queries(ap, worst=worst, random=5, seed=seed)
     ranked = nearest(retrieval.query.features[chosen], retrieval.gallery.features, k=min(10, len(columns)),
                      query_pids=retrieval.query.pids[chosen], query_camids=retrieval.query.camids[chosen],
                      gallery_pids=retrieval.gallery.pids, gallery_camids=retrieval.gallery.camids, distance=distance,
@@ -145,7 +161,9 @@ def draw_retrieval(retrieval: Retrieval, query: ImageStore, gallery: ImageStore,
                       distances=distances.numpy(), query_images=query, gallery_images=gallery,
                       query_pids=query.pids.numpy(), query_camids=_numbers(query.camids, first_camera),
                       gallery_pids=gallery.pids.numpy(), gallery_camids=_numbers(gallery.camids, first_camera),
-                      ap=torch.full((len(query.paths),), torch.nan).index_copy(0, rows, ap.float()).numpy())
+                      ap=torch.full((len(query.paths),), torch.nan).index_copy(0, rows, ap.float()).numpy(),
+                      chosen=f"first the {min(worst, len(chosen))} worst queries by AP, then "
+                             f"{max(0, len(chosen) - worst)} others by lot")
     draw_cmc({trial.name or "query vs. gallery": retrieval.ranking.cmc.numpy(),
               **{name: ranking.cmc.numpy() for name, ranking in retrieval.variants.items()}}, cmc)
     pictures = [lists, cmc]

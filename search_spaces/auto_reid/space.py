@@ -13,7 +13,7 @@ from nas_reid.genotype import Genotype
 from nas_reid.network.complexity import count_macs_of
 from nas_reid.registry import register
 from nas_reid.search_space import Choice, Decision
-from search_spaces.auto_reid.cell import cell_edges
+from search_spaces.auto_reid.cell import cell_edges, source_name
 from search_spaces.auto_reid.derive import KINDS, check_body, derive_cell, one_hot_cell
 from search_spaces.auto_reid.graphs import fixed_graph, supernet_graph
 from search_spaces.auto_reid.macro import STEMS
@@ -85,7 +85,8 @@ class AutoReID:
         choices = tuple(Choice(name, TAGS.get(name, frozenset()), cost)
                         for name, cost in zip(self.primitives, self._costs, strict=True))
         edges = cell_edges(self.nodes)
-        ops = [Decision(kind, len(edges), choices, tuple(edge.node for edge in edges)) for kind in KINDS]
+        names = tuple(f"{source_name(edge.source)} → {source_name(edge.node)}" for edge in edges)
+        ops = [Decision(kind, len(edges), choices, tuple(edge.node for edge in edges), names) for kind in KINDS]
         return ops + [decision for kind in KINDS if self.partial > 1 for decision in edge_decisions(kind, self.nodes)]
 
     def supernet(self) -> Supernet:

@@ -44,7 +44,7 @@ class NormSites:
 
     def decisions(self) -> Sequence[Decision]:
         """One, a row for each site in the order of construction; to split costs 1, to share 0."""
-        return [Decision(DECISION, len(self.sites), (Choice("split", cost=1.0), Choice("share")))]
+        return [Decision(DECISION, len(self.sites), (Choice("split", cost=1.0), Choice("share")), row_names=self.sites)]
 
     def supernet(self) -> nn.Module:
         """The network with both norms at every site."""

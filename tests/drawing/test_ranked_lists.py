@@ -7,7 +7,9 @@ from PIL import Image
 
 from nas_reid.drawing.ranked_lists import (
     BORDER,
+    DISTRACTOR,
     GAP,
+    HEAD,
     HEIGHT,
     JUNK,
     QUERY,
@@ -47,8 +49,8 @@ def draw(tmp_path, queries=(1, 0), as_tensor=True, **more):
 
 def frames(sheet: np.ndarray, row: int) -> list[tuple[int, int, int]]:
     """Border colours of one strip, from left to right: runs along its top edge."""
-    strip = (sheet.shape[0] - GAP) // 2
-    line = [tuple(pixel) for pixel in sheet[GAP + row * strip + 1]]
+    strip = (sheet.shape[0] - HEAD - GAP) // 2
+    line = [tuple(pixel) for pixel in sheet[HEAD + GAP + row * strip + 1]]
     runs = [pixel for k, pixel in enumerate(line) if k == 0 or pixel != line[k - 1]]
     return [pixel for pixel in runs if pixel != (255, 255, 255)]
 
@@ -59,6 +61,14 @@ def test_borders_tell_right_wrong_and_junk(tmp_path, as_tensor):
     assert frames(sheet, 0) == [QUERY, RIGHT, WRONG, JUNK]  # query 1 is pid 8 in camera 0
     assert frames(sheet, 1) == [QUERY, WRONG, RIGHT, WRONG]
     assert sheet.shape[0] > 2 * (HEIGHT + 2 * BORDER)
+    legend = {tuple(pixel) for pixel in sheet[:HEAD].reshape(-1, 3)}
+    assert legend >= {QUERY, RIGHT, WRONG, JUNK, DISTRACTOR}
+
+
+def test_a_distractor_is_told_from_another_person(tmp_path):
+    sheet = draw(tmp_path, gallery_pids=np.array([0, 7, 8, 9, 7]))
+    assert frames(sheet, 0) == [QUERY, DISTRACTOR, WRONG, JUNK]
+    assert frames(sheet, 1) == [QUERY, WRONG, RIGHT, DISTRACTOR]
 
 
 def test_captions_follow_the_distances(tmp_path):
