@@ -32,6 +32,7 @@ from nas_reid.files.of_run import file_of_run
 from nas_reid.network.execution import place, select_device
 from nas_reid.network.streams import warn_of_a_single_modality
 from nas_reid.network.trained import load_trained
+from nas_reid.parallel.processes import is_main
 from nas_reid.record.pictures import draw_retrieval
 from nas_reid.record.provenance import versions
 from nas_reid.run.checkpoint_data import with_checkpoint_data
@@ -41,12 +42,13 @@ from nas_reid.run.invocation import invocation
 log = logging.getLogger("nas_reid.evaluate")
 
 
-@command("evaluate")
+@command("evaluate", several=True)
 def main(cfg: DictConfig) -> float:
     """Hydra's entry. The last line on standard output is a JSON object; returns the mAP."""
     call = invocation()
     metrics = run(load(with_checkpoint_data(cfg, call), EvaluateConfig), call.folder)
-    sys.stdout.write(json.dumps(metrics) + "\n")
+    if is_main():
+        sys.stdout.write(json.dumps(metrics) + "\n")
     return metrics["mAP"]
 
 
@@ -76,6 +78,8 @@ def run(settings: EvaluateConfig, folder: Path) -> dict[str, float]:
     retrieval = retrieve(network, *lists, distance=distance, flip=flip, device=device, single_gallery_shot=single_shot,
                          variants=variants)
     metrics = retrieval.metrics
+    if not is_main():
+        return metrics
     curve = verify(retrieval, distance=distance) if settings.evaluation.roc else None
     decisions = decide(retrieval, thresholds, distance=distance, flip=flip) if settings.evaluation.roc else None
     found = findings(retrieval, bootstrap=bootstrap, curve=curve, decisions=decisions)

@@ -14,7 +14,11 @@ if __name__ == "__main__":
 import json
 import logging
 import sys
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
 
+import numpy as np
 import torch
 from omegaconf import DictConfig
 
@@ -30,13 +34,16 @@ from nas_reid.errors import DataError
 from nas_reid.files import write_atomically
 from nas_reid.files.foreign import user_path
 from nas_reid.network.execution import select_device
+from nas_reid.parallel.processes import is_main
+from nas_reid.parallel.tensors import join, own_part
+from nas_reid.parallel.turns import everyones
 from nas_reid.run.command import command
 from nas_reid.run.invocation import invocation
 
 log = logging.getLogger("nas_reid.extract")
 
 
-@command("extract")
+@command("extract", several=True)
 def main(cfg: DictConfig) -> None:
     """Hydra's entry. The last line on standard output is a JSON object."""
     settings = load(cfg, ExtractConfig)
@@ -47,20 +54,36 @@ def main(cfg: DictConfig) -> None:
     extractor = FeatureExtractor(settings.checkpoint, device=select_device(settings.device), flip=settings.flip,
                                  not_rgb=settings.not_rgb, modality=MODALITIES.index(settings.modality),
                                  runtime=settings.runtime)
-    found = folder_features(extractor, folder, files, batch_size=settings.batch_size)
-    features, paths, failures = found.features, found.paths, found.failures
+    features, paths, failures = extract(extractor, folder, files, batch_size=settings.batch_size)
+    converted = sum(everyones(extractor.converted))
     if failures and (settings.on_corrupt == "error" or not paths):
         raise DataError(unreadable(failures, len(files), folder, keys=("images", "on_corrupt")))
+    if not is_main():
+        return
     path = invocation().folder / f"features.{settings.format}"
     write_atomically(path, ENCODINGS[settings.format](features, paths))
     if failures:
         log.warning("left out %d of %d images, which cannot be read: %s", len(failures), len(files), some(failures))
-    if extractor.converted:
-        log.warning("%d of %d images were not RGB and were converted", extractor.converted, len(files))
+    if converted:
+        log.warning("%d of %d images were not RGB and were converted", converted, len(files))
     log.info("features of %d images: %s", len(paths), path)
     summary = {"features": str(path), "images": len(paths), "skipped": len(failures), "embedding": features.shape[1],
-               "image_size": list(extractor.image_size), "runtime": extractor.runtime, "converted": extractor.converted}
+               "image_size": list(extractor.image_size), "runtime": extractor.runtime, "converted": converted}
     sys.stdout.write(json.dumps(summary) + "\n")
+
+
+def extract(extractor: FeatureExtractor, folder: Path, files: Sequence[Path], *,
+            batch_size: int) -> tuple[np.ndarray, list[str], list[str]]:
+    """Features [N, D] of the files that can be read, their paths, and of each other file its path and why.
+
+    Of several processes each takes some of the batches, and all get what all found. Arguments as of
+    ``folder_features``.
+    """
+    batches = own_part([files[start:start + batch_size] for start in range(0, len(files), batch_size)])
+    found = folder_features(extractor, folder, list(chain(*batches)), batch_size=batch_size)
+    features = join(torch.from_numpy(found.features) if found.paths else None)
+    paths, failures = (list(chain(*everyones(own))) for own in (found.paths, found.failures))
+    return np.empty((0, 0), np.float32) if features is None else features.numpy(), paths, failures
 
 
 if __name__ == "__main__":

@@ -21,7 +21,6 @@ from dataclasses import asdict
 
 import torch
 from omegaconf import DictConfig
-from torch import Tensor
 
 from nas_reid.config.loading import load
 from nas_reid.config.training import PretrainConfig
@@ -34,6 +33,8 @@ from nas_reid.nas.memory import require_room
 from nas_reid.network.execution import place
 from nas_reid.network.model import ReIDNetwork, build_network
 from nas_reid.network.trained import Description, export_safetensors, load_trained
+from nas_reid.parallel.processes import is_main
+from nas_reid.parallel.tensors import own_part, total
 from nas_reid.progress import progress
 from nas_reid.record.pictures import draw_genotype
 from nas_reid.registry import load_genotype, space_of
@@ -47,7 +48,7 @@ from nas_reid.training.training import require_drop_path, training_of
 log = logging.getLogger("nas_reid.pretrain")
 
 
-@command("pretrain")
+@command("pretrain", several=True)
 def main(cfg: DictConfig) -> float:
     """Hydra's entry. Returns the validation's top-1 accuracy, so that any sweeper can rank runs."""
     settings, call = load(cfg, PretrainConfig), invocation()
@@ -73,7 +74,7 @@ def run(settings: PretrainConfig, genotype: Genotype, job: Job) -> float:
     batches, validation_batches, num_classes = load_data(settings, augment, job.device)
 
     # The fixed network and its optimiser; continue where a stopped run left off.
-    network = place(build_network(trunk, num_classes, **head), job.device,
+    network = place(build_network(trunk, num_classes, **head), job.device, sync_norms=settings.sync_norms,
                     channels_last=settings.channels_last, precision=settings.precision, compile=settings.compile)
     training = training_of(settings, network, batches=len(batches))
     height, width = settings.data.image_size
@@ -120,19 +121,20 @@ def load_data(settings: PretrainConfig, augment: Augment,
 def validate(network: ReIDNetwork, batches: CentreCropBatches) -> dict[str, float]:
     """Share of images whose class is the likeliest, and among the five likeliest (of fewer than five: among all)."""
     network.eval()
-    hits: list[Tensor] = []
-    count = 0
-    for batch in progress(batches, description="validation", total=len(batches), unit="step"):
+    hits = [torch.zeros(2, dtype=torch.int64, device=batches.device)]
+    own = own_part(range(len(batches)))  # of several processes each runs some of the batches
+    for batch in progress(batches.own(), description="validation", total=len(own), unit="step"):
         logits = network.head.classify(network(batch.images, modality=batch.modalities))
         ranked = logits.topk(min(5, logits.shape[1])).indices == batch.labels[:, None]
         hits.append(torch.stack((ranked[:, 0].sum(), ranked.sum())))
-        count += len(ranked)
-    top1, top5 = (torch.stack(hits).sum(0).double() / count).tolist()
+    top1, top5 = (total(torch.stack(hits).sum(0)).double() / len(batches.images.paths)).tolist()
     return {"top1_accuracy": top1, "top5_accuracy": top5}
 
 
 def finish(settings: PretrainConfig, job: Job, validation: Mapping[str, float]) -> float:
     """Export the best checkpoint, write the result, and say what comes next."""
+    if not is_main():
+        return validation["top1_accuracy"]
     network, description = load_trained(job.best, device=job.device)
     export_safetensors(job.folder / "model.safetensors", network, description)
     cells = draw_genotype(space_of(description.genotype, description.network), description.genotype,

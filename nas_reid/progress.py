@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 from tqdm import tqdm
 
+from nas_reid.parallel.processes import is_main
+
 EVERY_S = 30.0
 
 log = logging.getLogger(__name__)
@@ -78,7 +80,7 @@ def progress(iterable: Iterable[Any], *, description: str, total: int | None = N
         total: number of items; None: that of ``iterable``, if it knows.
         unit: of an item.
     """
-    if sys.stderr.isatty():
+    if sys.stderr.isatty() and is_main():
         return tqdm(iterable, desc=description, total=total, unit=unit, dynamic_ncols=True, leave=False)
     known = len(iterable) if total is None and isinstance(iterable, Sized) else total
     return LoggedProgress(iterable, description, known, unit)
@@ -87,7 +89,7 @@ def progress(iterable: Iterable[Any], *, description: str, total: int | None = N
 @contextmanager
 def progress_total(*, description: str, total: int, unit: str = "it") -> Iterator[Progress]:
     """Progress that the caller advances with ``update(n)``, for work that finishes out of order."""
-    if sys.stderr.isatty():
+    if sys.stderr.isatty() and is_main():
         with tqdm(total=total, desc=description, unit=unit, dynamic_ncols=True, leave=False) as bar:
             yield bar
     else:

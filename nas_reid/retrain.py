@@ -58,6 +58,7 @@ from nas_reid.network.model import ReIDNetwork, build_network
 from nas_reid.network.streams import warn_of_a_single_modality
 from nas_reid.network.trained import Description, export_safetensors, load_trained
 from nas_reid.network.weights import load_weights, read_weights
+from nas_reid.parallel.processes import is_main
 from nas_reid.record.pictures import draw_genotype, draw_retrieval, draw_trunk
 from nas_reid.registry import load_genotype, space_of
 from nas_reid.run.command import command
@@ -73,7 +74,7 @@ from nas_reid.training.training import Training, require_drop_path, training_of
 log = logging.getLogger("nas_reid.retrain")
 
 
-@command("retrain")
+@command("retrain", several=True)
 def main(cfg: DictConfig) -> float:
     """Hydra's entry. Returns the validation mAP, so that any sweeper can rank runs."""
     settings, call = load(cfg, RetrainConfig), invocation()
@@ -237,7 +238,7 @@ def begin(settings: RetrainConfig, genotype: Genotype, parts: Parts, stores: Sto
 
     ``labels`` are the classes of the training identities; the other arguments are those of the run.
     """
-    network = place(build_network(parts.trunk, len(labels), **parts.head), device,
+    network = place(build_network(parts.trunk, len(labels), **parts.head), device, sync_norms=settings.sync_norms,
                     channels_last=settings.channels_last, precision=settings.precision, compile=settings.compile)
     if parts.weights:
         load_weights(network, parts.weights, origin=str(settings.weights))
@@ -278,11 +279,12 @@ def finish(settings: RetrainConfig, test: Mapping[str, RetrievalStores], job: Jo
     distance, flip = settings.evaluation.distance, settings.evaluation.flip
     thresholds = keep_thresholds(job.best, network, *held_out, rate=rate, distance=distance, flip=flip,
                                  bootstrap=bootstrap or Bootstrap(), device=job.device) if held_out and rate else []
-    export_safetensors(job.folder / "model.safetensors", network, description)
     metrics, further, pictures, folder = {}, {}, [], job.folder / "pictures"
     for name, stores in test.items():
         lists = retrieval_lists(stores, batch_size=settings.evaluation.batch_size, device=job.device)
         retrieval = evaluate(network, lists, settings, job.device, variants)
+        if not is_main():
+            continue
         curve = verify(retrieval, distance=distance) if settings.evaluation.roc else None
         decisions = decide(retrieval, thresholds, distance=distance, flip=flip) if settings.evaluation.roc else None
         further[name] = findings(retrieval, bootstrap=bootstrap, curve=curve, decisions=decisions)
@@ -294,6 +296,9 @@ def finish(settings: RetrainConfig, test: Mapping[str, RetrievalStores], job: Jo
         pictures += draw_retrieval(retrieval, stores.query, stores.gallery, folder,
                                    distance=distance, suffix=suffix, curve=curve,
                                    decisions=decisions, first_camera=stores.first_camera)
+    if not is_main():
+        return validation.get("mAP", float("nan"))
+    export_safetensors(job.folder / "model.safetensors", network, description)
     first = next(iter(test.values()))
     pictures += draw_trunk(network.trunk, first.query, folder, device=job.device, first_camera=first.first_camera)
     cells = draw_genotype(space_of(description.genotype, description.network), description.genotype,

@@ -31,14 +31,13 @@ from nas_reid.data.sample import label_map
 from nas_reid.data.source import held_out_lists, open_source, training_batches
 from nas_reid.data.splits import hold_out, split_search
 from nas_reid.evaluation.retrieval import retrieve
-from nas_reid.files.foreign import user_path
 from nas_reid.genotype import Genotype
 from nas_reid.losses.objective import build_objective
 from nas_reid.modules.head import head_arguments
 from nas_reid.nas.arch_parameters import ArchParameters
 from nas_reid.nas.architect import Tensors, first_order, second_order
 from nas_reid.nas.bilevel import Bilevel, Level, Moment
-from nas_reid.nas.collapse import has_collapsed, require_limits_that_can_stop, signs_of_collapse
+from nas_reid.nas.collapse import has_collapsed, look_ahead, signs_of_collapse
 from nas_reid.nas.memory import foresee
 from nas_reid.nas.operation_stopping import build_stopping
 from nas_reid.nas.perturbation import build_perturbation
@@ -48,7 +47,9 @@ from nas_reid.nas.uniform_paths import relaxation_of
 from nas_reid.network.execution import place
 from nas_reid.network.model import build_network
 from nas_reid.network.streams import warn_of_a_single_modality
-from nas_reid.network.weights import load_weights, read_supernet_weights
+from nas_reid.network.weights import load_weights, read_pretrained
+from nas_reid.parallel.processes import is_main, world
+from nas_reid.parallel.tensors import average_buffers, average_gradients
 from nas_reid.progress import progress
 from nas_reid.record.pictures import draw_search
 from nas_reid.record.provenance import versions
@@ -65,7 +66,7 @@ from nas_reid.training.running_losses import RunningLosses
 log = logging.getLogger("nas_reid.search")
 
 
-@command("search")
+@command("search", several=True)
 def main(cfg: DictConfig) -> float:
     """Hydra's entry. Returns the supernet's validation mAP, so that any sweeper can rank runs."""
     settings, call = load(cfg, SearchConfig), invocation()
@@ -86,7 +87,7 @@ def run(settings: SearchConfig, job: Job) -> float:
     if algorithm.scheme == "random":
         return draw_by_lot(settings, space, job)
     look_ahead(algorithm, space, epochs=epochs)
-    foresee(space, (settings.batch.size, 3, *settings.data.image_size), instances=settings.batch.instances,
+    foresee(space, (settings.batch.size // world(), 3, *settings.data.image_size), instances=settings.batch.instances,
             samples=algorithm.samples, scheme=algorithm.scheme, sampled_only=relaxation.sampled_only, device=job.device,
             hessian=algorithm.hessian)
     heat = algorithm.temperature
@@ -121,12 +122,20 @@ def run(settings: SearchConfig, job: Job) -> float:
             validation = validate(bilevel, lists, settings, job.device)
             record |= {f"search/val_{name}": validation[name] for name in ("mAP", "mINP", "rank1")}
         genotype = space.derive(history[-1]).with_provenance(**provenance(settings, epoch, validation))
-        genotype.save(job.folder / "genotype.json")
-        genotype.save(job.folder / "genotypes" / f"epoch_{epoch + 1:03d}.json")
+        for path in ("genotype.json", f"genotypes/epoch_{epoch + 1:03d}.json") if is_main() else ():
+            genotype.save(job.folder / path)
         job.finish_epoch(epoch, record, started)
         job.save({"epoch": epoch + 1, "bilevel": bilevel.state_dict(), "history": history, "validation": validation})
 
     # The result, and the command that comes next.
+    if is_main():
+        finish(settings, space, job, history, validation)
+    return validation["mAP"]
+
+
+def finish(settings: SearchConfig, space: SearchSpace, job: Job, history: Sequence[Mapping[str, Tensor]],
+           validation: Mapping[str, float]) -> None:
+    """Draw, write the result, and say what comes next."""
     genotype = Genotype.load(job.folder / "genotype.json")
     pictures = draw_search(space, genotype, history, job.folder / "pictures")
     job.finish({"kind": "search", "space": space.name, "data": settings.data.name, "seed": settings.seed,
@@ -135,24 +144,6 @@ def run(settings: SearchConfig, job: Job) -> float:
     job.tracker.artifact(job.folder / "genotype.json", "genotype", {"space": space.name, **validation})
     log.info("genotype: %s", job.folder / "genotype.json")
     job.say_next("retrain", {"genotype": job.folder / "genotype.json"}, same_data=True)
-    return validation["mAP"]
-
-
-def look_ahead(algorithm: AlgorithmConfig, space: SearchSpace, *, epochs: int) -> None:
-    """Refuse limits that nothing in the space can exceed, and say so if the alphas will never move."""
-    require_limits_that_can_stop(algorithm, space)
-    if algorithm.warmup_epochs >= epochs and algorithm.scheme != "one_shot":
-        log.warning("algorithm.warmup_epochs=%d leaves none of epochs=%d to the alphas: the genotype will be that of "
-                    "their initial values, whatever is learnt", algorithm.warmup_epochs, epochs)
-
-
-def read_pretrained(path: str | None, space: SearchSpace) -> dict[str, Tensor]:
-    """The supernet's initial weights, checked before anything is decoded; none without a file."""
-    if path is None:
-        return {}
-    with torch.device("meta"):
-        trunk = space.supernet()
-    return read_supernet_weights(user_path(path), space, trunk=trunk)
 
 
 def load_data(settings: SearchConfig, augment: Augment, device: torch.device, job: Job | None = None,
@@ -190,7 +181,7 @@ def build_bilevel(settings: SearchConfig, space: SearchSpace, num_classes: int, 
     network = build_network(space.supernet(), num_classes, **head_arguments(asdict(settings.head), space),
                             running_stats=False)
     exact = algorithm.scheme == "second_order"  # small differences of weights vanish in bfloat16
-    network = place(network, device, channels_last=settings.channels_last,
+    network = place(network, device, channels_last=settings.channels_last, sync_norms=settings.sync_norms,
                     precision="float32" if exact else settings.precision, compile=settings.compile)
     arch = ArchParameters(decisions, init_mean=algorithm.init_mean, init_scale=algorithm.init_scale,
                           generator=torch.Generator().manual_seed(derive_seed(settings.seed, "alphas"))).to(device)
@@ -231,6 +222,7 @@ def train_one_epoch(bilevel: Bilevel, batches: Sequence[BatchStream], epoch: int
         if losses.add(step, terms):
             bar.set_postfix({name.split("/")[-1]: f"{mean:.3f}" for name, mean in losses.means().items()}
                             | {"load": f"{load():.0%}"})
+    average_buffers(bilevel.network)
     return losses.finish(bilevel.network, bilevel.arch) | {"time/load_share": load()}
 
 
@@ -242,6 +234,7 @@ def step_weights(bilevel: Bilevel, batch: Batch, moment: Moment, *, clip: float,
     compute = bilevel.upper_loss if joint else bilevel.lower_loss
     loss, terms, output = compute(batch, moment, weights=None, alphas=alphas)
     loss.backward()
+    average_gradients(bilevel.network, bilevel.arch)  # of several processes, each of which has a part of the batch
     bilevel.stop_ops(moment)
     if clip:
         clip_grad_norm_(bilevel.network.parameters(), clip)  # the weights alone, never the alphas

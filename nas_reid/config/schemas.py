@@ -21,7 +21,7 @@ from nas_reid.config.groups import (
 )
 from nas_reid.config.inspection import InspectConfig
 from nas_reid.config.tables import SelectConfig, TabulateConfig
-from nas_reid.config.training import PretrainConfig, TrainingConfig, losses_of, step_rules, warmup_rules
+from nas_reid.config.training import PretrainConfig, TrainingConfig, divides, losses_of, step_rules, warmup_rules
 from nas_reid.data.splits import HOLD_OUTS
 from nas_reid.seed import derive_seed
 from nas_reid.training.distillation import build_distillation
@@ -50,6 +50,8 @@ class RunConfig(TrainingConfig):
         yield ("validation_seed", self.validation_seed is None or self.validation_seed >= 0,
                "must be >= 0, or null for the run's own seed")
         yield "validation_fraction", *is_share(self.validation_fraction)
+        if self.batch.instances >= 1:
+            yield "batch.size", *divides(self.batch.identities, "identities")
 
 
 @dataclass

@@ -8,6 +8,7 @@ from nas_reid.config.groups import HeadConfig, OptimizerConfig, Rules, WandbConf
 from nas_reid.errors import ConfigError
 from nas_reid.losses.objective import build_losses
 from nas_reid.network.execution import COMPILE_MODES, PRECISIONS
+from nas_reid.parallel.processes import world
 
 Losses = dict[str, tuple[float, Any]]
 """Name -> weight and loss."""
@@ -26,6 +27,7 @@ class TrainingConfig:
     channels_last: bool
     precision: str
     compile: str | None
+    sync_norms: bool
     threads: int | None
     resume: str
 
@@ -36,6 +38,8 @@ class TrainingConfig:
         yield "precision", *is_one_of(self.precision, PRECISIONS)
         yield ("compile", self.compile is None or self.compile in COMPILE_MODES,
                f"must be null or a mode of torch.compile: {', '.join(COMPILE_MODES)}")
+        yield ("compile", self.compile is None or not self.sync_norms or world() == 1,
+               f"does not go with norms of the whole batch in {world()} processes; use null, or sync_norms=false")
         yield "threads", self.threads is None or self.threads >= 1, "must be at least 1, or null for all cores"
         yield "resume", *is_one_of(self.resume, ("auto", "never", "extend"))
         yield "augment", isinstance(self.augment, dict), "must come from conf/augment: augment=<name>"
@@ -97,6 +101,7 @@ class PretrainConfig(TrainingConfig):
         yield from super().rules()
         yield from warmup_rules(self, ("optimizer",))
         yield "batch_size", self.batch_size >= 2, "must be at least 2"
+        yield "batch_size", *divides(self.batch_size, "images")
         yield from step_rules(self.clip, self.accumulate, self.ema, self.drop_path)
         yield "head.stripes", self.head.stripes == 1, "must be 1: an image has one class, not one for each stripe"
         losses, errors = losses_of(self.objective)
@@ -106,6 +111,12 @@ class PretrainConfig(TrainingConfig):
                    "compares images of one batch, which are drawn one by one here; use cross_entropy")
             yield (f"objective.{name}", self.head.classifier == "cosine" or not loss.needs_cosines,
                    "needs the cosines of head.classifier=cosine")
+
+
+def divides(number: int, of_what: str) -> tuple[bool, str]:
+    """Whether each process has an equal part of a batch of so many, and if not, why that is refused."""
+    return number % world() == 0, (f"is that of all {world()} processes, which cannot share {number} {of_what} "
+                                   "equally; make it a multiple, or start as many processes as divide it")
 
 
 def step_rules(clip: float, accumulate: int, ema: float, drop_path: float) -> Rules:

@@ -16,6 +16,7 @@ from nas_reid.data.image_source import ImageSource
 from nas_reid.data.normalise import normalise
 from nas_reid.data.store import ImageStore
 from nas_reid.data.threads import Results, map_in_order
+from nas_reid.parallel.tensors import own_part
 from nas_reid.seed import derive_seed
 
 _Item = TypeVar("_Item")
@@ -183,9 +184,15 @@ class EvalBatches:
 
     def __iter__(self) -> Iterator[EvalBatch]:
         """The batches, loaded ahead by threads."""
+        return _load_ahead(self._load, self._parts(), device=self.device)
+
+    def own(self) -> Iterator[EvalBatch]:
+        """Those of the batches, consecutive ones, that are this process's to run; all of them for a single process."""
+        return _load_ahead(self._load, own_part(self._parts()), device=self.device)
+
+    def _parts(self) -> Sequence[Tensor]:
         count = len(self.pids)
-        parts = torch.arange(count).tensor_split(len(self)) if count else ()
-        return _load_ahead(self._load, parts, device=self.device)
+        return torch.arange(count).tensor_split(len(self)) if count else ()
 
     def _load(self, positions: Tensor) -> EvalBatch:
         images = normalise(self._source.gather(positions, positions))

@@ -23,6 +23,8 @@ from nas_reid.data.decoding import Box, decode_box
 from nas_reid.data.normalise import normalise
 from nas_reid.data.threads import Results, map_in_order
 from nas_reid.errors import DataError
+from nas_reid.parallel.processes import own_noise
+from nas_reid.parallel.tensors import own_part
 from nas_reid.seed import derive_seed
 
 
@@ -31,7 +33,7 @@ class RandomCropBatches:
 
     Args:
         images: to draw from.
-        batch_size: B.
+        batch_size: B, of all processes together; each one's part is as large as the others'.
         image_size: (height, width) of the crops.
         scale, ratio: see ``random_crop``.
         augment: of uint8 [B, H, W, 3].
@@ -75,10 +77,11 @@ class RandomCropBatches:
                 yield batch
 
     def _load(self, epoch: int, step: int, rows: Tensor) -> Batch:
-        numbers = draw_crops(len(rows), self._generator("crop", epoch, step)).tolist()
+        numbers = own_part(draw_crops(len(rows), self._generator("crop", epoch, step)).tolist())
+        rows = own_part(rows)
         boxes = [partial(self._crop, numbers=row) for row in numbers]
         pixels = _decode(self.images, rows, boxes, self.image_size).to(self.device)
-        generator = Generator(self.device).manual_seed(derive_seed(self.seed, "augment", epoch, step))
+        generator = Generator(self.device).manual_seed(derive_seed(self.seed, "augment", epoch, step, *own_noise()))
         labels = self.images.labels[rows].to(self.device)
         return Batch(self._augment(pixels, generator), labels, torch.zeros_like(labels))
 
@@ -110,8 +113,14 @@ class CentreCropBatches:
 
     def __iter__(self) -> Iterator[Batch]:
         """The batches, see ``RandomCropBatches.epoch`` for the error."""
-        return _on_threads(self._load, torch.arange(len(self.images.paths)).split(self.batch_size),
-                           workers=self.workers)
+        return _on_threads(self._load, self._parts(), workers=self.workers)
+
+    def own(self) -> Iterator[Batch]:
+        """Those of the batches that are this process's to run; all of them for a single process."""
+        return _on_threads(self._load, own_part(self._parts()), workers=self.workers)
+
+    def _parts(self) -> Sequence[Tensor]:
+        return torch.arange(len(self.images.paths)).split(self.batch_size)
 
     def _load(self, rows: Tensor) -> Batch:
         pixels = _decode(self.images, rows, [self._crop] * len(rows), self.image_size).to(self.device)

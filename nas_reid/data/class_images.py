@@ -17,6 +17,7 @@ from nas_reid.data.source import synthetic_spec
 from nas_reid.data.synthetic import generate
 from nas_reid.errors import ConfigError, DataError
 from nas_reid.files.foreign import user_path
+from nas_reid.parallel.turns import main_first
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +75,9 @@ def open_class_images(*, root: str | None, synthetic: Mapping[str, Any], cache: 
         if spec.layout != _DRAWN:
             raise ConfigError(f"data.synthetic.layout={spec.layout} has no classes for a pre-training; use {_DRAWN}")
         folder = user_path(cache) if cache else cache_root()
-        images = _split_people(generate(folder / "synthetic", spec, workers=workers))
+        with main_first():
+            drawn = generate(folder / "synthetic", spec, workers=workers)
+        images = _split_people(drawn)
     if len(images.classes) < 2:
         raise DataError(f"{images.train.root} has the single class {images.classes[0]}; a classifier needs two or more")
     log.info("%d classes, %d training and %d validation images in %s", len(images.classes), len(images.train.paths),

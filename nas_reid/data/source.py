@@ -21,6 +21,8 @@ from nas_reid.data.synthetic import SyntheticSpec, generate
 from nas_reid.data.trial import Trial
 from nas_reid.errors import ConfigError, DataError
 from nas_reid.files.foreign import user_path
+from nas_reid.parallel.processes import is_main, own_noise, rank, world
+from nas_reid.parallel.turns import main_first
 from nas_reid.seed import derive_seed
 
 SAMPLERS = ("identity", "modality_pairs")
@@ -117,9 +119,10 @@ class DataSource:
         return RetrievalStores(stores[0], stores[-1], trials, self.dataset.first_camera)
 
     def store(self, samples: Sequence[Sample]) -> ImageStore:
-        """The decoded images of ``samples``; see ``build_store``."""
-        return build_store(self.dataset.root, samples, image_size=self.image_size, cache_dir=self.cache / "stores",
-                           workers=self.workers, on_corrupt=self.on_corrupt)
+        """The decoded images of ``samples``; see ``build_store``. Of several processes the first decodes them."""
+        with main_first():
+            return build_store(self.dataset.root, samples, image_size=self.image_size, cache_dir=self.cache / "stores",
+                               workers=self.workers, on_corrupt=self.on_corrupt)
 
 
 class DataSettings(Protocol):
@@ -172,7 +175,8 @@ def open_source(settings: DataSettings, *, protocol: str | None = None, folder: 
         if spec.layout != reader:
             raise ConfigError(f"data.reader={reader} does not read data.synthetic.layout={spec.layout}; set both to "
                               "the same name")
-        root = str(generate(cache / "synthetic", spec, workers=settings.workers))
+        with main_first():
+            root = str(generate(cache / "synthetic", spec, workers=settings.workers))
     if root is None:
         raise ConfigError(f"data.reader={reader} reads a folder; set data.root= to it")
     dataset = under_protocol(read_dataset(reader, root, **options), protocol)
@@ -190,7 +194,7 @@ def _say_split(dataset: Dataset, name: str, folder: Path | None) -> None:
     if dataset.made_split is None:
         return
     written = ""
-    if folder is not None:
+    if folder is not None and is_main():
         file = folder / f"split_{name}.csv"
         dataset.made_split.write(file)
         written = f"; others use the same with data=table data.table={file} data.root={dataset.root}"
@@ -215,7 +219,7 @@ def synthetic_spec(factors: Mapping[str, Any]) -> SyntheticSpec:
 def training_batches(store: ImageStore, samples: Sequence[Sample], augment: Augment, *, labels: Mapping[int, int],
                      identities: int, instances: int, seed: int, device: torch.device,
                      sampler: str = "identity") -> TrainBatches:
-    """Augmented P x K batches over ``samples``.
+    """Augmented P x K batches over ``samples``; of several processes, each one's part of them.
 
     Args:
         store: holds the images.
@@ -229,13 +233,19 @@ def training_batches(store: ImageStore, samples: Sequence[Sample], augment: Augm
 
     Raises:
         DataError: fewer identities than P, or pairs of modalities where there are none.
+        ConfigError: several processes, of which one may be left without images of a modality.
     """
     rows = store.rows(samples)
     targets = torch.tensor([labels[pid] for pid in store.pids[rows].tolist()])
-    shape = {"num_identities": identities, "num_instances": instances, "seed": derive_seed(seed, "sampler")}
+    if world() > 1 and sampler != "modality_pairs" and len(store.modalities[rows].unique()) > 1:
+        raise ConfigError(f"batch.sampler={sampler} could leave one of {world()} processes without infrared or without "
+                          "visible images, whose norms would wait for it; use batch.sampler=modality_pairs")
+    shape = {"num_identities": identities, "num_instances": instances, "seed": derive_seed(seed, "sampler"),
+             "rank": rank(), "world_size": world()}
     drawn = (ModalityPairSampler(targets, store.modalities[rows], **shape) if sampler == "modality_pairs" else
              IdentitySampler(targets, **shape))
-    return TrainBatches(store, rows, targets, drawn, augment, seed=derive_seed(seed, "augment"), device=device)
+    return TrainBatches(store, rows, targets, drawn, augment, seed=derive_seed(seed, "augment", *own_noise()),
+                        device=device)
 
 
 def retrieval_lists(stores: RetrievalStores, *, batch_size: int, device: torch.device) -> RetrievalLists:

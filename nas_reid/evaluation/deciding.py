@@ -17,6 +17,7 @@ from nas_reid.evaluation.protocol import JUNK_RULES
 from nas_reid.evaluation.retrieval import embed
 from nas_reid.evaluation.threshold import Threshold, choose, require_pairs
 from nas_reid.network.checkpoint import load_checkpoint, save_checkpoint
+from nas_reid.parallel.processes import is_main
 
 USUAL_RATE = 0.01
 """What ``auto`` asks for."""
@@ -72,9 +73,10 @@ def keep_thresholds(checkpoint: Path, network: nn.Module, query: EvalImages, gal
         flip: how the network is evaluated; that threshold is logged.
     """
     thresholds = fit_thresholds(network, query, gallery, trials, **fitting)
-    state = load_checkpoint(checkpoint)
-    save_checkpoint(checkpoint, state | {"thresholds": [threshold.to_plain() for threshold in thresholds]},
-                    config=state["config"])
+    if is_main():
+        state = load_checkpoint(checkpoint)
+        save_checkpoint(checkpoint, state | {"thresholds": [threshold.to_plain() for threshold in thresholds]},
+                        config=state["config"])
     if usual := choose(thresholds, distance=fitting["distance"], flip=flip):
         log.info("%s", usual.line())
     return thresholds

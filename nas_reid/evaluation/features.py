@@ -1,14 +1,15 @@
 """Retrieval embeddings of many images."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from nas_reid.errors import ConfigError, DataError
+from nas_reid.parallel.tensors import join
 from nas_reid.progress import progress
 from nas_reid.seed import seed_draws
 
@@ -25,6 +26,15 @@ class ImageBatch(Protocol):
     @property
     def modalities(self) -> Tensor:
         """[B]."""
+
+
+@runtime_checkable
+class Shared(Protocol):
+    """Batches of which each of several processes runs a part."""
+
+    def own(self) -> Iterator[ImageBatch]:
+        """This process's, consecutive ones."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -59,7 +69,8 @@ def extract(network: nn.Module, batches: Iterable[ImageBatch], *, flip: bool,
     Args:
         network: ``network(images, modality=modalities)`` returns [B, D] in evaluation mode. Every module gets its
             own training flag back afterwards, so that what was frozen stays frozen.
-        batches: in the order the features shall have.
+        batches: in the order the features shall have. Of several processes each runs its ``own()``, whole batches, and
+            all get the features of all.
         flip: embed each image and its mirror image and take the mean of the two raw features.
         device: where the network lies.
 
@@ -69,19 +80,17 @@ def extract(network: nn.Module, batches: Iterable[ImageBatch], *, flip: bool,
     Raises:
         DataError: there is no batch.
     """
-    features = []
+    features, own = [], _own(batches)
     seed_draws("evaluation", device=torch.device(device))  # for modules that draw in evaluation mode too
     with _evaluating(network), torch.inference_mode():
-        for batch in progress(batches, description="extract", unit="batch"):
+        for batch in progress(own, description="extract", unit="batch"):
             images = batch.images.to(device, non_blocking=True)
             modalities = batch.modalities.to(device, non_blocking=True)
             views = (images, images.flip(-1)) if flip else (images,)
             embeddings = [network(view, modality=modalities).float() for view in views]
             features.append((sum(embeddings) / len(views)).cpu())
-    if not features:
-        raise DataError("there are no images to extract features from; the query or gallery list is empty")
     # Joined outside inference mode, so that the result is an ordinary tensor.
-    return torch.cat(features)
+    return _joined(features, batches)
 
 
 def extract_with_maps(network: nn.Module, batches: Iterable[ImageBatch], *, flip: bool, device: torch.device | str,
@@ -114,7 +123,20 @@ def extract_with_maps(network: nn.Module, batches: Iterable[ImageBatch], *, flip
         features = extract(network, batches, flip=flip, device=device)
     finally:
         hook.remove()
-    return features, torch.cat(maps)
+    return features, _joined(maps, batches)
+
+
+def _own(batches: Iterable[ImageBatch]) -> Iterable[ImageBatch]:
+    return batches.own() if isinstance(batches, Shared) else batches
+
+
+def _joined(parts: Sequence[Tensor], batches: Iterable[ImageBatch]) -> Tensor:
+    """What all processes found in ``batches``, in order."""
+    own = torch.cat(list(parts)) if parts else None
+    joined = join(own) if isinstance(batches, Shared) else own
+    if joined is None:
+        raise DataError("there are no images to extract features from; the query or gallery list is empty")
+    return joined
 
 
 @contextmanager

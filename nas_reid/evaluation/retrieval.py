@@ -17,8 +17,11 @@ from nas_reid.evaluation.ranking import Ranking, rank_blocks
 from nas_reid.evaluation.single_gallery_shot import single_gallery_shot_cmc
 from nas_reid.evaluation.trials import cut, describe_trials, headline, sizes, summarize_trials
 from nas_reid.evaluation.variants import Variant, check_variants
+from nas_reid.parallel.processes import world
+from nas_reid.parallel.turns import from_main
 
 _NONE: Mapping[str, Variant] = {}
+_NOBODY = Embedded(torch.empty(0, 0), torch.empty(0, dtype=torch.int64), torch.empty(0, dtype=torch.int64))
 
 
 class Options(TypedDict, total=False):
@@ -87,6 +90,8 @@ def retrieve(network: nn.Module, query: EvalImages, gallery: EvalImages, trials:
              variants: Mapping[str, Variant] = _NONE) -> Retrieval:
     """Evaluate a network under the Market-1501 protocol, or under that of the data set's trials.
 
+    Of several processes each embeds a part of the images; the first ranks, and all have what it found.
+
     Args:
         network: returns an embedding [B, D] in evaluation mode.
         query, gallery: the two lists; where they are one object, its images are embedded once.
@@ -108,9 +113,17 @@ def retrieve(network: nn.Module, query: EvalImages, gallery: EvalImages, trials:
              for batches in ((query,) if gallery is query else (query, gallery))]
     options: Options = {"distance": distance, "single_gallery_shot": single_gallery_shot, "variants": variants,
                         "device": device}
-    if not trials:
-        return compare(lists[0], lists[-1], **options)
-    return compare_trials(lists[0], lists[-1], trials, **options)
+
+    def rank() -> Retrieval:
+        if not trials:
+            return compare(lists[0], lists[-1], **options)
+        return compare_trials(lists[0], lists[-1], trials, **options)
+
+    if world() == 1:
+        return rank()
+    found = from_main(lambda: replace(rank(), query=_NOBODY, gallery=_NOBODY))  # all have the embeddings
+    kept = cut(found.trial, lists[0], lists[-1]) if found.trial else (lists[0], lists[-1])
+    return replace(found, query=kept[0], gallery=kept[1])
 
 
 def embed(network: nn.Module, batches: EvalImages, *, flip: bool, device: torch.device,

@@ -4,6 +4,8 @@ A loss is a function of (weights by name, alphas by decision). Building it with 
 lets a virtual step replace the weights without a copy of the network. Nothing here changes a live parameter or
 touches a ``.grad``; buffers such as running statistics do see every forward. The single-level scheme needs nothing
 from here: its gradient is one ordinary backward pass of the weights' loss with the alphas attached.
+
+Under several processes a loss is that of this process's part of the batch, and gradients are the means of all.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -14,6 +16,7 @@ import torch
 from torch import Tensor
 
 from nas_reid.errors import ConfigError
+from nas_reid.parallel.tensors import average
 
 Tensors = Mapping[str, Tensor]
 Loss = Callable[[Tensors, Tensors], Tensor]
@@ -95,7 +98,7 @@ def second_order(
     with torch.autocast(next(iter(weights.values())).device.type, enabled=False), _without_tf32():
         loss = train_loss(weights, alphas if is_exact else _detached(alphas))
         (slopes,) = _gradients(loss, weights, create_graph=is_exact)
-        virtual = _leaves(_sgd_step(weights, slopes, xi, momentum, weight_decay, momentum_buffers))
+        virtual = _leaves(_sgd_step(weights, _averaged(slopes), xi, momentum, weight_decay, momentum_buffers))
         loss = val_loss(virtual, alphas)
         vector, direct = _gradients(loss, virtual, alphas)
         if is_exact:
@@ -106,10 +109,19 @@ def second_order(
 
 
 def _gradients(loss: Tensor, *groups: Tensors, create_graph: bool = False) -> tuple[dict[str, Tensor], ...]:
-    """Gradients of the loss by name, one dict per group; leaves every ``.grad`` alone."""
+    """Gradients of the loss by name, one dict per group; leaves every ``.grad`` alone.
+
+    Those that keep a graph are this process's part, and the mean is left to what is computed from them.
+    """
     tensors = [tensor for group in groups for tensor in group.values()]
-    gradients = iter(torch.autograd.grad(loss, tensors, create_graph=create_graph, materialize_grads=True))
-    return tuple({name: next(gradients) for name in group} for group in groups)
+    gradients = torch.autograd.grad(loss, tensors, create_graph=create_graph, materialize_grads=True)
+    rest = iter(gradients if create_graph else average(gradients))
+    return tuple({name: next(rest) for name in group} for group in groups)
+
+
+def _averaged(slopes: Tensors) -> Tensors:
+    """Means over the processes of gradients that may keep a graph."""
+    return dict(zip(slopes, average(list(slopes.values())), strict=True))
 
 
 def _sgd_step(

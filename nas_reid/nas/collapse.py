@@ -1,5 +1,6 @@
 """Signs that a search has collapsed into ``none`` or ``skip``, and the limits at which it stops."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -8,6 +9,8 @@ from torch import Tensor
 from nas_reid.errors import ConfigError
 from nas_reid.nas.regularisers import entropy, none_share, offers, skip_count
 from nas_reid.search_space import Decision, OffersOpParameters, SearchSpace
+
+log = logging.getLogger(__name__)
 
 
 class Limits(Protocol):
@@ -22,6 +25,21 @@ class Limits(Protocol):
     stop_skips: int | None
     stop_none: float | None
     stop_ops: float | None
+
+
+class Plan(Limits, Protocol):
+    """Limits, and when the alphas move: not in the first ``warmup_epochs``, nor with the scheme ``one_shot``."""
+
+    warmup_epochs: int
+    scheme: str
+
+
+def look_ahead(plan: Plan, space: SearchSpace, *, epochs: int) -> None:
+    """Refuse limits that nothing in the space can exceed, and say so if the alphas will never move."""
+    require_limits_that_can_stop(plan, space)
+    if plan.warmup_epochs >= epochs and plan.scheme != "one_shot":
+        log.warning("algorithm.warmup_epochs=%d leaves none of epochs=%d to the alphas: the genotype will be that of "
+                    "their initial values, whatever is learnt", plan.warmup_epochs, epochs)
 
 
 def require_limits_that_can_stop(limits: Limits, space: SearchSpace) -> None:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from nas_reid.nas.temperature import linear
+from nas_reid.parallel.tensors import average
 from nas_reid.search_space import Mix
 
 PERTURBATIONS = ("none", "random", "adversarial")
@@ -49,7 +50,7 @@ class Perturbation:
         for _ in range(self.steps if self.is_adversarial else 0):
             leaves = {name: weights.requires_grad_() for name, weights in moved.items()}
             value = loss({name: replace(mixes[name], weights=leaf) for name, leaf in leaves.items()})
-            slopes = torch.autograd.grad(value, list(leaves.values()), materialize_grads=True)
+            slopes = average(torch.autograd.grad(value, list(leaves.values()), materialize_grads=True))
             moved = {name: ascend(leaf.detach(), slope, centre=centres[name], epsilon=epsilon, steps=self.steps)
                      for (name, leaf), slope in zip(leaves.items(), slopes, strict=True)}
         return {name: replace(mixes[name], weights=weights) for name, weights in moved.items()}

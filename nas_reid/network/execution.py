@@ -7,6 +7,7 @@ from torch import nn
 
 from nas_reid.errors import ConfigError
 from nas_reid.network.model import ReIDNetwork
+from nas_reid.parallel.processes import local_rank, rank, world
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 COMPILE_MODES = ("default", "reduce-overhead", "max-autotune")
@@ -15,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 def place(network: ReIDNetwork, device: torch.device, *, channels_last: bool, precision: str = "float32",
-          compile: str | None = None) -> ReIDNetwork:
+          compile: str | None = None, sync_norms: bool = True) -> ReIDNetwork:
     """Move a network to where it runs and say how; parameters keep their names and float32 values.
 
     Args:
@@ -24,11 +25,13 @@ def place(network: ReIDNetwork, device: torch.device, *, channels_last: bool, pr
         channels_last: order of images and weights in memory.
         precision: see ``trunk_dtype``.
         compile: a mode of ``torch.compile`` for the trunk, ``reduce-overhead`` meaning CUDA graphs; None: as it is.
+        sync_norms: whether batch norms see the whole batch in training where several processes have parts of it.
 
     Raises:
         ConfigError: see ``trunk_dtype``.
     """
     network.trunk_dtype = trunk_dtype(precision, device)
+    network.has_whole_batch_norms = sync_norms
     network.to(device)
     if channels_last:
         in_channels_last(network)
@@ -71,9 +74,13 @@ def trunk_dtype(precision: str, device: torch.device) -> torch.dtype:
 def select_device(name: str, *, job: int = 0) -> torch.device:
     """``auto`` is the GPU ``job`` modulo their number, else the CPU; any other name is taken as it is.
 
+    Of several processes each has the GPU of its own number on its machine, with ``cuda`` as with ``auto``.
+
     Raises:
         ConfigError: not a device name, or a GPU that this machine or this build of torch does not have.
     """
+    if world() > 1 and name.startswith(("auto", "cuda")) and (name == "cuda" or torch.cuda.is_available()):
+        return _own_gpu(name)
     if name == "auto":
         return torch.device(f"cuda:{job % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu")
     try:
@@ -84,3 +91,15 @@ def select_device(name: str, *, job: int = 0) -> torch.device:
         reason = str(error).partition("\n")[0]
         raise ConfigError(f"device={name!r} cannot be used by torch {torch.__version__}: {reason}; use auto, cpu, or a "
                           f"GPU such as cuda:0 of {torch.cuda.device_count()}; device=cpu always works") from error
+
+
+def _own_gpu(name: str) -> torch.device:
+    """The GPU of this one of several processes, which becomes the current one, as NCCL wants it."""
+    if name not in ("auto", "cuda"):
+        raise ConfigError(f"device={name} is one GPU for {world()} processes; use auto, which gives each its own")
+    if local_rank() >= torch.cuda.device_count():
+        raise ConfigError(f"device={name}: process {rank()} is number {local_rank()} on its machine and needs the GPU "
+                          f"of that number; there are {torch.cuda.device_count()}. Start as many processes as there "
+                          "are GPUs (torchrun --nproc_per_node=gpu), or take device=cpu")
+    torch.cuda.set_device(local_rank())
+    return torch.device("cuda", local_rank())

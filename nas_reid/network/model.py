@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from nas_reid.errors import ConfigError
 from nas_reid.modules.head import Head, StripeHead, build_head
+from nas_reid.parallel.norms import whole_batch_norms
 from nas_reid.search_space import Mix
 
 
@@ -40,6 +41,7 @@ class ReIDNetwork(nn.Module):
         self.head = head
         self.trunk_is_frozen = False  # then only the head is trained
         self.trunk_dtype = torch.float32  # what the trunk computes in; see ``execution.place``
+        self.has_whole_batch_norms = True  # in training; of several processes, see ``execution.place``
 
     def train(self, mode: bool = True) -> "ReIDNetwork":
         """As ``nn.Module.train``; a frozen trunk stays in evaluation mode and keeps its BN statistics."""
@@ -51,7 +53,8 @@ class ReIDNetwork(nn.Module):
     def forward(self, images: Tensor, mixes: Mapping[str, Mix] | None = None,
                 modality: Tensor | None = None) -> Output | Tensor:
         """Run images [B, 3, H, W] through the network; a supernet also needs its mixing weights."""
-        features, embedding = self._features(images, mixes, modality)
+        with whole_batch_norms(self.training and self.has_whole_batch_norms):
+            features, embedding = self._features(images, mixes, modality)
         return self._output(features, embedding) if self.training else embedding.flatten(1)
 
     def outputs(self, images: Tensor, modality: Tensor | None = None) -> Output:

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from nas_reid.errors import CheckpointError
+from nas_reid.files.foreign import user_path
 from nas_reid.files.of_run import file_of_run
 from nas_reid.files.regular import NotARegularFile
 from nas_reid.genotype import Genotype
@@ -110,6 +112,18 @@ def read_supernet_weights(path: Path, space: SearchSpace, *, trunk: nn.Module) -
         state = dict(space.supernet_weights(state))
     _require_trunk(trunk, state, origin=str(path))
     return state
+
+
+def read_pretrained(path: str | None, space: SearchSpace) -> dict[str, Tensor]:
+    """The supernet's initial weights, checked before anything else is made; none without a file.
+
+    Errors are those of ``read_supernet_weights``.
+    """
+    if path is None:
+        return {}
+    with torch.device("meta"):
+        trunk = space.supernet()
+    return read_supernet_weights(user_path(path), space, trunk=trunk)
 
 
 def load_weights(network: nn.Module, state: Mapping[str, Tensor], *, origin: str) -> Fit:

@@ -7,6 +7,7 @@ import torch
 from nas_reid.config.schemas import SearchConfig
 from nas_reid.nas.bounds import Bounds
 from nas_reid.nas.lots import draw_uniform
+from nas_reid.parallel.processes import is_main
 from nas_reid.record.pictures import draw_genotype
 from nas_reid.record.provenance import versions
 from nas_reid.run.job import Job
@@ -26,6 +27,8 @@ def draw_by_lot(settings: SearchConfig, space: SearchSpace, job: Job) -> float:
     generator = torch.Generator().manual_seed(derive_seed(settings.seed, "by lot"))
     genotype = draw_uniform(space, generator, bounds).with_provenance(
         kind="random", seed=settings.seed, bounds=settings.algorithm.bounds, **versions())
+    if not is_main():
+        return float("nan")
     path = job.folder / "genotype.json"
     genotype.save(path)
     cells = draw_genotype(space, genotype, job.folder / "pictures" / "cells.png")

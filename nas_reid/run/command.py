@@ -19,6 +19,7 @@ from omegaconf import DictConfig, open_dict, read_write
 
 from nas_reid.errors import ConfigError, NasReidError
 from nas_reid.files.foreign import user_path
+from nas_reid.parallel.processes import is_main, world
 from nas_reid.run.command_line import continuing_command
 from nas_reid.run.composition import prepare
 from nas_reid.run.door import config_dir
@@ -26,6 +27,7 @@ from nas_reid.run.invocation import invocation
 from nas_reid.run.misspelt import explain, refused_flags
 from nas_reid.run.sole_run import one_of_several, sole_run
 from nas_reid.run.stopping import stoppable
+from nas_reid.run.together import announce, only_main_logs, require_alike, together
 
 _FULL_ERROR = "HYDRA_FULL_ERROR"
 
@@ -37,20 +39,29 @@ class CommandError(CompactHydraException):
 
 
 class WritableOutput(Callback):
-    """Ends a command whose output folder cannot be written, or is another one's, before Hydra writes to it."""
+    """Ends a command whose output folder cannot be written, or is another one's, before Hydra writes to it.
+
+    Of several processes the main one looks, and tells the others which folder it is.
+    """
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         """Called by Hydra before a run."""
         folder = _home_expanded(config.hydra.run)
+        if not is_main():
+            return
         _require_writable(folder)
         try:
             with sole_run(folder):
                 pass
+            announce(folder)
         except ConfigError as error:
             sys.exit(str(error))
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Called by Hydra before a sweep."""
+        if world() > 1:
+            sys.exit(f"a sweep (-m) does not go with {world()} processes of one run; start torchrun for each of its "
+                     "jobs: docs/scaling.md")
         _require_writable(_home_expanded(config.hydra.sweep))
 
 
@@ -72,7 +83,8 @@ def _require_writable(folder: Path) -> None:
                  "hydra.run.dir= (of a sweep: hydra.sweep.dir=), or free some space")
 
 
-def command(name: str, *, sole: bool = True) -> Callable[[Callable[[DictConfig], Any]], Callable[[], Any]]:
+def command(name: str, *, sole: bool = True,
+            several: bool = False) -> Callable[[Callable[[DictConfig], Any]], Callable[[], Any]]:
     """Decorator: the Hydra entry point of ``conf/<name>.yaml`` with readable errors, each shown once.
 
     A ``NasReidError`` ends the job with its message alone (exit code 1; a sweep goes on with its next job), and so does
@@ -81,6 +93,7 @@ def command(name: str, *, sole: bool = True) -> Callable[[Callable[[DictConfig],
     Args:
         name: of the command.
         sole: whether a run folder is for one process at a time; see ``sole_run``.
+        several: whether the processes that ``torchrun`` starts can share a run; see ``together``.
     """
     prepare()
 
@@ -90,10 +103,10 @@ def command(name: str, *, sole: bool = True) -> Callable[[Callable[[DictConfig],
         @hydra.main(version_base="1.3", config_path=config_dir(), config_name=name)
         @functools.wraps(function)
         def entry(cfg: DictConfig) -> Any:
-            _show_apart()
-            _log_any_file_name()
+            _arrange_logs()
             try:
                 with _readable_errors(), sole_run(invocation().folder) if sole else nullcontext():
+                    require_alike(cfg)
                     return function(cfg)
             except CommandError as error:
                 if HydraConfig.get().mode is not RunMode.MULTIRUN:
@@ -110,7 +123,7 @@ def command(name: str, *, sole: bool = True) -> Callable[[Callable[[DictConfig],
 
         @functools.wraps(function)
         def main() -> Any:
-            with stoppable():
+            with stoppable(), together(several):
                 if refusal := one_of_several() or refused_flags(sys.argv[1:]):
                     sys.exit(refusal)
                 full = os.environ.get(_FULL_ERROR)
@@ -135,6 +148,12 @@ def command(name: str, *, sole: bool = True) -> Callable[[Callable[[DictConfig],
 def _repeating_command(name: str) -> str:
     call = invocation()
     return continuing_command(call, name, call.folder, anew=True)
+
+
+def _arrange_logs() -> None:
+    _show_apart()
+    _log_any_file_name()
+    only_main_logs()
 
 
 def _show_apart() -> None:

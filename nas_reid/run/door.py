@@ -25,8 +25,8 @@ def enter(command: str) -> None:
     """
     sys.excepthook = quiet(sys.excepthook, say="stopped by Ctrl-C")
     flags = {"--help", "-h", "--shell-completion", "-sc"}
-    if flags & set(sys.argv[1:]) and _answer(command):
-        sys.exit()
+    if flags & set(sys.argv[1:]) and (os.environ.get("RANK", "0") != "0" or _answer(command)):
+        sys.exit()  # of several processes one answers
 
 
 def main() -> Any:

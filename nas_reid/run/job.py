@@ -18,12 +18,14 @@ from nas_reid.drawing.curves import draw_training
 from nas_reid.files.foreign import read_text
 from nas_reid.network.checkpoint import load_checkpoint, save_checkpoint
 from nas_reid.network.execution import select_device
+from nas_reid.parallel.processes import PeerLost, is_main, rank, world
+from nas_reid.parallel.turns import barrier, main_first
 from nas_reid.record.provenance import versions
 from nas_reid.record.report import write_report
 from nas_reid.record.tracking import Tracker, plain_record, read_metrics
 from nas_reid.run.command_line import continuing_command, next_command
 from nas_reid.run.invocation import Invocation
-from nas_reid.run.same_config import require_same_config
+from nas_reid.run.same_config import other_noise, require_same_config
 from nas_reid.run.sole_run import sole_run
 
 log = logging.getLogger(__name__)
@@ -61,37 +63,51 @@ class Job:
         return self.folder / "checkpoints" / "best.pt"
 
     def save(self, state: Mapping[str, Any], path: Path | None = None) -> None:
-        """Write a checkpoint (default: ``last``) together with the configuration."""
-        save_checkpoint(path or self.last, {"threads": torch.get_num_threads(), **state}, config=self.config)
+        """Write a checkpoint (default: ``last``) together with the configuration; afterwards all processes find it."""
+        if is_main():
+            own = {"threads": torch.get_num_threads(), "processes": world()}
+            save_checkpoint(path or self.last, {**own, **state}, config=self.config)
+        barrier()
         if path is None:
             self.kept.append(state["epoch"])
 
     def take_up(self) -> dict[str, Any] | None:
         """Prepare the folder: the state to continue from, or None for a new run, after deleting what an old one left.
 
-        Records after that state are deleted too.
+        Records after that state are deleted too. Of several processes the first prepares the folder.
 
         Raises:
             CheckpointError: damaged, or of another configuration.
         """
+        with main_first():
+            return self._take_up()
+
+    def _take_up(self) -> dict[str, Any] | None:
         if not (self.resume and self.last.exists()):
-            for stale in (self.folder / "result.json", self.last, self.best, *self.folder.glob("genotypes/*.json")):
-                stale.unlink(missing_ok=True)  # else this run, stopped and repeated, would be taken for the old one
+            # Else this run, stopped and repeated, would be taken for the old one.
+            self._remove(self.folder / "result.json", self.last, self.best, *self.folder.glob("genotypes/*.json"))
             self.tracker.resume_at(1)
             self.kept.append(0)
             return None
         state = load_checkpoint(self.last, device="cpu")
         require_same_config(self.last, state["config"], self.config)
         if state["epoch"] < self.config["epochs"]:
-            (self.folder / "result.json").unlink(missing_ok=True)  # of fewer epochs, or half a file
+            self._remove(self.folder / "result.json")  # of fewer epochs, or half a file
         if (threads := state.get("threads", torch.get_num_threads())) != torch.get_num_threads():
             log.warning("the run goes on with %d threads, as it began: with %d its sums would differ in their last "
                         "bits", threads, torch.get_num_threads())
             torch.set_num_threads(threads)
+        if (noise := other_noise(state.get("processes", 1), self.config)):
+            log.warning(noise)
         self.tracker.resume_at(state["epoch"] + 1)  # records count epochs from 1
         self.kept.append(state["epoch"])
         log.info("continuing %s after epoch %d", self.folder, state["epoch"])
         return state
+
+    @staticmethod
+    def _remove(*paths: Path) -> None:
+        for path in paths if is_main() else ():
+            path.unlink(missing_ok=True)
 
     def standing(self, command: str) -> str:
         """Where a run that is stopped stands, and the line that continues it."""
@@ -116,7 +132,10 @@ class Job:
         log.info("epoch %d  %s  (%.0f s)", epoch + 1, shown, time.monotonic() - started)
 
     def finish(self, result: Mapping[str, Any], pictures: Sequence[Path]) -> None:
-        """Show the pictures, write the report, and last ``result.json``, which says that the run is complete."""
+        """Show the pictures, write the report, and last ``result.json``, which says that the run is complete.
+
+        For the main process alone.
+        """
         records = read_metrics(self.folder)
         curves = self.folder / "pictures" / "training.png"
         pictures = [*pictures, curves] if draw_training(records, curves) else list(pictures)
@@ -145,7 +164,7 @@ def start_job(settings: TrainingConfig, folder: Path, *, name: str | None = None
     with sole_run(folder), \
             Tracker(folder, mode=settings.wandb.mode, project=settings.wandb.project,
                     group=settings.wandb.group or (call.group if call else None), name=name or folder.name,
-                    job_type=kind, config={**plain, "versions": versions()}, tags=settings.wandb.tags,
+                    job_type=kind, config={**plain, "versions": versions()}, tags=settings.wandb.tags, rank=rank(),
                     waits=True) as tracker:
         job = Job(folder, device, tracker, plain, settings.resume != "never", call)
         try:
@@ -153,6 +172,8 @@ def start_job(settings: TrainingConfig, folder: Path, *, name: str | None = None
         except KeyboardInterrupt as stop:
             stop.add_note(job.standing(kind))
             raise
+        except PeerLost as lost:
+            raise PeerLost(f"{lost}; {job.standing(kind)}") from lost
 
 
 def finished_result(settings: TrainingConfig, folder: Path) -> dict[str, Any] | None:
@@ -173,7 +194,7 @@ def finished_result(settings: TrainingConfig, folder: Path) -> dict[str, Any] | 
     require_same_config(path, config, to_plain(settings))
     if config["epochs"] < settings.epochs:
         return None  # to be extended
-    if not (folder / "report.html").exists():
+    if is_main() and not (folder / "report.html").exists():
         write_report(folder)
     log.info("%s is complete already; resume=never starts it anew", path)
     return result

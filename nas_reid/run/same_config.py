@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from nas_reid.errors import CheckpointError
+from nas_reid.parallel.processes import world
 
 # What may change between two parts of one run without changing its result, as ``differing_keys`` begins its lines.
 _FREE_KEYS = ("resume:", "wandb.", "data.workers:", "data.cache:", "false_positive_rate:")
@@ -19,7 +20,7 @@ def require_same_config(path: Path, saved: Mapping[str, Any], current: Mapping[s
     Raises:
         CheckpointError: lists every key that differs and matters for the result.
     """
-    changes = [change for change in differing_keys(saved, current) if not change.startswith((*_FREE_KEYS, _KEPT))]
+    changes = [change for change in changes_that_matter(saved, current) if not change.startswith(_KEPT)]
     longer = [change.startswith("epochs:") for change in changes] == [True] and current["epochs"] > saved["epochs"]
     reasons = reasons_against_extension(current) if longer else []
     if longer and not reasons and current["resume"] == "extend":
@@ -55,6 +56,32 @@ def reasons_against_extension(config: Mapping[str, Any]) -> list[str]:
     found += [f"algorithm.regularisers.{name}={weight} goes from one weight to another"
               for name, weight in (algorithm.get("regularisers") or {}).items() if isinstance(weight, list)]
     return found
+
+
+def other_noise(processes: int, config: Mapping[str, Any]) -> str | None:
+    """What to say of a run that goes on in another number of processes than it began with; None: nothing.
+
+    Args:
+        processes: that it began with.
+        config: of a search, a retraining or a pre-training, as plain data.
+    """
+    if processes == world():
+        return None
+    drawn = [f"augment.{name}" for name, arguments in config["augment"].items() if arguments is not None]
+    rates = {"head.dropout": config["head"]["dropout"], "drop_path": config.get("drop_path")}
+    drawn += [key for key, rate in rates.items() if rate]
+    told = f"the run goes on in {world()} processes and began with {processes}: "
+    if not config["sync_norms"]:
+        return f"{told}with sync_norms=false it is another training from here on"
+    if drawn:
+        return (f"{told}each draws for itself ({', '.join(drawn)}), so that it does not end as it would have with "
+                f"{processes}, but as well")
+    return f"{told}nothing is drawn by each for itself, so that it ends as it would have, up to the order of sums"
+
+
+def changes_that_matter(saved: Mapping[str, Any], current: Mapping[str, Any]) -> list[str]:
+    """Those of ``differing_keys`` on which a result may depend."""
+    return [change for change in differing_keys(saved, current) if not change.startswith(_FREE_KEYS)]
 
 
 def differing_keys(saved: Mapping[str, Any], current: Mapping[str, Any], prefix: str = "") -> list[str]:

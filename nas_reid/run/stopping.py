@@ -13,6 +13,8 @@ from types import FrameType
 
 from nas_reid.run.door import quiet
 
+from nas_reid.parallel.processes import is_main, speaks_first
+
 _REQUESTS = ("SIGTERM", "SIGHUP")  # of schedulers and ``kill``; of a terminal that closes. Windows has the first alone
 _SAME_REQUEST_S = 10.0  # some senders repeat themselves at once, which must not interrupt the cleaning up
 
@@ -36,7 +38,8 @@ def stoppable() -> Iterator[None]:
     """Ends the process on Ctrl-C or a request to end with the notes of what was interrupted, as a shell expects it.
 
     That is by SIGINT itself (so that a loop of the shell ends, too), or with exit code 143 for SIGTERM, 129 for SIGHUP.
-    Who ignores or handles these signals already, as ``nohup`` and launchers for clusters do, goes on to do so.
+    Who ignores or handles these signals already, as ``nohup`` and launchers for clusters do, goes on to do so. Of
+    several processes the main one speaks.
     """
     handled = _handle_requests()
     try:
@@ -47,7 +50,7 @@ def stoppable() -> Iterator[None]:
         if logging.getLogger().handlers:
             log.warning(message, extra={"on_screen": False})  # a job has a log of its own
         with suppress(OSError):  # the terminal may be what is gone
-            sys.stderr.write(f"{message}\n")
+            sys.stderr.write(f"{message}\n" if is_main() and speaks_first() else "")
         if isinstance(stop, Terminated):
             raise SystemExit(128 + stop.number) from None
         sys.excepthook = quiet(sys.excepthook)

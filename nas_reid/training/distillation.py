@@ -14,6 +14,7 @@ from nas_reid.errors import ConfigError
 from nas_reid.losses.loss import at_least_float32, number
 from nas_reid.losses.objective import build_losses
 from nas_reid.network.model import Output, ReIDNetwork
+from nas_reid.parallel.tensors import gather
 
 
 def l1_logits(student: Tensor, teacher: Tensor) -> Tensor:
@@ -122,8 +123,9 @@ class ProbabilisticTransfer(nn.Module):
         self.form = form
 
     def forward(self, student: Output, teacher: Output) -> Tensor:
-        """See ``probabilistic_transfer``."""
-        return probabilistic_transfer(student.features.flatten(1), teacher.features.flatten(1), form=self.form)
+        """See ``probabilistic_transfer``; of the batch of all processes."""
+        features = (gather(output.features.flatten(1)) for output in (student, teacher))
+        return probabilistic_transfer(*features, form=self.form)
 
 
 DISTILLATIONS: dict[str, type[nn.Module]] = {"l1": L1Logits, "kl": KLLogits, "pkt": ProbabilisticTransfer}

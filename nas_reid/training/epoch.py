@@ -4,6 +4,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from nas_reid.data.batches import LoadShare, TrainBatches
 from nas_reid.data.class_batches import RandomCropBatches
+from nas_reid.parallel.tensors import average_buffers, average_gradients
 from nas_reid.progress import progress
 from nas_reid.seed import seed_draws
 from nas_reid.training.optim import set_lr
@@ -44,6 +45,7 @@ def train_one_epoch(training: Training, batches: TrainBatches | RandomCropBatche
         loss, terms = training.loss(output, batch)
         (loss / size).backward()
         if position + 1 == size:
+            average_gradients(network)
             if training.clip:
                 clip_grad_norm_(network.parameters(), training.clip)
             optimizer.step()
@@ -55,4 +57,5 @@ def train_one_epoch(training: Training, batches: TrainBatches | RandomCropBatche
         if losses.add(number, {f"{name}/loss": loss} | {f"{name}/loss_{term}": value for term, value in terms.items()}):
             bar.set_postfix({key.split("/")[-1]: f"{mean:.3f}" for key, mean in losses.means().items()}
                             | {"load": f"{load():.0%}"})
+    average_buffers(network, training.network_to_keep)
     return losses.finish(network) | {"time/load_share": load()}

@@ -1,4 +1,4 @@
-"""Losses of an epoch, kept on the device so that a step never waits for it."""
+"""Losses of an epoch, kept on the device so that a step never waits for it; of several processes, their means."""
 
 from collections.abc import Mapping
 
@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from nas_reid.errors import NonFiniteError
+from nas_reid.parallel.tensors import average
 
 _WAY_OUT = ("the last good checkpoint is kept. Lower the learning rate or clip the gradients, then repeat the command "
             "with resume=never, or with another hydra.run.dir=")
@@ -41,7 +42,8 @@ class RunningLosses:
         """Fetch what is pending; see ``add`` for the error."""
         if not self._pending:
             return
-        numbers = torch.stack([value.float() for _, _, value in self._pending]).tolist()
+        values, = average([torch.stack([value.float() for _, _, value in self._pending])])
+        numbers = values.tolist()
         for (step, name, _), number in zip(self._pending, numbers, strict=True):
             if number - number != 0.0:
                 raise NonFiniteError(f"{name} became {number} at epoch {self.epoch}, step {step + 1}; {_WAY_OUT}")

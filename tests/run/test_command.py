@@ -49,12 +49,12 @@ def test_logs_take_file_names_that_are_not_utf8(tmp_path: Path, monkeypatch: pyt
     assert written == [b"left out \\udcb2\\udce2.jpg\n"] * 3 and "Traceback" not in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["search", "evaluate", "describe"])
+@pytest.mark.parametrize("name", ["select", "tabulate", "describe"])
 def test_one_of_several_processes_is_refused_before_anything_is_written(name: str, tmp_path: Path,
                                                                         monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     outcome = invoke(name, f"hydra.run.dir={tmp_path / 'run'}")
-    assert outcome.code == 1 and "WORLD_SIZE=2: a run is one process" in outcome.err
+    assert outcome.code == 1 and "WORLD_SIZE=2: this run is one process" in outcome.err
     assert not (tmp_path / "run").exists()
     monkeypatch.setenv("WORLD_SIZE", "1")
     assert one_of_several() is None
