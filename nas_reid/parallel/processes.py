@@ -24,6 +24,7 @@ _GRACE_S = 10.0       # in which a process that is asked to end may say so itsel
 _FOLDER, _SPOKEN = "nas_reid/folder", "nas_reid/spoken"
 
 _store: Any = None  # a ``torch.distributed.TCPStore``
+_commands = 0
 
 
 class PeerLost(NasReidError):
@@ -57,6 +58,15 @@ def local_rank() -> int:
     return int(os.environ["LOCAL_RANK"]) if _is_started() else 0
 
 
+def launcher() -> list[str]:
+    """The words of a shell that start as many processes again: ``python``, or ``torchrun`` and its arguments."""
+    if world() == 1:
+        return ["python"]
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", world()))
+    machines = [] if here == world() else [f"--nnodes={world() // here}", "..."]
+    return ["torchrun", *machines, f"--nproc_per_node={here}"]
+
+
 def is_main() -> bool:
     """Whether this is the process that makes folders and data, writes, draws and speaks; a single one is."""
     return rank() == 0
@@ -67,8 +77,8 @@ def own_noise() -> tuple[str | int, ...]:
     return ("process", rank()) if world() > 1 else ()
 
 
-def start() -> None:
-    """Join the other processes that the environment speaks of; nothing where there are none, or that was done.
+def start() -> bool:
+    """Join the other processes that the environment speaks of; False where there are none, or that was done.
 
     Tensors of a CPU travel by gloo, those of a GPU by NCCL.
 
@@ -78,7 +88,7 @@ def start() -> None:
     global _store
     size = announced()
     if size == 1 or _is_started():
-        return
+        return False
     number = _numbers(size)
     from torch._C._distributed_c10d import PrefixStore, TCPStore  # not in every build of torch
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
@@ -98,6 +108,7 @@ def start() -> None:
                           "GLOO_SOCKET_IFNAME names the network") from error
     if threading.current_thread() is threading.main_thread():
         _end_when_asked()
+    return True
 
 
 def stop() -> None:
@@ -108,12 +119,18 @@ def stop() -> None:
     _store = None
 
 
+def next_command() -> None:
+    """Begin with a command, of which ``speaks_first`` tells; every process does."""
+    global _commands
+    _commands += 1
+
+
 def speaks_first() -> bool:
-    """Whether nobody of this run has said yet why it ends; from now on somebody has. True for a single process."""
+    """Whether nobody has said yet why the command ends; from now on somebody has. True for a single process."""
     if _store is None:
         return True
     try:
-        return int(_store.add(f"{_SPOKEN}/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", 1)) == 1
+        return int(_store.add(f"{_SPOKEN}/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}/{_commands}", 1)) == 1
     except RuntimeError:  # who kept the count is gone
         return True
 
@@ -142,8 +159,9 @@ def contact() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
+        reason = str(error).partition("\n")[0].partition("] ")[2].partition(". This is")[0] or type(error).__name__
         raise PeerLost(f"another of the {world()} processes of this run has ended without a word, killed perhaps "
-                       f"({str(error).partition(chr(10))[0]})") from error
+                       f"({reason})") from error
 
 
 def _is_started() -> bool:

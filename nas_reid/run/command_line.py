@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hydra import compose
@@ -12,6 +12,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from nas_reid.parallel.processes import launcher
 from nas_reid.run.composition import composition
 from nas_reid.run.invocation import Invocation
 
@@ -28,13 +29,14 @@ def override(key: str, value: object) -> str:
     return f"{key}={_value(value)}"
 
 
-def command_line(call: Invocation, name: str, overrides: list[str]) -> str:
+def command_line(call: Invocation, name: str, overrides: list[str], *, launcher: Sequence[str] = ("python",)) -> str:
     """The line that runs the command ``name`` with overrides in Hydra's grammar, quoted for a shell.
 
-    ``call`` is that of this job, whose own folders of configuration the other command needs too.
+    ``call`` is that of this job, whose own folders of configuration the other command needs too; ``launcher`` is what
+    starts a module.
     """
     own = [flag for folder in call.config_dirs for flag in ("--config-dir", folder)]
-    return shlex.join(["python", "-m", f"nas_reid.{name}", *own, *overrides])
+    return shlex.join([*launcher, "-m", f"nas_reid.{name}", *own, *overrides])
 
 
 def next_command(call: Invocation, name: str, arguments: Mapping[str, object], *,
@@ -67,7 +69,7 @@ def continuing_command(call: Invocation, name: str, folder: object, *, anew: boo
     kept += [text for text in call.hydra_overrides
              if not _key(text).startswith(("hydra.run.dir", "hydra.sweep", "hydra.mode", "hydra/launcher",
                                            "hydra.launcher"))]
-    return command_line(call, name, [*kept, override("hydra.run.dir", folder)])
+    return command_line(call, name, [*kept, override("hydra.run.dir", folder)], launcher=launcher())
 
 
 def _data_overrides(call: Invocation, name: str, given: list[str], data: Mapping[str, Any]) -> Iterator[str]:

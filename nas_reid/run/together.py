@@ -19,6 +19,7 @@ from nas_reid.parallel.processes import (
     is_main,
     keep_folder,
     kept_folder,
+    next_command,
     rank,
     speaks_first,
     start,
@@ -47,25 +48,28 @@ def together(several: bool) -> Iterator[None]:
     Args:
         several: whether the command can run in several processes; one that cannot joins nobody.
     """
+    global _announced
+    _announced, joined = False, False
     try:
-        if several:
-            start()
+        joined = several and start()
+        next_command()
         if world() > 1:
             _take_folder(kept_folder() if is_main() else _told_folder())
         yield
-        if world() > 1 and is_main() and not _announced:
-            from_main(lambda: None)
-        stop()
-    except ConfigError as error:  # of the start; what a command raises has been given its form
+        _tell_the_end(0)
+        if joined:
+            stop()
+    except (ConfigError, PeerLost) as error:  # of the start; what a command raises has been given its form
         _leave(f"{type(error).__name__}: {error}")
-    except PeerLost as lost:
-        _leave(f"{type(lost).__name__}: {lost}")
     except SystemExit as end:
         if isinstance(end.code, str):
             _leave(end.code)
+        _tell_the_end(end.code or 0)
         raise
     except Exception:
-        if not speaks_first():
+        first = speaks_first()
+        _tell_the_end(1)
+        if not first:
             sys.exit(1)
         raise
 
@@ -120,9 +124,9 @@ def only_main_logs() -> None:
 
 
 def _told_folder() -> str:
-    told: tuple[str, str] | None = from_main(lambda: None)
-    if told is None:
-        sys.exit(0)
+    told: tuple[str, str] | int = from_main(lambda: 0)
+    if isinstance(told, int):
+        sys.exit(told)
     folder, until = Path(told[0]), time.monotonic() + _VISIBLE_S
     while not (sees := (folder / told[1]).exists()) and time.monotonic() < until:
         time.sleep(0.2)
@@ -140,11 +144,20 @@ def _take_folder(folder: str | None) -> None:
         sys.argv[1:] = [*kept, override("hydra.run.dir", folder), *own]
 
 
+def _tell_the_end(code: int) -> None:
+    """Let the others, who wait for a folder that the main process has not announced, end with that exit code."""
+    if world() > 1 and is_main() and not _announced:
+        with suppress(PeerLost):
+            from_main(lambda: code)
+
+
 def _leave(message: str) -> None:
     """End with the message, if nobody has given one yet."""
     if message.startswith(PeerLost.__name__) and not is_main():
         time.sleep(_TURN_S)
-    sys.exit(_from_rank(message) if speaks_first() else 1)
+    first = speaks_first()
+    _tell_the_end(1)
+    sys.exit(_from_rank(message) if first else 1)
 
 
 def _from_rank(message: str) -> str:

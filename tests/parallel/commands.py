@@ -1,0 +1,41 @@
+"""Commands one after the other, as one of several processes; what each left is written down.
+
+    python -m tests.parallel.commands FOLDER
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from nas_reid.parallel.processes import rank, start, stop
+from tests.cli.commands import EVALUATE, RETRAIN, SEARCH, invoke
+
+PRETRAIN = ("genotype=auto_reid/retrieval", "network.channels=4", "network.layers=[1,1]", "data.synthetic.size=tiny",
+            "data.synthetic.train_ids=10", "data.synthetic.test_ids=4", "data.image_size=[32,16]", "data.workers=1",
+            "epochs=1", "batch_size=8", "threads=1", "optimizer.warmup_epochs=0")
+FIXED = (*RETRAIN, "genotype=auto_reid/retrieval", "network.channels=4", "network.layers=[1,1]", "epochs=1",
+         "optimizer.warmup_epochs=0", "augment=none", "ema=0.5")
+
+
+def lines(folder: Path) -> dict[str, tuple[str, ...]]:
+    """Name -> command and its arguments."""
+    best = f"checkpoint={folder}/retrain/checkpoints/best.pt"
+    return {"retrain": ("retrain", *FIXED), "again": ("retrain", *FIXED),
+            "evaluate": ("evaluate", best, *EVALUATE, "evaluation.batch_size=5", "evaluation.flip=true",
+                         "evaluation.rerank={k1: 3, k2: 2, lambda: 0.3}"),
+            "extract": ("extract", best, f"images={folder}/images", "batch_size=3"),
+            "pretrain": ("pretrain", *PRETRAIN),
+            "help": ("search", "--help"), "sweep": ("search", "-m", *SEARCH, "seed=0,1"),
+            "undivided": ("search", *SEARCH, "batch.size=12", "batch.instances=4"),
+            "different": ("search", *SEARCH, f"seed={rank()}"),
+            "compiled": ("search", *SEARCH, "compile=default")}
+
+
+if __name__ == "__main__":
+    start()
+    folder = Path(sys.argv[1])
+    for name, (command, *arguments) in lines(folder).items():
+        place = folder / ("retrain" if name == "again" else name)
+        outcome = invoke(command, *arguments, f"hydra.{'sweep' if name == 'sweep' else 'run'}.dir={place}")
+        (folder / f"{name}.{rank()}.json").write_text(json.dumps([outcome.code, outcome.out, outcome.err]))
+    stop()
