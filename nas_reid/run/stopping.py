@@ -11,9 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-from nas_reid.run.door import quiet
-
 from nas_reid.parallel.processes import is_main, speaks_first
+from nas_reid.run.door import quiet
 
 _REQUESTS = ("SIGTERM", "SIGHUP")  # of schedulers and ``kill``; of a terminal that closes. Windows has the first alone
 _SAME_REQUEST_S = 10.0  # some senders repeat themselves at once, which must not interrupt the cleaning up

@@ -64,7 +64,7 @@ def together(several: bool) -> Iterator[None]:
     except SystemExit as end:
         if isinstance(end.code, str):
             _leave(end.code)
-        _tell_the_end(end.code or 0)
+        _tell_the_end(1 if end.code else 0)
         raise
     except Exception:
         first = speaks_first()

@@ -5,7 +5,6 @@ import torch
 from torch import Tensor
 
 from nas_reid.errors import ConfigError
-from nas_reid.nas.collapse import has_collapsed, signs_of_collapse
 from nas_reid.nas.regularisers import REGULARISERS, build_regulariser, entropy, none_share, skip_count
 from nas_reid.search_space import Choice, Decision
 

@@ -12,7 +12,6 @@ from nas_reid.losses.objective import Objective
 from nas_reid.modules.head import Head
 from nas_reid.nas.arch_parameters import ArchParameters
 from nas_reid.nas.bilevel import Bilevel, Level, Moment
-from nas_reid.nas.collapse import has_collapsed, signs_of_collapse
 from nas_reid.nas.regularisers import build_regulariser
 from nas_reid.nas.relaxation import get_relaxation
 from nas_reid.network.model import ReIDNetwork

@@ -120,7 +120,7 @@ def training() -> dict[str, Tensor]:
     objective = Objective({"triplet": {}, "cross_entropy": {}}, num_classes=2, width=4).double()
     made = Training(network, objective, optimizer,
                     LearningRate(base=0.1, schedule="constant", epochs=1), distillation, None, 2, 1.0)
-    record = train_one_epoch(made, FewBatches(), 0, epochs=1, seed=0, name="train")
+    record = train_one_epoch(made, FewBatches(), 0, seed=0, name="train")
     features = extract(network, Own(), flip=True, device="cpu")
     return {**network.state_dict(), "features": features, "loss": torch.tensor(record["train/loss"])}
 

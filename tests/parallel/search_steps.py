@@ -69,7 +69,7 @@ def run(case: Case, steps: int) -> dict[str, Any]:
                           "batch.size=8", "batch.instances=2", "epochs=2", "algorithm.warmup_epochs=0",
                           "weights.lr=0.01")
     torch.manual_seed(0)
-    space = create_searchable(case.space, {key: value for key, value in configured.space.items() if key != "name"})
+    space = create_searchable(configured.space)
     bilevel = build_bilevel(configured, space, CLASSES, torch.device("cpu"), steps=steps)
     as_double(bilevel)
     method = configured.algorithm
