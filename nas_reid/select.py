@@ -35,7 +35,7 @@ from nas_reid.data.augment import build_augment
 from nas_reid.data.batches import TrainBatches
 from nas_reid.data.resident import ResidentBatches
 from nas_reid.drawing.front import draw_front
-from nas_reid.errors import CheckpointError
+from nas_reid.errors import CheckpointError, GenotypeError
 from nas_reid.evaluation.retrieval import retrieve
 from nas_reid.files import write_atomically
 from nas_reid.files.foreign import user_path
@@ -58,9 +58,9 @@ from nas_reid.run.command import command
 from nas_reid.run.command_line import next_command
 from nas_reid.run.invocation import invocation
 from nas_reid.search import build_bilevel, load_data
-from nas_reid.search_space import Mix, SearchSpace
+from nas_reid.search_space import Mix, OffersOneHot, SearchSpace
 from nas_reid.tables.statistics import bootstrap_interval, kendall_tau, top_overlap
-from nas_reid.tables.table import Table
+from nas_reid.tables.table import Line, Table, TableError
 
 log = logging.getLogger("nas_reid.select")
 
@@ -197,12 +197,10 @@ def compare(supernet: Supernet, space: SearchSpace, table: Table, folder: Path) 
     """How well the supernet ranks the genotypes of a table: Kendall's tau with an interval, and the overlap of the best
     tenth; the scores are left in scores.jsonl."""
     entries, scores = table.entries(), []
+    paths = [path_of_line(space, entry.lines[0], table) for entry in entries]
     with progress_total(description="table", total=len(entries), unit="genotype") as bar:
-        for entry in entries:
-            line = entry.lines[0]
-            scores.append(supernet.evaluate(
-                path_of(space, Genotype(space.name, space.version, line.genotype), {}) if line.path is None else
-                mixes_of(space, {name: torch.tensor(rows) for name, rows in line.path.items()})))
+        for path in paths:
+            scores.append(supernet.evaluate(path))
             bar.update()
     truth = [entry.mAP for entry in entries]
     tau = kendall_tau(scores, truth)
@@ -219,6 +217,24 @@ def compare(supernet: Supernet, space: SearchSpace, table: Table, folder: Path) 
     log.info("Kendall's tau %.2f [%.2f, %.2f] over %d genotypes; of the best tenth the supernet finds %.0f %%", tau,
              low, high, len(truth), 100 * top_overlap(scores, truth))
     return tau
+
+
+def path_of_line(space: SearchSpace, line: Line, table: Table) -> dict[str, Mix]:
+    """The mixing weights that run a tabulated genotype's own ops.
+
+    Raises:
+        TableError: it is none of this space.
+    """
+    try:
+        if line.path is None and isinstance(space, OffersOneHot):
+            return path_of(space, Genotype(space.name, space.version, line.genotype), {})
+        reason, rows = "its path has other decisions", line.path or {}
+        if {name: len(row) for name, row in rows.items()} == {each.name: each.rows for each in space.decisions()}:
+            return mixes_of(space, {name: torch.tensor(row) for name, row in rows.items()})
+    except (GenotypeError, RuntimeError) as error:  # a choice beyond the last is a RuntimeError of torch's
+        reason = str(error)
+    raise TableError(f"{table.path} holds {line.origin!r}, which is no genotype of the supernet's space {space.name}: "
+                     f"{reason}. Give table= trainings of that space, with as many nodes or blocks as were searched")
 
 
 if __name__ == "__main__":

@@ -1,15 +1,19 @@
 """Trainings by lot into a table, and selection on a trained supernet, as a person runs them."""
 
 import json
+from collections.abc import Iterator
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import torch
 
+import nas_reid.tabulate
 from nas_reid.genotype import Genotype
 from nas_reid.network.complexity import count_parameters
 from nas_reid.registry import space_of
-from nas_reid.tables import Table
+from nas_reid.tables import Line, Table
 from tests.cli.commands import DATA, SEARCH, Outcome, invoke
 
 RECIPE = ("recipe=[" + ",".join(f'"{text}"' for text in (
@@ -98,6 +102,45 @@ def test_what_cannot_be_selected_is_refused(searched: tuple[Path, Outcome], argu
     outcome = invoke("select", f"search={searched[0]}", *arguments, f"hydra.run.dir={tmp_path}")
     assert outcome.code == 1 and message in outcome.err, outcome.err
     assert not (tmp_path / "genotype.json").exists()
+
+
+@pytest.mark.parametrize("change", [
+    {"genotype": {"blocks": ["os", "os_in"]}},
+    {"path": {"link": [0, 1]}},
+    {"path": {"normal": [0] * 5, "reduce": [9] * 5}},  # as many rows, but no such choice
+])
+def test_a_table_of_another_space_is_refused(searched: tuple[Path, Outcome], table: Path, change: dict,
+                                             tmp_path: Path) -> None:
+    other = tmp_path / "other.jsonl"
+    other.write_text(json.dumps({**json.loads(table.read_text().splitlines()[0]), **change}) + "\n")
+    outcome = invoke("select", f"search={searched[0]}", "method=table", f"table={other}",
+                     f"hydra.run.dir={tmp_path / 'run'}")
+    assert outcome.code == 1 and "no genotype of the supernet's space auto_reid" in outcome.err, outcome.err
+
+
+def test_a_table_of_another_version_is_refused(searched: tuple[Path, Outcome], table: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.jsonl"
+    other.write_text(table.read_text().replace('"format_version":1', '"format_version":9'))
+    for command, *arguments in (("tabulate", *TABULATE), ("select", f"search={searched[0]}", "method=table")):
+        outcome = invoke(command, *arguments, f"table={other}", f"hydra.run.dir={tmp_path / command}")
+        assert outcome.code == 1 and "has format_version 9; this nas_reid reads 1" in outcome.err, outcome.err
+
+
+def test_a_worker_that_is_killed_costs_its_own_training_alone(table: Path, tmp_path: Path,
+                                                              monkeypatch: pytest.MonkeyPatch) -> None:
+    lines, path = table.read_text().splitlines(keepends=True), tmp_path / "table.jsonl"
+
+    def killed(_: object, items: list) -> Iterator[Line]:
+        assert len(items) == 3
+        yield Line.from_json(lines[0], origin="here")
+        raise BrokenProcessPool
+
+    with monkeypatch.context() as patch:
+        patch.setattr(nas_reid.tabulate, "mapper", lambda *_, **__: nullcontext(killed))
+        outcome = invoke("tabulate", *TABULATE, "workers=2", f"table={path}", f"hydra.run.dir={tmp_path / 'run'}")
+    assert outcome.code == 1 and "a worker was ended from outside" in outcome.err
+    assert f"what is in {path} stays: repeat the command" in outcome.err
+    assert path.read_text() == lines[0]
 
 
 def test_a_folder_without_a_search_is_refused(tmp_path: Path) -> None:

@@ -57,6 +57,33 @@ def test_it_is_searched_and_retrained_by_name(package: Path, environment: Mappin
     assert json.loads(result.read_text())["space"] == "zigzag"
 
 
+def test_it_is_drawn_by_lot_tabulated_and_selected_from(package: Path, monkeypatch: pytest.MonkeyPatch,
+                                                        tmp_path: Path) -> None:
+    monkeypatch.syspath_prepend(str(package))
+    monkeypatch.delitem(sys.modules, "zigzag_space", raising=False)
+    space = ("space=zigzag", "space.channels=4", "space.length=2")
+    settings, folder = [override for override in SEARCH if override not in SPACE], tmp_path / "search"
+
+    def done(command: str, name: str, *arguments: object) -> Path:
+        outcome = invoke(command, *arguments, f"hydra.run.dir={tmp_path / name}")
+        assert outcome.code == 0, outcome.err
+        return tmp_path / name
+
+    by_lot = done("search", "by_lot", *space, *settings, "algorithm=random", "algorithm.bounds.params=[0,1e5]")
+    assert json.loads((by_lot / "genotype.json").read_text())["provenance"]["kind"] == "random"
+    folder = done("search", "search", *space, *settings, "algorithm=one_shot", "epochs=1")
+    selected = done("select", "evolution", f"search={folder}", "method=evolution", "candidates=3", "population=2",
+                    "tournament=2")
+    assert len((selected / "candidates.jsonl").read_text().splitlines()) == 3
+    recipe = ",".join(f'"{word}"' for word in (*RETRAIN, "epochs=1", "optimizer.warmup_epochs=0"))
+    table = tmp_path / "table.jsonl"
+    done("tabulate", "table", *space, f"recipe=[{recipe}]", f"table={table}", "count=3", "repeated=0")
+    scored = done("select", "tau", f"search={folder}", "method=table", f"table={table}")
+    result = json.loads((scored / "result.json").read_text())
+    assert result["genotypes"] == 3 and -1 <= result["tau"] <= 1
+    monkeypatch.delitem(sys.modules, "zigzag_space")
+
+
 def test_it_conforms(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The page's own test, after which this process forgets the space again."""
     monkeypatch.syspath_prepend(str(package))
