@@ -16,32 +16,26 @@ if __name__ == "__main__":
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
-from functools import partial
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import torch
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
-from nas_reid.config.groups import DataConfig
 from nas_reid.config.loading import load
 from nas_reid.config.schemas import RetrainConfig
 from nas_reid.data.augment import Augment, build_augment
 from nas_reid.data.batches import TrainBatches
-from nas_reid.data.merging import merge_training
 from nas_reid.data.sample import identity_digest, label_map
 from nas_reid.data.source import (
     RetrievalLists,
     RetrievalStores,
     held_out_lists,
-    open_source,
     retrieval_lists,
     training_batches,
 )
 from nas_reid.data.splits import hold_out
-from nas_reid.data.store import ImageStore
 from nas_reid.evaluation.bootstrap import Bootstrap
 from nas_reid.evaluation.deciding import keep_thresholds, rate_for
 from nas_reid.evaluation.findings import decide, findings, findings_lines, verify
@@ -55,7 +49,6 @@ from nas_reid.modules.head import head_arguments
 from nas_reid.nas.memory import require_room
 from nas_reid.network.execution import place
 from nas_reid.network.model import ReIDNetwork, build_network
-from nas_reid.network.streams import warn_of_a_single_modality
 from nas_reid.network.trained import Description, export_safetensors, load_trained
 from nas_reid.network.weights import load_weights, read_weights
 from nas_reid.parallel.processes import is_main
@@ -65,6 +58,7 @@ from nas_reid.run.command import command
 from nas_reid.run.further_data import further_data
 from nas_reid.run.invocation import invocation
 from nas_reid.run.job import Job, finished_result, start_job
+from nas_reid.run.stores import Stores, open_stores
 from nas_reid.seed import seed_everything
 from nas_reid.training.distillation import Distillation, build_distillation
 from nas_reid.training.epoch import train_one_epoch
@@ -159,48 +153,6 @@ def build_parts(settings: RetrainConfig, genotype: Genotype, device: torch.devic
     weights = read_weights(user_path(settings.weights), space, genotype, trunk=trunk) if settings.weights else {}
     teachers = load_teachers(settings.teacher, settings.data.image_size, resize=settings.teacher_resize, device=device)
     return Parts(trunk, head, weights, teachers, build_augment(settings.augment))
-
-
-class Stores(NamedTuple):
-    """The decoded images of all data sets.
-
-    Attributes:
-        train: of the source, or of all sources.
-        validation: query and gallery of ``validation_data``; None without.
-        test: name -> query and gallery: of the source if it has any, then of the targets.
-        validation_pids: training identities that a data set's authors meant for validation.
-    """
-
-    train: ImageStore
-    validation: RetrievalStores | None
-    test: Mapping[str, RetrievalStores]
-    validation_pids: frozenset[int]
-
-
-def open_stores(settings: RetrainConfig, further: Mapping[str, Mapping[str, DataConfig]], trunk: nn.Module,
-                folder: Path | None = None) -> Stores:
-    """Read the lists of every data set, then decode what the cache does not hold.
-
-    Args:
-        settings: of the run.
-        further: ``sources``, ``targets`` and ``validation_data`` -> name -> settings.
-        trunk: that will see the images.
-        folder: of the run, for splits that have to be made.
-    """
-    opened = partial(open_source, protocol=settings.evaluation.protocol, folder=folder)
-    source = opened(settings.data)
-    sources, targets, validation = ({name: opened(data) for name, data in group.items()}
-                                    for group in further.values())
-    together = merge_training([source.dataset, *(other.dataset for other in sources.values())])
-    if source.dataset.query or not targets:
-        targets = {settings.data.name: source, **targets}
-    for evaluated in (*targets.values(), *validation.values()):
-        evaluated.require_test_lists()  # before any image is decoded
-    train = replace(source, dataset=together).store(together.train)
-    warn_of_a_single_modality(trunk, train.modalities, data=together.name)
-    return Stores(train,
-                  next((other.test_stores() for other in validation.values()), None),
-                  {name: target.test_stores() for name, target in targets.items()}, together.validation_pids)
 
 
 def require_variants(test: Mapping[str, RetrievalStores], variants: Mapping[str, Variant], *, distance: str) -> None:

@@ -39,10 +39,11 @@ from nas_reid.network.complexity import count_macs, count_parameters
 from nas_reid.progress import progress_total
 from nas_reid.record.provenance import versions
 from nas_reid.registry import create_searchable, load_genotype, space_of
-from nas_reid.retrain import Stores, begin, build_parts, evaluate, load_data, open_stores
+from nas_reid.retrain import begin, build_parts, evaluate, load_data
 from nas_reid.run.command import command
 from nas_reid.run.compose import settings as compose_settings
 from nas_reid.run.further_data import further_data
+from nas_reid.run.stores import Stores, open_stores
 from nas_reid.search_space import OffersOneHot
 from nas_reid.seed import derive_seed, seed_everything
 from nas_reid.tables.table import Line, Table, TableError, body_key
