@@ -3,7 +3,7 @@
     python -m nas_reid.evaluate checkpoint=outputs/retrain/.../checkpoints/best.pt    # on what it was trained on
     python -m nas_reid.evaluate checkpoint=... data=market1501 data.root=DIR evaluation.distance=cosine
 
-Leaves result.json, queries.csv, cameras.csv and pictures/ in the run folder.
+Leaves result.json, queries.csv, cameras.csv, pictures/ and report.html in the run folder.
 """
 
 if __name__ == "__main__":
@@ -13,6 +13,7 @@ if __name__ == "__main__":
 import json
 import logging
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,14 +30,18 @@ from nas_reid.evaluation.threshold import read_thresholds
 from nas_reid.files import write_atomically
 from nas_reid.files.foreign import user_path
 from nas_reid.files.of_run import file_of_run
+from nas_reid.network.complexity import size_of
 from nas_reid.network.execution import place, select_device
 from nas_reid.network.streams import warn_of_a_single_modality
 from nas_reid.network.trained import load_trained
 from nas_reid.parallel.processes import is_main
 from nas_reid.record.pictures import draw_retrieval
 from nas_reid.record.provenance import versions
+from nas_reid.record.report import write_report
+from nas_reid.record.tracking import plain_record
 from nas_reid.run.checkpoint_data import with_checkpoint_data
 from nas_reid.run.command import command
+from nas_reid.run.command_line import next_command
 from nas_reid.run.invocation import invocation
 
 log = logging.getLogger("nas_reid.evaluate")
@@ -46,14 +51,22 @@ log = logging.getLogger("nas_reid.evaluate")
 def main(cfg: DictConfig) -> float:
     """Hydra's entry. The last line on standard output is a JSON object; returns the mAP."""
     call = invocation()
-    metrics = run(load(with_checkpoint_data(cfg, call), EvaluateConfig), call.folder)
+    settings = load(with_checkpoint_data(cfg, call), EvaluateConfig)
+    metrics = run(settings, call.folder, next_line=next_command(call, "export", {"checkpoint": settings.checkpoint}))
     if is_main():
         sys.stdout.write(json.dumps(metrics) + "\n")
     return metrics["mAP"]
 
 
-def run(settings: EvaluateConfig, folder: Path) -> dict[str, float]:
-    """One evaluation, written to ``folder``; returns the metrics of the plain ranking, as fractions."""
+def run(settings: EvaluateConfig, folder: Path, *, next_line: str | None = None) -> dict[str, float]:
+    """One evaluation, written to ``folder``; returns the metrics of the plain ranking, as fractions.
+
+    Args:
+        settings: what to evaluate on what.
+        folder: of the run.
+        next_line: the command that comes next, for the report.
+    """
+    started = time.monotonic()
     if settings.threads:
         torch.set_num_threads(settings.threads)
     device = select_device(settings.device)
@@ -86,17 +99,19 @@ def run(settings: EvaluateConfig, folder: Path) -> dict[str, float]:
     result = {"kind": "evaluate", "checkpoint": settings.checkpoint, "data": settings.data.name, "metrics": metrics,
               **found, "image_size": list(size),
               "protocol": describe_protocol(distance, flip, single_shot, variants, {settings.data.name: stores.trials}),
-              "versions": versions(), "config": to_plain(settings)}
+              "versions": versions(), "config": to_plain(settings), **size_of(network, size),
+              **({"next": next_line} if next_line else {})}
     pairs = (list(camera_pair_rows(retrieval, distance=distance, first_camera=stores.first_camera))
              if settings.evaluation.camera_pairs else [])
     write_tables(retrieval, stores.query.paths, folder, pairs=pairs, first_camera=stores.first_camera)
     draw_retrieval(retrieval, stores.query, stores.gallery, folder / "pictures", distance=distance, curve=curve,
                    decisions=decisions, pairs=pairs, first_camera=stores.first_camera)
+    result = plain_record(result | {"seconds": time.monotonic() - started})
+    write_report(folder, result)
     write_atomically(folder / "result.json", (json.dumps(result, indent=2) + "\n").encode())
     for line in (*retrieval.lines(settings.data.name), *findings_lines(settings.data.name, found)):
         log.info(line)
-    log.info("ranked lists: %s; tables: %s and cameras.csv", folder / "pictures" / "ranked_lists.png",
-             folder / "queries.csv")
+    log.info("report: %s; tables: %s and cameras.csv", folder / "report.html", folder / "queries.csv")
     return metrics
 
 

@@ -30,6 +30,7 @@ from nas_reid.data.class_images import open_class_images
 from nas_reid.genotype import Genotype
 from nas_reid.modules.head import head_arguments
 from nas_reid.nas.memory import require_room
+from nas_reid.network.complexity import size_of
 from nas_reid.network.execution import place
 from nas_reid.network.model import ReIDNetwork, build_network
 from nas_reid.network.trained import Description, export_safetensors, load_trained
@@ -139,14 +140,15 @@ def finish(settings: PretrainConfig, job: Job, validation: Mapping[str, float]) 
     export_safetensors(job.folder / "model.safetensors", network, description)
     cells = draw_genotype(space_of(description.genotype, description.network), description.genotype,
                           job.folder / "pictures" / "cells.png")
+    changes = {f"network.{key}": value for key, value in settings.network.items()}
+    arguments = {"genotype": settings.genotype, **changes, "weights": job.best}
     data = "drawn pedestrians" if settings.data.root is None else settings.data.root
     job.finish({"kind": "pretrain", "space": description.genotype.space, "data": data, "seed": settings.seed,
                 "genotype": settings.genotype, "classes": description.num_classes, "metrics": {},
                 "selection": {"split": "val", **validation},
                 "protocol": f"top-1 and top-5 accuracy on centre crops of {settings.crop.centre:.1%}; the best epoch "
-                            "is chosen on the same images"}, [cells] if cells else [])
-    changes = {f"network.{key}": value for key, value in settings.network.items()}
-    job.say_next("retrain", {"genotype": settings.genotype, **changes, "weights": job.best}, same_data=False)
+                            "is chosen on the same images", **size_of(network, description.image_size)},
+               [cells] if cells else [], job.next_line("retrain", arguments, same_data=False))
     return validation["top1_accuracy"]
 
 

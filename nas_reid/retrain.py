@@ -47,6 +47,7 @@ from nas_reid.files.foreign import user_path
 from nas_reid.genotype import Genotype
 from nas_reid.modules.head import head_arguments
 from nas_reid.nas.memory import require_room
+from nas_reid.network.complexity import size_of
 from nas_reid.network.execution import place
 from nas_reid.network.model import ReIDNetwork, build_network
 from nas_reid.network.trained import Description, export_safetensors, load_trained
@@ -231,7 +232,7 @@ def finish(settings: RetrainConfig, test: Mapping[str, RetrievalStores], job: Jo
     distance, flip = settings.evaluation.distance, settings.evaluation.flip
     thresholds = keep_thresholds(job.best, network, *held_out, rate=rate, distance=distance, flip=flip,
                                  bootstrap=bootstrap or Bootstrap(), device=job.device) if held_out and rate else []
-    metrics, further, pictures, folder = {}, {}, [], job.folder / "pictures"
+    metrics, further, pictures, folder, first = {}, {}, [], job.folder / "pictures", next(iter(test.values()))
     for name, stores in test.items():
         lists = retrieval_lists(stores, batch_size=settings.evaluation.batch_size, device=job.device)
         retrieval = evaluate(network, lists, settings, job.device, variants)
@@ -251,7 +252,6 @@ def finish(settings: RetrainConfig, test: Mapping[str, RetrievalStores], job: Jo
     if not is_main():
         return validation.get("mAP", float("nan"))
     export_safetensors(job.folder / "model.safetensors", network, description)
-    first = next(iter(test.values()))
     pictures += draw_trunk(network.trunk, first.query, folder, device=job.device, first_camera=first.first_camera)
     cells = draw_genotype(space_of(description.genotype, description.network), description.genotype,
                           folder / "cells.png", stores=first[:2])
@@ -263,8 +263,8 @@ def finish(settings: RetrainConfig, test: Mapping[str, RetrievalStores], job: Jo
               "thresholds": [threshold.to_plain() for threshold in thresholds],
               "protocol": describe_protocol(distance, flip, settings.evaluation.single_gallery_shot, variants,
                                             {name: stores.trials for name, stores in test.items()})}
-    job.finish(result, [*pictures, *([cells] if cells else [])])
-    job.say_next("evaluate", {"checkpoint": job.best}, same_data=True)
+    job.finish(result | size_of(network, description.image_size), [*pictures, *([cells] if cells else [])],
+               job.next_line("evaluate", {"checkpoint": job.best}, same_data=True))
     return validation.get("mAP", float("nan"))
 
 

@@ -44,6 +44,7 @@ from nas_reid.nas.perturbation import build_perturbation
 from nas_reid.nas.regularisers import build_regulariser
 from nas_reid.nas.temperature import build_temperature
 from nas_reid.nas.uniform_paths import relaxation_of
+from nas_reid.network.complexity import size_of
 from nas_reid.network.execution import place
 from nas_reid.network.model import build_network
 from nas_reid.network.streams import warn_of_a_single_modality
@@ -90,13 +91,11 @@ def run(settings: SearchConfig, job: Job) -> float:
     foresee(space, (settings.batch.size // world(), 3, *settings.data.image_size), instances=settings.batch.instances,
             samples=algorithm.samples, scheme=algorithm.scheme, sampled_only=relaxation.sampled_only, device=job.device,
             hessian=algorithm.hessian)
-    heat = algorithm.temperature
-    temperature = build_temperature(heat.schedule, start=heat.start, end=heat.end, every=heat.every)
-    augment = build_augment(settings.augment)
+    temperature = build_temperature(**asdict(algorithm.temperature))
     pretrained = read_pretrained(settings.pretrained, space)
 
     # Data: validation identities stay apart; the other images are split between weights and alphas.
-    batches, lists, num_classes = load_data(settings, augment, job.device, job)
+    batches, lists, num_classes = load_data(settings, build_augment(settings.augment), job.device, job)
 
     # The supernet's weights below, the alphas above; continue where a stopped run left off.
     bilevel = build_bilevel(settings, space, num_classes, job.device, steps=len(batches[0]))
@@ -129,21 +128,22 @@ def run(settings: SearchConfig, job: Job) -> float:
 
     # The result, and the command that comes next.
     if is_main():
-        finish(settings, space, job, history, validation)
+        finish(settings, space, job, history, validation, num_classes)
     return validation["mAP"]
 
 
 def finish(settings: SearchConfig, space: SearchSpace, job: Job, history: Sequence[Mapping[str, Tensor]],
-           validation: Mapping[str, float]) -> None:
+           validation: Mapping[str, float], num_classes: int) -> None:
     """Draw, write the result, and say what comes next."""
     genotype = Genotype.load(job.folder / "genotype.json")
+    network = build_network(space.network(genotype), num_classes, **head_arguments(asdict(settings.head), space))
     pictures = draw_search(space, genotype, history, job.folder / "pictures")
-    job.finish({"kind": "search", "space": space.name, "data": settings.data.name, "seed": settings.seed,
-                "selection": {"split": "validation", **validation}, "metrics": {},
-                "genotype": str(job.folder / "genotype.json")}, pictures)
     job.tracker.artifact(job.folder / "genotype.json", "genotype", {"space": space.name, **validation})
     log.info("genotype: %s", job.folder / "genotype.json")
-    job.say_next("retrain", {"genotype": job.folder / "genotype.json"}, same_data=True)
+    job.finish({"kind": "search", "space": space.name, "data": settings.data.name, "seed": settings.seed,
+                "selection": {"split": "validation", **validation}, "metrics": {},
+                "genotype": str(job.folder / "genotype.json"), **size_of(network, settings.data.image_size)}, pictures,
+               job.next_line("retrain", {"genotype": job.folder / "genotype.json"}, same_data=True))
 
 
 def load_data(settings: SearchConfig, augment: Augment, device: torch.device, job: Job | None = None,

@@ -4,7 +4,7 @@ Convention: multiply-accumulates (MACs) per image of convolutions and linear lay
 papers report under the name FLOPs. Norms, activations, pooling and attention products are not counted.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +38,12 @@ class Stage:
 def count_parameters(module: nn.Module) -> int:
     """Number of parameters, each shared one counted once."""
     return sum(parameter.numel() for parameter in module.parameters())
+
+
+def size_of(module: nn.Module, image_size: Sequence[int]) -> dict[str, int]:
+    """What a network costs, as results name it: ``params`` and ``macs`` per image of (H, W) pixels."""
+    height, width = image_size
+    return {"params": count_parameters(module), "macs": count_macs(module, (height, width))}
 
 
 def count_macs(module: nn.Module, image_size: tuple[int, int], **arguments: Any) -> int:

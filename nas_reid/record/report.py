@@ -1,33 +1,46 @@
-"""``report.html``: one file that shows a finished run and can be mailed; pictures inside, no scripts, no network."""
+"""``report.html``: one file that shows a run and can be mailed; pictures inside, no scripts, no network.
 
-import base64
+It is there from the first epoch on: of a run that goes on, the page loads itself anew.
+"""
+
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
 
+from nas_reid.drawing.curves import training_panels
 from nas_reid.errors import NasReidError
-from nas_reid.files import write_atomically
-from nas_reid.files.foreign import read_text, to_bytes
-from nas_reid.record.tracking import RESULT_FILE, read_metrics
+from nas_reid.files.foreign import read_text
+from nas_reid.record.captions import pictures_html
+from nas_reid.record.headline import commands_html, headline_html
+from nas_reid.record.page import charts, number, table, write_page
+from nas_reid.record.tracking import METRICS_FILE, RESULT_FILE, read_metrics
 
 LAST_EPOCHS = 10
+NARROW_EPOCHS = 3
+"""Epochs that are shown on a narrow screen."""
+RELOAD_S = 20
+_ELSEWHERE = ("kind", "space", "data", "notes", "seed", "next", "params", "macs", "seconds")  # shown above
 SYNTHETIC_NOTE = ("The images of this run were drawn by the procedural generator. Its numbers compare runs on the same "
                   "generated data with each other; they say nothing about accuracy on real people.")
-_PERCENTAGES = tuple(f"{metric}{ending}" for metric in ("mAP", "mINP", "rank1", "rank5", "rank10", "rank20")
-                     for ending in ("", "_std"))
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #23272e; max-width: 1100px; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.6rem; margin-bottom: 0; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
-.sub { color: #68707c; margin-top: .2rem; }
-.note { background: #fff6dd; border-left: 4px solid #e0b13c; padding: .6rem 1rem; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; } .wide { overflow-x: auto; }
-th, td { padding: .25rem .8rem; border-bottom: 1px solid #e3e6ea; text-align: right; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; } th { color: #68707c; font-weight: 600; }
-pre { background: #f4f6f8; padding: .8rem 1rem; overflow-x: auto; font-size: 13px; border-radius: 4px; }
-figure { margin: 1.2rem 0; } img { max-width: 100%; border: 1px solid #e3e6ea; } figcaption { color: #68707c; }
-"""
+
+
+@dataclass(frozen=True)
+class Running:
+    """A run that is not complete.
+
+    Args:
+        kind: of run, such as ``search``.
+        config: resolved, as plain data.
+        stopped: why it does not go on, and how it would; None: it goes on.
+    """
+
+    kind: str
+    config: Mapping[str, Any]
+    stopped: str | None = None
 
 
 def write_report(output_dir: Path, result: Mapping[str, Any] | None = None) -> Path:
@@ -44,26 +57,76 @@ def write_report(output_dir: Path, result: Mapping[str, Any] | None = None) -> P
         NasReidError: the folder holds no readable result, or cannot be written.
     """
     result = _read_result(output_dir) if result is None else result
-    title = " · ".join(str(result[key]) for key in ("kind", "space", "data") if key in result) or output_dir.name
-    body = "".join([
-        f"<h1>{escape(title)}</h1>",
-        f'<p class="sub">seed {escape(str(result.get("seed", "?")))} · {escape(output_dir.name)}</p>',
-        *(f'<p class="note">{escape(note)}</p>' for note in _notes(result)),
-        f"<h2>Command</h2><pre>{escape(_command(output_dir, result))}</pre>",
-        f"<h2>Result</h2>{_results(result)}",
-        _pictures(output_dir),
-        _metrics(output_dir),
-        "<h2>Configuration</h2><details><summary>all values</summary><pre>",
-        f"{escape(json.dumps(result.get('config'), indent=2))}</pre></details>",
-    ])
-    page = (f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-            f"<style>{_STYLE}</style></head><body>{body}</body></html>\n")
+    records = read_metrics(output_dir) if (output_dir / METRICS_FILE).exists() else []
+    body = [*_head(output_dir, result), headline_html(result, records), *_notes_html(result),
+            commands_html(output_dir, result), pictures_html(output_dir), _curves(records),
+            f"<h2>All numbers</h2>{_results(result)}", *_tail(result, records)]
+    return _write(output_dir, result, body)
+
+
+def write_running_report(output_dir: Path, running: Running) -> Path:
+    """The same of a run that goes on, from what it has logged so far; the open page loads itself anew.
+
+    Args:
+        output_dir: the folder of the run.
+        running: what is known of it.
+
+    Raises:
+        NasReidError: the folder cannot be written.
+    """
+    config, records = running.config, read_metrics(output_dir)
+    space, data = config.get("space") or {}, config.get("data") or {}
+    result = {"kind": running.kind, "seed": config.get("seed"), "config": config, "selection": _latest(records)}
+    result |= {key: part["name"] for key, part in (("space", space), ("data", data)) if "name" in part}
+    body = [*_head(output_dir, result), f'<p class="state">{escape(_state(running, records))}</p>',
+            headline_html(result, records), *_notes_html(result), commands_html(output_dir, result), _curves(records),
+            *_tail(result, records)]
+    return _write(output_dir, result, body, reload_s=0 if running.stopped else RELOAD_S)
+
+
+def _write(output_dir: Path, result: Mapping[str, Any], body: Sequence[str], *, reload_s: int = 0) -> Path:
     path = output_dir / "report.html"
-    try:
-        write_atomically(path, to_bytes(page))
-    except OSError as error:
-        raise NasReidError(f"cannot write {path} ({error.strerror or error}); free some disk space") from error
+    write_page(path, _title(output_dir, result), "".join(body), reload_s=reload_s)
     return path
+
+
+def _title(output_dir: Path, result: Mapping[str, Any]) -> str:
+    return " · ".join(str(result[key]) for key in ("kind", "space", "data") if key in result) or output_dir.name
+
+
+def _head(output_dir: Path, result: Mapping[str, Any]) -> Iterator[str]:
+    seed = f"seed {result['seed']} · " if result.get("seed") is not None else ""
+    yield f"<h1>{escape(_title(output_dir, result))}</h1>"
+    yield f'<p class="sub">{escape(seed + output_dir.name)}</p>'
+
+
+def _tail(result: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    yield _last_epochs(records)
+    yield "<h2>Configuration</h2><details><summary>all values</summary><pre>"
+    yield f"{escape(json.dumps(result.get('config'), indent=2))}</pre></details>"
+
+
+def _state(running: Running, records: Sequence[Mapping[str, Any]]) -> str:
+    """Where the run stands and how long it may take, in a sentence."""
+    done, all_of = int(records[-1]["epoch"]) if records else 0, running.config.get("epochs")
+    where = f"epoch {done}" + (f" of {all_of}" if all_of else "")
+    if running.stopped is not None:
+        return f"Stopped after {where}: {running.stopped}"
+    times = [record["time/epoch_s"] for record in records[-5:] if record.get("time/epoch_s")]
+    left = ""
+    if times and all_of:
+        left = f", about {(all_of - done) * sum(times) / len(times) / 60:.1f} minutes of training left"
+    written = time.strftime("%Y-%m-%d %H:%M:%S")
+    return f"Running: {where} is done{left}. Written {written}; this page loads itself anew every {RELOAD_S} seconds."
+
+
+def _latest(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The last validation of each kind, under the names of a result."""
+    found: dict[str, Any] = {}
+    for record in records:
+        found |= {key.rpartition("/val_")[2]: value for key, value in record.items()
+                  if "/val_" in key and value is not None}
+    return found
 
 
 def _read_result(output_dir: Path) -> dict[str, Any]:
@@ -85,14 +148,8 @@ def _notes(result: Mapping[str, Any]) -> list[str]:
     return [SYNTHETIC_NOTE] * drawn + ([notes] if isinstance(notes, str) else list(notes))
 
 
-def _command(output_dir: Path, result: Mapping[str, Any]) -> str:
-    """The command line, from the overrides that Hydra keeps beside the run (one per line, ``- key=value``)."""
-    path = output_dir / ".hydra" / "overrides.yaml"
-    if not path.exists():
-        return f"nas_reid.{result.get('kind', '?')}.run, called from Python; result.json holds the settings"
-    lines = read_text(path).splitlines()
-    overrides = [line[2:].strip() for line in lines if line.startswith("- ")]
-    return " ".join([f"python -m nas_reid.{result.get('kind', '?')}", *overrides])
+def _notes_html(result: Mapping[str, Any]) -> list[str]:
+    return [f'<p class="note">{escape(note)}</p>' for note in _notes(result)]
 
 
 def _results(result: Mapping[str, Any]) -> str:
@@ -101,18 +158,18 @@ def _results(result: Mapping[str, Any]) -> str:
     for section in ("selection", "metrics"):
         values = dict(result.get(section) or {})
         source = values.pop("split", "test" if section == "metrics" else section)
-        rows += [(f"{source} {key}", _number(key, value)) for key, value in values.items()
+        rows += [(f"{source} {key}", number(key, value)) for key, value in values.items()
                  if not isinstance(value, Mapping | list)]
-    rows += [(f"{name} {key}", _number(key, value)) for name, values in (result.get("targets") or {}).items()
+    rows += [(f"{name} {key}", number(key, value)) for name, values in (result.get("targets") or {}).items()
              for key, value in values.items()]
-    rows += [(f"{name}: {key}", _number(key, value)) for name, values in (result.get("trials") or {}).items()
+    rows += [(f"{name}: {key}", number(key, value)) for name, values in (result.get("trials") or {}).items()
              for key, value in values.items()]
     for name, found in (result.get("further") or {}).items():
-        rows += [(f"{name}: {part} {key}", _number(key, value)) for part, values in _parts(found)
+        rows += [(f"{name}: {part} {key}", number(key, value)) for part, values in _parts(found)
                  for key, value in values.items()]
     rows += [(key, str(value)) for key, value in result.items()
-             if isinstance(value, str | int | float) and key not in ("kind", "space", "data", "notes", "seed")]
-    return _table(("", "value"), rows)
+             if isinstance(value, str | int | float) and key not in _ELSEWHERE]
+    return table(("", ""), rows)
 
 
 def _parts(found: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -129,31 +186,21 @@ def _parts(found: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
         yield from (found.get(part) or {}).items()
 
 
-def _pictures(output_dir: Path) -> str:
-    figures = []
-    for path in sorted((output_dir / "pictures").glob("*.png")):
-        content, name = base64.b64encode(path.read_bytes()).decode(), escape(path.stem.replace("_", " "))
-        figures.append(f'<figure><img alt="{name}" src="data:image/png;base64,{content}">'
-                       f"<figcaption>{name}</figcaption></figure>")
-    return f"<h2>Pictures</h2>{''.join(figures)}" if figures else ""
+def _curves(records: Sequence[Mapping[str, Any]]) -> str:
+    panels = training_panels(records)
+    return f"<h2>How it learnt</h2>{charts(panels)}" if panels else ""
 
 
-def _metrics(output_dir: Path) -> str:
-    records = read_metrics(output_dir)[-LAST_EPOCHS:]
-    keys = list(dict.fromkeys(key for record in records for key in record))
-    rows = [[_number(key, record.get(key)) for key in keys] for record in records]
-    return f'<h2>Last epochs</h2><div class="wide">{_table(keys, rows)}</div>' if records else ""
+def _last_epochs(records: Sequence[Mapping[str, Any]]) -> str:
+    """The last records as columns: the last few alone on a narrow screen, where all would not fit."""
+    shown = records[-LAST_EPOCHS:]
+    keys = [key for key in dict.fromkeys(key for record in shown for key in record) if key != "epoch"]
+    classes = [' class="early"' if position < len(shown) - NARROW_EPOCHS else "" for position in range(len(shown))]
 
-
-def _number(key: str, value: Any) -> str:
-    if value is None:
-        return "–"
-    if key.endswith(_PERCENTAGES) and isinstance(value, float):
-        return f"{value:.2%}"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    def line(cells: Sequence[str], tag: str) -> str:
-        return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
-    return f"<table>{line(head, 'th')}{''.join(line(row, 'td') for row in rows)}</table>"
+    def line(name: str, cells: Sequence[str], tag: str) -> str:
+        return (f"<tr><{tag}>{escape(name)}</{tag}>"
+                + "".join(f"<{tag}{kind}>{escape(cell)}</{tag}>" for kind, cell in zip(classes, cells, strict=True))
+                + "</tr>")
+    rows = [line("epoch", [number("", record["epoch"]) for record in shown], "th")]
+    rows += [line(key.rpartition("/")[2], [number(key, record.get(key)) for record in shown], "td") for key in keys]
+    return f'<h2>Last epochs</h2><table>{"".join(rows)}</table>' if shown else ""

@@ -32,9 +32,8 @@ def draw_by_lot(settings: SearchConfig, space: SearchSpace, job: Job) -> float:
     path = job.folder / "genotype.json"
     genotype.save(path)
     cells = draw_genotype(space, genotype, job.folder / "pictures" / "cells.png")
+    log.info("genotype, drawn by lot: %s", path)
     job.finish({"kind": "search", "space": space.name, "data": settings.data.name, "seed": settings.seed,
                 "selection": {"split": "none", "mAP": float("nan")}, "metrics": {}, "genotype": str(path)},
-               [cells] if cells else [])
-    log.info("genotype, drawn by lot: %s", path)
-    job.say_next("retrain", {"genotype": path}, same_data=True)
+               [cells] if cells else [], job.next_line("retrain", {"genotype": path}, same_data=True))
     return float("nan")

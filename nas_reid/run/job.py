@@ -4,7 +4,7 @@ import json
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,14 @@ from nas_reid.config.loading import to_plain
 from nas_reid.config.schemas import SCHEMAS
 from nas_reid.config.training import TrainingConfig
 from nas_reid.drawing.curves import draw_training
+from nas_reid.errors import NasReidError
 from nas_reid.files.foreign import read_text
 from nas_reid.network.checkpoint import load_checkpoint, save_checkpoint
 from nas_reid.network.execution import select_device
 from nas_reid.parallel.processes import PeerLost, is_main, rank, world
 from nas_reid.parallel.turns import barrier, main_first
 from nas_reid.record.provenance import versions
-from nas_reid.record.report import write_report
+from nas_reid.record.report import Running, write_report, write_running_report
 from nas_reid.record.tracking import Tracker, plain_record, read_metrics
 from nas_reid.run.command_line import continuing_command, next_command
 from nas_reid.run.invocation import Invocation
@@ -42,6 +43,7 @@ class Job:
         config: the resolved configuration as plain data.
         resume: whether a checkpoint found in ``folder`` is continued.
         call: of the command; None when Python asked for the run.
+        kind: of run: the command's name.
     """
 
     folder: Path
@@ -50,6 +52,7 @@ class Job:
     config: Mapping[str, Any]
     resume: bool
     call: Invocation | None
+    kind: str
     kept: list[int] = field(default_factory=list)  # epochs that ``last`` stood for; empty: it was not looked at yet
 
     @property
@@ -109,41 +112,51 @@ class Job:
         for path in paths if is_main() else ():
             path.unlink(missing_ok=True)
 
-    def standing(self, command: str) -> str:
+    def standing(self) -> str:
         """Where a run that is stopped stands, and the line that continues it."""
         epoch = self.kept[-1] if self.kept else 0
         where = f"after epoch {epoch} of {self.config['epochs']}" if epoch else "before the end of its first epoch"
         if not self.kept:
             where = "before its training began"
         again = (f"call it with {self.folder} again" if self.call is None
-                 else continuing_command(self.call, command, self.folder, anew=not self.kept))
+                 else continuing_command(self.call, self.kind, self.folder, anew=not self.kept))
         return f"the run stands {where}; to {'continue' if epoch else 'repeat'} it: {again}"
 
-    def say_next(self, command: str, arguments: Mapping[str, object], *, same_data: bool) -> None:
-        """Log the command line that comes after this one's, if this run came from one."""
-        if self.call is not None:
-            log.info("next: %s", next_command(self.call, command, arguments,
-                                              data=self.config["data"] if same_data else None))
+    def next_line(self, command: str, arguments: Mapping[str, object], *, same_data: bool) -> str | None:
+        """The command line that comes after this one's; None if this run came from none."""
+        if self.call is None:
+            return None
+        return next_command(self.call, command, arguments, data=self.config["data"] if same_data else None)
+
+    def show_stopped(self, reason: str) -> None:
+        """Say in the report of a run that has begun why it does not go on; what fails here hides nothing else."""
+        if is_main() and self.kept and not (self.folder / "result.json").exists():
+            with suppress(NasReidError, OSError):
+                write_running_report(self.folder, Running(self.kind, self.config, reason))
 
     def finish_epoch(self, epoch: int, record: Mapping[str, float], started: float) -> None:
-        """Record an epoch (counted from 0) that began at ``started`` on the monotonic clock, and log one line."""
+        """Record an epoch (counted from 0) that began at ``started`` on the monotonic clock, log one line, and let the
+        report show it."""
         self.tracker.log({"epoch": epoch + 1, **record, "time/epoch_s": time.monotonic() - started})
         shown = "  ".join(f"{name.split('/')[-1]} {value:.3f}" for name, value in record.items())
         log.info("epoch %d  %s  (%.0f s)", epoch + 1, shown, time.monotonic() - started)
+        if is_main():
+            write_running_report(self.folder, Running(self.kind, self.config))
 
-    def finish(self, result: Mapping[str, Any], pictures: Sequence[Path]) -> None:
-        """Show the pictures, write the report, and last ``result.json``, which says that the run is complete.
-
-        For the main process alone.
-        """
+    def finish(self, result: Mapping[str, Any], pictures: Sequence[Path], next_line: str | None = None) -> None:
+        """Show the pictures, write the report, last ``result.json``, which says that the run is complete, and say what
+        comes next. For the main process alone."""
         records = read_metrics(self.folder)
         curves = self.folder / "pictures" / "training.png"
         pictures = [*pictures, curves] if draw_training(records, curves) else list(pictures)
         for picture in pictures:
             self.tracker.picture(f"pictures/{picture.stem}", picture)
+        result = {**result, "next": next_line} if next_line else result
         complete = plain_record({**result, "versions": versions(), "config": self.config})
         write_report(self.folder, complete)
         self.tracker.finish(complete)
+        if next_line:
+            log.info("next: %s", next_line)
 
 
 @contextmanager
@@ -166,14 +179,19 @@ def start_job(settings: TrainingConfig, folder: Path, *, name: str | None = None
                     group=settings.wandb.group or (call.group if call else None), name=name or folder.name,
                     job_type=kind, config={**plain, "versions": versions()}, tags=settings.wandb.tags, rank=rank(),
                     waits=True) as tracker:
-        job = Job(folder, device, tracker, plain, settings.resume != "never", call)
+        job = Job(folder, device, tracker, plain, settings.resume != "never", call, kind)
         try:
             yield job
         except KeyboardInterrupt as stop:
-            stop.add_note(job.standing(kind))
+            stop.add_note(job.standing())
+            job.show_stopped(job.standing())
             raise
         except PeerLost as lost:
-            raise PeerLost(f"{lost}; {job.standing(kind)}") from lost
+            job.show_stopped(f"{lost}; {job.standing()}")
+            raise PeerLost(f"{lost}; {job.standing()}") from lost
+        except Exception as error:
+            job.show_stopped(f"{type(error).__name__}: {error}")
+            raise
 
 
 def finished_result(settings: TrainingConfig, folder: Path) -> dict[str, Any] | None:
