@@ -70,16 +70,23 @@ class Mix:
         index: [R] int64, the sampled choice of each row when the relaxation is hard, else None.
         sampled_only: run only the sampled choice of each row (``gumbel_sampled``); needs ``index``.
         all_gradients: with ``sampled_only``, give all weights their gradients; see ``sampled.sampled_mixture``.
+        chosen: ``index`` as numbers, where whoever drew it has read it for all decisions at once.
     """
 
     weights: Tensor
     index: Tensor | None = None
     sampled_only: bool = False
     all_gradients: bool = False
+    chosen: Sequence[int] | None = None
 
-    def alone(self) -> Tensor | None:
-        """``index`` where the sampled choices run alone, [R]; None where all choices run."""
-        return self.index if self.sampled_only else None
+    def alone(self) -> Sequence[int] | None:
+        """The choices [R] where the sampled ones run alone; None where all choices run.
+
+        Waits for a GPU only if the mix was made without ``chosen``.
+        """
+        if not self.sampled_only or self.index is None:
+            return None
+        return self.index.tolist() if self.chosen is None else self.chosen
 
 
 class SearchSpace(Protocol):
@@ -87,7 +94,7 @@ class SearchSpace(Protocol):
     ``version`` are attributes of the class, so that a genotype can be judged before a space is built.
 
     Both networks return a feature map [B, out_channels, H', W'] and carry ``out_channels: int``;
-    the engine adds pooling, neck and classifier. ``modality`` is [B] int64 or None.
+    the engine adds pooling, neck and classifier. ``modality`` is [B] int64, on the host, or None.
     """
 
     name: str

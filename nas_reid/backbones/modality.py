@@ -41,11 +41,12 @@ class Samples(NamedTuple):
 def group(images: Tensor, modality: Tensor | None, extra: Any = None) -> tuple[Tensor, Samples, Tensor | None]:
     """Put visible images first.
 
-    Waits for the device once, as slices need their lengths; on the meta device every other image counts as infrared.
+    Slices need their lengths: waits for a GPU once if the modalities lie there, and not if they are on the host. On the
+    meta device every other image counts as infrared.
 
     Args:
         images: [B, C, H, W].
-        modality: int64 [B], or None for visible images alone.
+        modality: int64 [B], best on the host; or None for visible images alone.
         extra: see ``Samples``.
 
     Returns:
@@ -66,11 +67,13 @@ def group(images: Tensor, modality: Tensor | None, extra: Any = None) -> tuple[T
         raise DataError(f"{illegal} of {len(images)} images have a modality other than 0 (visible) and 1 (infrared)")
     counts = (len(images) - infrared, infrared)
     if 0 in counts:
-        return images, Samples(modality, counts, extra), None
+        return images, Samples(modality.to(images.device, non_blocking=True), counts, extra), None
     order = modality.argsort(stable=True)
+    modality, place, order = (rows.to(images.device, non_blocking=True)
+                              for rows in (modality[order], order.argsort(), order))
     layout = torch.channels_last if images.is_contiguous(memory_format=torch.channels_last) else torch.contiguous_format
     grouped = images[order].contiguous(memory_format=layout)
-    return grouped, Samples(modality[order], counts, extra), order.argsort()
+    return grouped, Samples(modality, counts, extra), place
 
 
 class SplitNorm(SiteNorm):

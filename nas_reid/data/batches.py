@@ -29,7 +29,8 @@ class Batch(NamedTuple):
     Attributes:
         images: float32 [B, 3, H, W], normalised, channels_last.
         labels: int64 [B], classes of the classifier.
-        modalities: int64 [B], 0 visible, 1 infrared.
+        modalities: int64 [B], 0 visible, 1 infrared; on the host, since layers that treat them apart slice by their
+            numbers.
     """
 
     images: Tensor
@@ -80,7 +81,7 @@ class TrainBatches:
         self.waited_s = 0.0
         self._source = ImageSource(store, indices, device=self.device, resident=resident)
         self._labels = labels.to(self.device)
-        self.modalities = store.modalities[indices].to(self.device)
+        self.modalities = store.modalities[indices]
         self._sampler, self._augment = sampler, augment
         self._tables: dict[int, tuple[Tensor, Tensor]] = {}
 
@@ -93,7 +94,7 @@ class TrainBatches:
         on_host, on_device = (table[step] for table in self._table(epoch))
         images = self._source.gather(on_host, on_device)
         generator = Generator(self.device).manual_seed(derive_seed(self.seed, "augment", epoch, step))
-        return Batch(self._augment(images, generator), self._labels[on_device], self.modalities[on_device])
+        return Batch(self._augment(images, generator), self._labels[on_device], self.modalities[on_host])
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of ``epoch`` from step ``start`` on; see ``stream``."""
@@ -196,7 +197,7 @@ class EvalBatches:
 
     def _load(self, positions: Tensor) -> EvalBatch:
         images = normalise(self._source.gather(positions, positions))
-        return EvalBatch(images, self.modalities[positions].to(self.device))
+        return EvalBatch(images, self.modalities[positions])
 
 
 def _load_ahead(load: Callable[[_Item], _Loaded], items: Iterable[_Item], *, device: torch.device) -> Results[_Loaded]:

@@ -25,7 +25,7 @@ class ResidentBatches:
     def of(batches: EvalBatches) -> "ResidentBatches":
         """Load all of ``batches``."""
         images = torch.cat([batch.images for batch in batches])
-        return ResidentBatches(images, batches.pids, batches.camids, batches.modalities.to(images.device),
+        return ResidentBatches(images, batches.pids, batches.camids, batches.modalities,
                                batch_size=batches.batch_size)
 
     def __len__(self) -> int:
@@ -35,8 +35,7 @@ class ResidentBatches:
     def __iter__(self) -> Iterator[EvalBatch]:
         """The batches."""
         for rows in torch.arange(len(self.pids)).tensor_split(len(self)):
-            rows = rows.to(self.images.device)
-            yield EvalBatch(self.images[rows], self.modalities[rows])
+            yield EvalBatch(self.images[rows.to(self.images.device, non_blocking=True)], self.modalities[rows])
 
     def of_people(self, pids: Tensor) -> "ResidentBatches":
         """The images of some identities, in order; distractors (pid 0) stay."""

@@ -25,7 +25,7 @@ class ImageBatch(Protocol):
 
     @property
     def modalities(self) -> Tensor:
-        """[B]."""
+        """[B], on the host."""
 
 
 @runtime_checkable
@@ -85,10 +85,11 @@ def extract(network: nn.Module, batches: Iterable[ImageBatch], *, flip: bool,
     with _evaluating(network), torch.inference_mode():
         for batch in progress(own, description="extract", unit="batch"):
             images = batch.images.to(device, non_blocking=True)
-            modalities = batch.modalities.to(device, non_blocking=True)
             views = (images, images.flip(-1)) if flip else (images,)
-            embeddings = [network(view, modality=modalities).float() for view in views]
-            features.append((sum(embeddings) / len(views)).cpu())
+            embeddings = [network(view, modality=batch.modalities).float() for view in views]
+            features.append(_to_host(sum(embeddings) / len(views)))
+    if torch.device(device).type == "cuda":
+        torch.cuda.synchronize(device)  # the one wait: then all copies are there
     # Joined outside inference mode, so that the result is an ordinary tensor.
     return _joined(features, batches)
 
@@ -137,6 +138,13 @@ def _joined(parts: Sequence[Tensor], batches: Iterable[ImageBatch]) -> Tensor:
     if joined is None:
         raise DataError("there are no images to extract features from; the query or gallery list is empty")
     return joined
+
+
+def _to_host(values: Tensor) -> Tensor:
+    """The values on the CPU; from a GPU they are there at its next ``synchronize``, so that batches need not wait."""
+    if values.device.type != "cuda":
+        return values.cpu()
+    return torch.empty_like(values, device="cpu", pin_memory=True).copy_(values, non_blocking=True)
 
 
 @contextmanager

@@ -97,6 +97,8 @@ class Objective(nn.Module):
 
     def _input(self, output: Output, stripe: int, labels: Tensor, modalities: Tensor | None) -> LossInput:
         features, logits = output if output.logits.ndim == 2 else (values[:, stripe] for values in output)
+        if modalities is not None:
+            modalities = modalities.to(labels.device, non_blocking=True)
         return LossInput(features, logits, labels, modalities)
 
 

@@ -33,5 +33,6 @@ def path_of(space: SearchSpace, genotype: Genotype, probabilities: Mapping[str, 
 def mixes_of(space: SearchSpace, rows: Mapping[str, Tensor], *, device: torch.device | str = "cpu") -> dict[str, Mix]:
     """One-hot mixing weights of the choices ``rows``, decision -> [R]."""
     choices = {decision.name: len(decision.choices) for decision in space.decisions()}
-    return {name: Mix(one_hot(index, choices[name]).float().to(device), index.to(device), sampled_only=True)
+    return {name: Mix(one_hot(index, choices[name]).float().to(device, non_blocking=True),
+                      index.to(device, non_blocking=True), sampled_only=True, chosen=index.tolist())
             for name, index in rows.items()}

@@ -1,12 +1,14 @@
 """From alphas to mixing weights: continuous or sampled stand-ins for the discrete choice.
 
 A relaxation is two functions of one decision's alphas [R, K]: how to mix (``draw``) and what the alphas mean
-(``distribution``). Adding one is writing them and one line in ``RELAXATIONS``. Nothing here waits for the device.
+(``distribution``). Adding one is writing them and one line in ``RELAXATIONS``. Nothing here waits for
+the device but a draw whose sampled choices run alone, once.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import torch
 from torch import Tensor
@@ -57,8 +59,7 @@ class Relaxation:
             ConfigError: the relaxation is random and ``generator`` is None.
         """
         mixes = {name: self.draw(alphas[name], temperature, generator) for name in sorted(alphas)}
-        return {name: replace(mix, sampled_only=self.sampled_only, all_gradients=self.all_gradients)
-                for name, mix in mixes.items()}
+        return self._told(mixes)
 
     def probabilities(self, alphas: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """What the alphas say, [R, K] per decision: for deriving (detach it), regularisers and pictures.
@@ -74,10 +75,18 @@ class Relaxation:
             return {name: Mix(mean(alphas[name]).detach()) for name in sorted(alphas)}
         probabilities = {name: value.detach() for name, value in self.probabilities(alphas).items()}
         indices = {name: value.argmax(-1) for name, value in probabilities.items()}
-        return {
-            name: Mix(_one_hot(index, probabilities[name]), index, self.sampled_only)
-            for name, index in indices.items()
-        }
+        return self._told({name: Mix(_one_hot(index, probabilities[name]), index) for name, index in indices.items()},
+                          all_gradients=False)
+
+    def _told(self, mixes: Mapping[str, Mix], *, all_gradients: bool = True) -> dict[str, Mix]:
+        """The mixes, told how they are to be run: of those that run alone all choices are read in one wait."""
+        chosen: dict[str, Sequence[int]] = {}
+        if self.sampled_only:
+            indices = {name: mix.index for name, mix in mixes.items() if mix.index is not None}
+            numbers = iter(torch.cat(list(indices.values())).tolist())
+            chosen = {name: list(islice(numbers, len(index))) for name, index in indices.items()}
+        return {name: replace(mix, sampled_only=self.sampled_only, chosen=chosen.get(name),
+                              all_gradients=all_gradients and self.all_gradients) for name, mix in mixes.items()}
 
 
 def get_relaxation(name: str) -> Relaxation:

@@ -57,8 +57,10 @@ class RunningLosses:
             NonFiniteError: a loss, see ``add``; or a parameter, which the last step may have spoilt unseen.
         """
         self.read()
-        for name, parameter in (pair for module in modules for pair in module.named_parameters()):
-            if not parameter.isfinite().all():
+        parameters = dict(pair for module in modules for pair in module.named_parameters())
+        finite = torch.stack([parameter.isfinite().all() for parameter in parameters.values()]).tolist()  # one wait
+        for name, is_finite in zip(parameters, finite, strict=True):
+            if not is_finite:
                 raise NonFiniteError(f"{name} is not finite after epoch {self.epoch}; {_WAY_OUT}")
         return self.means()
 

@@ -124,7 +124,7 @@ def _weighted(outputs: Sequence[Callable[[], Tensor]], edges: Mix) -> Tensor:
     chosen = edges.alone()
     if chosen is None:
         return mixture(edges.weights[0], outputs)
-    return sampled_mixture(edges.weights[0], outputs, int(chosen[0]), all_gradients=edges.all_gradients)
+    return sampled_mixture(edges.weights[0], outputs, chosen[0], all_gradients=edges.all_gradients)
 
 
 class Supernet(nn.Module):
@@ -168,8 +168,7 @@ class Supernet(nn.Module):
         """
         if self.is_fused and not any(mix.sampled_only for mix in mixes.values()):
             return self._forward_fused(images, mixes)
-        # One copy to the host per decision and forward: asking edge by edge would stop a GPU 14 times per cell.
-        chosen = {name: None if (alone := mix.alone()) is None else alone.tolist() for name, mix in mixes.items()}
+        chosen = {name: mix.alone() for name, mix in mixes.items()}
         older = newer = self.stem(images)
         for cell in self.cells:
             kind = cell.plan.kind

@@ -1,6 +1,6 @@
 """The norm sites of a ResNet in the order of its construction, and the norms that may stand there."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -26,7 +26,7 @@ class SiteMixes(NamedTuple):
     """
 
     weights: Tensor
-    chosen: list[int] | None
+    chosen: Sequence[int] | None
     all_gradients: bool
 
 
@@ -68,8 +68,7 @@ class Supernet(TwoStreamResNet):
                 modality: Tensor | None = None) -> Tensor:
         """See ``TwoStreamResNet.run``."""
         mix = mixes[DECISION]
-        chosen = None if (alone := mix.alone()) is None else alone.tolist()  # one copy to the host per forward
-        return self.run(images, modality, extra=SiteMixes(mix.weights, chosen, mix.all_gradients))
+        return self.run(images, modality, extra=SiteMixes(mix.weights, mix.alone(), mix.all_gradients))
 
 
 def find_sites(depth: int, width: float, last_stride: int) -> dict[str, int]:

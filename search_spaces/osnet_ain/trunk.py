@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from nas_reid.errors import ConfigError
@@ -99,8 +98,7 @@ class Trunk(nn.Module):
 def _candidate_arguments(mixes: Mapping[str, Mix]) -> dict[str, tuple[Tensor, int | None, bool]]:
     """Block name -> its weights [4], the choice to run alone, if any, and whether all weights want their gradients."""
     alone = [index for block in BLOCKS if (index := mixes[block].alone()) is not None]
-    # One copy to the host per forward: asking block by block would stop a GPU six times.
-    chosen = torch.cat(alone).tolist() if len(alone) == len(BLOCKS) else [None] * len(BLOCKS)
+    chosen = [index for [index] in alone] if len(alone) == len(BLOCKS) else [None] * len(BLOCKS)
     return {block: (mixes[block].weights[0], index, mixes[block].all_gradients)
             for block, index in zip(BLOCKS, chosen, strict=True)}
 
