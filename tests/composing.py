@@ -14,7 +14,8 @@ MANDATORY = {"search": [], "retrain": GENOTYPE, "evaluate": ["checkpoint=best.pt
              "pretrain": GENOTYPE, "export": ["checkpoint=best.pt"],
              "extract": ["checkpoint=best.pt", "images=folder"], "tabulate": [], "select": ["search=folder"],
              "inspect": [],
-             "find": ["checkpoint=best.pt", "query=a.jpg", "gallery=folder"]}
+             "find": ["checkpoint=best.pt", "query=a.jpg", "gallery=folder"],
+             "compare": ["runs=folder"]}
 
 
 def settings(name: str, *overrides: str) -> Any:

@@ -16,7 +16,7 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 LIBRARY = ENGINE + SPACES
 COMMANDS = {f"nas_reid/{name}.py" for name in ("search", "retrain", "pretrain", "evaluate", "describe",
                                                "export", "extract", "select", "tabulate", "inspect",
-                                               "find")}
+                                               "find", "compare")}
 
 
 def relative(path: Path) -> str:
@@ -147,7 +147,7 @@ BELOW = {
 def test_the_rooms_are_those_on_disk() -> None:
     assert {room(path) for path in ENGINE} == set(BELOW)
     top = {path.name for path in ENGINE if len(path.relative_to(ROOT / "nas_reid").parts) == 1}
-    assert len(top - {"select.py", "tabulate.py", "inspect.py", "find.py"}) <= 16
+    assert len(top - {"select.py", "tabulate.py", "inspect.py", "find.py", "compare.py"}) <= 16
 
 
 @pytest.mark.parametrize("name", BELOW)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nas_reid.config.algorithm import AlgorithmConfig
+from nas_reid.config.comparison import CompareConfig
 from nas_reid.config.deployment import ExportConfig, ExtractConfig, FindConfig
 from nas_reid.config.groups import (
     BatchConfig,
@@ -195,7 +196,7 @@ class DescribeConfig:
 
 SCHEMAS = {"search": SearchConfig, "retrain": RetrainConfig, "evaluate": EvaluateConfig, "describe": DescribeConfig,
            "pretrain": PretrainConfig, "export": ExportConfig, "extract": ExtractConfig, "inspect": InspectConfig,
-           "find": FindConfig, "tabulate": TabulateConfig, "select": SelectConfig}
+           "find": FindConfig, "tabulate": TabulateConfig, "select": SelectConfig, "compare": CompareConfig}
 
 OPEN_KEYS = ("space", "network", "augment", "algorithm.regularisers", "data.synthetic", "data.options", "objective",
              "objective.weights", "objective.alphas", "distillation")

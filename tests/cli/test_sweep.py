@@ -4,13 +4,11 @@ import importlib.util
 import json
 import re
 import statistics
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.cli.commands import ROOT, SEARCH, invoke, run
+from tests.cli.commands import SEARCH, invoke, run
 
 ONE_EPOCH = (*SEARCH, "epochs=1")
 
@@ -37,14 +35,18 @@ def test_a_sweep_leaves_one_folder_per_job(swept: Path) -> None:
         assert (swept / name / "genotype.json").exists() and (swept / name / "search.log").stat().st_size
 
 
-def test_the_summary_gives_mean_and_deviation_and_the_best_genotype(swept: Path) -> None:
-    outcome = subprocess.run([sys.executable, "scripts/summarize_sweep.py", str(swept)], cwd=ROOT, text=True,
-                             capture_output=True, check=True)
+def test_the_summary_gives_mean_and_deviation_and_the_best_genotype(swept: Path, tmp_path: Path) -> None:
+    outcome = invoke("compare", swept, f"hydra.run.dir={tmp_path}")
+    assert outcome.code == 0, outcome.err
     scores = {name: result["selection"]["mAP"] for name, result in results(swept).items()}
-    assert f"{statistics.fmean(scores.values()):.2%} ± {statistics.stdev(scores.values()):.2%}" in outcome.stdout
+    assert f"{statistics.fmean(scores.values()):.2%} ± {statistics.stdev(scores.values()):.2%}" in outcome.out
     best = swept / max(scores, key=scores.get) / "genotype.json"
-    assert f"python -m nas_reid.retrain genotype={best}" in outcome.stdout
-    assert len(re.findall(r"^search +2 ", outcome.stdout, re.M)) == 1, "the two seeds are one group"
+    assert f"python -m nas_reid.retrain genotype={best}" in outcome.out
+    assert len(re.findall(r"^search +2 ", outcome.out, re.M)) == 1, "the two seeds are one group"
+    page = (tmp_path / "compare.html").read_text()
+    for text in ("2 runs compared", "#1 0-seed0", "#2 1-seed1", "validation: retrieval: mAP", "against parameters",
+                 "normal: input0 → node2", 'id="epoch"', "Settings that differ"):
+        assert text in page, text
 
 
 def test_a_job_of_a_sweep_gives_what_the_same_run_alone_gives(swept: Path, tmp_path: Path,
