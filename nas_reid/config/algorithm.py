@@ -71,6 +71,12 @@ class AlgorithmConfig:
         """Whether all images are for weights and alphas alike."""
         return self.scheme in ("joint", "one_shot")
 
+    @property
+    def runs_samples_alone(self) -> bool:
+        """Whether the sampled ops run alone, others at every step."""
+        relaxation = RELAXATIONS.get(self.relaxation)
+        return self.scheme == "one_shot" or (relaxation is not None and relaxation.sampled_only)
+
     def rules(self) -> Rules:
         """Refuses unknown relaxations, schemes and the like, what does not go with them, and ranges."""
         yield "relaxation", *is_one_of(self.relaxation, (*RELAXATIONS, "uniform_paths"))

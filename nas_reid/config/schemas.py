@@ -87,6 +87,9 @@ class SearchConfig(RunConfig):
                "does not go with algorithm.scheme=second_order, whose finite differences vanish in it; use float32")
         yield ("compile", self.algorithm.scheme != "second_order" or self.compile is None,
                "does not go with algorithm.scheme=second_order, which runs the network with other weights; use null")
+        yield ("compile", self.compile is None or not self.algorithm.runs_samples_alone,
+               f"does not go with algorithm.relaxation={self.algorithm.relaxation}, which runs other ops at every "
+               "step, each of which would be compiled anew; use null")
         yield ("weights.name", self.algorithm.scheme != "second_order" or self.weights.name == "sgd",
                "does not go with algorithm.scheme=second_order, which unrolls one step of sgd")
         yield ("weights.nesterov", self.algorithm.scheme != "second_order" or not self.weights.nesterov,

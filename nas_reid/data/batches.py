@@ -206,7 +206,12 @@ def _load_ahead(load: Callable[[_Item], _Loaded], items: Iterable[_Item], *, dev
     These threads compute on one core each. Torch's parallel operations wait for one another, and where the network
     keeps all cores busy, as it does on a CPU, batches of them take many times as long.
     """
+    def begin() -> None:
+        torch.set_num_threads(1)
+        if device.type == "cuda":
+            torch.cuda.set_device(device)  # that of a new thread is the first, which pinned memory would wake
+
     # Asked here, as torch settles a thread's number at its first use, by what any thread has set before.
     workers = 1 if device.type == "cuda" else min(2, torch.get_num_threads())
     return map_in_order(load, items, workers=workers, window=workers + 1,
-                        initializer=lambda: torch.set_num_threads(1))
+                        initializer=begin)

@@ -76,16 +76,24 @@ def select_device(name: str, *, job: int = 0) -> torch.device:
 
     Of several processes each has the GPU of its own number on its machine, with ``cuda`` as with ``auto``.
 
+    A GPU becomes this thread's current one: what asks CUDA and names no GPU would else wake the first one, which takes
+    hundreds of MiB of its memory. Other threads begin with the first one again.
+
     Raises:
-        ConfigError: not a device name, or a GPU that this machine or this build of torch does not have.
+        ConfigError: not a device name, a GPU that this machine or this build of torch does not have, or Apple's.
     """
+    if name.startswith("mps"):
+        raise ConfigError(f"device={name}: Apple's GPUs have no float64, in which alphas are sampled and images "
+                          "augmented here, and nothing was tried on one; use device=cpu")
     if world() > 1 and name.startswith(("auto", "cuda")) and (name == "cuda" or torch.cuda.is_available()):
         return _own_gpu(name)
     if name == "auto":
-        return torch.device(f"cuda:{job % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu")
+        name = f"cuda:{job % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.ones(1, device=name)
         device.item()  # what computes nothing, such as meta, has no number to give
+        if device.is_cuda:
+            torch.cuda.set_device(device.device)
         return device.device
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).partition("\n")[0]

@@ -1,6 +1,6 @@
 """Sources and the edges that leave them: what a fused op works on, and what fused ops share."""
 
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -28,11 +28,14 @@ class Fan:
         self.targets = targets
         self.stride = stride
         self.channels = x.shape[1] // sources
+        self._rectified: Tensor | None = None
 
-    @cached_property
+    @property
     def rectified(self) -> Tensor:
-        """ReLU of the sources, [B, S c, H, W]."""
-        return F.relu(self.x)
+        """ReLU of the sources, [B, S c, H, W], computed at its first use."""
+        if self._rectified is None:  # torch.compile breaks a graph at a cached_property
+            self._rectified = F.relu(self.x)
+        return self._rectified
 
     def stripes(self, parts: int) -> Tensor:
         """Stripe averages, [B, M, S c]."""
@@ -52,16 +55,27 @@ class Stripes(NamedTuple):
     average: Tensor
 
 
-@lru_cache(maxsize=256)
 def stripe_selection(height: int, parts: int, dtype: torch.dtype, device: torch.device) -> Stripes:
-    """Both matrices, built once per size: building them on a GPU in every step would make it wait.
+    """Both matrices, built once per size: building them on a GPU in every step would make it wait. In a graph of
+    ``torch.compile`` they are part of it.
 
     Raises:
         ConfigError: fewer rows than stripes.
     """
+    if torch.compiler.is_compiling():
+        return _build(height, parts, dtype, device)
+    return _kept(height, parts, dtype, device)
+
+
+@lru_cache(maxsize=256)
+def _kept(height: int, parts: int, dtype: torch.dtype, device: torch.device) -> Stripes:
+    # Kept beyond the current mode: an inference tensor would be refused by a later training step.
+    with torch.inference_mode(False):
+        return _build(height, parts, dtype, device)
+
+
+def _build(height: int, parts: int, dtype: torch.dtype, device: torch.device) -> Stripes:
     bounds = stripe_bounds(height, parts)
     rows = [[float(top <= row < bottom) for top, bottom in pairwise(bounds)] for row in range(height)]
-    # Cached beyond the current mode: an inference tensor would be refused by a later training step.
-    with torch.inference_mode(False):
-        select = torch.tensor(rows, dtype=dtype, device=device)
-        return Stripes(select, (select / select.sum(0)).mT.contiguous())
+    select = torch.tensor(rows, dtype=dtype, device=device)
+    return Stripes(select, (select / select.sum(0)).mT.contiguous())

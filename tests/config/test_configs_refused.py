@@ -130,6 +130,8 @@ def test_illegal_values_are_refused_by_name(name: str, override: str, message: s
 
 
 @pytest.mark.parametrize(("overrides", "message"), [
+    (["compile=default", "algorithm.relaxation=gumbel_sampled"],
+     r"^compile=default does not go with algorithm\.relaxation=gumbel_sampled, which runs other ops at every step"),
     (["algorithm.scheme=second_order", "weights.name=adam"], r"^weights\.name=adam does not go with .*second_order"),
     (["algorithm.perturbation=random", "algorithm.scheme=joint"],
      r"^algorithm\.perturbation=random moves .* needs algorithm\.scheme=first_order"),

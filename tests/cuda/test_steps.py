@@ -47,7 +47,7 @@ SPACES = {
     "auto_reid": partial(auto_reid_spaces.make_space, nodes=2),
     "auto_reid_plain": partial(auto_reid_spaces.make_space, nodes=1, execution="plain"),
     "auto_reid_partial": partial(auto_reid_spaces.make_space, channels=12, nodes=2, partial=2),
-    "osnet_ain": partial(osnet_networks.make_space, width=1 / 16, fusion="addition"),
+    "osnet_ain": partial(osnet_networks.make_space, width=1 / 16, streams=2, fusion="addition"),
     "nfs": partial(nfs_spaces.make_space, image_size=list(SIZE)),
     "norm_sites": partial(NormSites, depth=18, width=1 / 16, last_stride=1)}
 
@@ -56,7 +56,7 @@ SAMPLES = "nas_reid/nas/relaxation.py:_told"
 ALLOWED = {
     f"{READS}:read": 1,  # the losses, every ten steps
     f"{READS}:finish": 1,  # whether all is finite at the end of an epoch
-    "search_spaces/auto_reid/fan.py:stripe_selection": 9}  # once for every size of a map
+    "search_spaces/auto_reid/fan.py:_build": 9}  # once for every size of a map
 """Function -> how often it may wait in an epoch."""
 
 

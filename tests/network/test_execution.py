@@ -1,5 +1,7 @@
 """Where and how a network runs."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -73,7 +75,17 @@ def test_auto_is_the_cpu_without_a_gpu_and_spreads_jobs_over_gpus(monkeypatch: p
     assert select_device("auto", job=3) == torch.device("cpu")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    current: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "set_device", current.append)
+    monkeypatch.setattr(torch, "ones", lambda size, device: SimpleNamespace(device=torch.device(device), is_cuda=True,
+                                                                            item=lambda: 1.0))
     assert [select_device("auto", job=job).index for job in range(4)] == [0, 1, 0, 1]
+    assert current == [torch.device("cuda", 0), torch.device("cuda", 1)] * 2
+
+
+def test_apples_gpus_are_refused() -> None:
+    with pytest.raises(ConfigError, match="device=mps: Apple's GPUs have no float64"):
+        select_device("mps")
 
 
 def test_a_named_device_is_taken_as_it_is() -> None:
