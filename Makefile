@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 .PHONY: search test lint clean
 
 search: $(VENV)/installed
-	$(BIN)/python -m nas_reid.search space=auto_reid
+	$(BIN)/python -m nas_reid.search experiment=auto_reid_synthetic_search
 
 test: $(VENV)/installed-dev
 	OMP_NUM_THREADS=1 WANDB_MODE=disabled $(BIN)/python -m pytest -n 2 --dist worksteal

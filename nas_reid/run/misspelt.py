@@ -121,11 +121,17 @@ def _unknown_key(command: str, key: str, error: Exception, given: Sequence[Overr
     key = deeper[1] if deeper and deeper[1].startswith(f"{key}.") else key
     known = _composed_keys(command, [one.input_line or "" for one in given if one.key_or_group != key], config_dir,
                            hydra=key.startswith("hydra"))
-    owners = [f"nas_reid.{name}" for name, schema in SCHEMAS.items() if key in schema_keys(schema)]
+    owners = [f"nas_reid.{name}" for name, schema in SCHEMAS.items()
+              if key in schema_keys(schema) or _is_group(Path(config_dir) / f"{name}.yaml", key)]
     wish = did_you_mean(key, known)
     if owners:
         return f"nas_reid.{command} has no key {key}: it is one of {', '.join(owners)}.{wish or ' Leave it out'}"
     return f"nas_reid.{command} has no key {key}.{wish or ' --cfg job shows all keys'}"
+
+
+def _is_group(file: Path, key: str) -> bool:
+    """Whether the defaults of a command choose a file of this group, or may."""
+    return f"\n  - {key}: null" in file.read_text(encoding="utf-8")
 
 
 def _composed_keys(command: str, overrides: Iterable[str], config_dir: str, *, hydra: bool) -> list[str]:

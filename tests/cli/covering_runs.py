@@ -104,8 +104,8 @@ CHAINS = (
           "algorithm.relaxation=dirichlet algorithm.temperature.schedule=step algorithm.temperature.every=1 "
           "algorithm.temperature.start=4 algorithm.temperature.end=1 channels_last=false "
           "weights.schedule=multi_step weights.milestones=[1] weights.gamma=0.5"),
-    Chain("auto_reid", "one_shot", "validation_seed=1 evaluation.protocol=same_camera_removed",
-          retrain="validation_seed=1 evaluation.protocol=same_camera_removed"),
+    Chain("auto_reid", "one_shot", "validation_seed=1 evaluation.protocol=same_camera_removed sync_norms=false",
+          retrain="validation_seed=1 evaluation.protocol=same_camera_removed sync_norms=false"),
     Chain("auto_reid", "random", "algorithm.bounds={params:[0,1e8],macs:[0,1e12]}", retrain=""),
     Chain("osnet_ain", "one_shot"),
     Chain("osnet_ain", "random"),

@@ -134,7 +134,7 @@ def test_what_cannot_be_exported_is_refused(checkpoint: Path, tmp_path: Path) ->
     assert_refused(invoke("export", f"checkpoint={checkpoint}", *words, run),
                    "format=torchscript does not go with tracker=boxmot, which is tested with ONNX files",
                    "normalisation=inside does not go with tracker=boxmot, whose crops are prepared with "
-                   "normalisation=outside: leave it out", "interpolation=antialiased does not go with .*=plain",
+                   "normalisation=outside: leave it out", "interpolation=antialiased does not go with .*=opencv",
                    "opset=17 must be from 18 to 25", "name=a/b must be a file name")
     words = ("tracker=sort", "normalisation=outside", "largest=1")
     assert_refused(invoke("export", f"checkpoint={checkpoint}", *words, run),

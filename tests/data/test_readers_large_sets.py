@@ -148,7 +148,7 @@ def test_every_reader_names_its_options(tmp_path, name):
         read_dataset(name, tmp_path, combineall="maybe")
 
 
-@pytest.mark.parametrize("name", sorted(READERS))
+@pytest.mark.parametrize("name", sorted(set(READERS) - {"table"}))  # which expects a file
 def test_every_reader_says_what_it_expects(tmp_path, name):
     touch(tmp_path / "holidays", ["beach.jpg"])
     with pytest.raises(DataError, match=r"(?s)expect.*found: .* with 1 entries: holidays.*set data.root="):

@@ -38,4 +38,5 @@ def test_an_earlier_result_becomes_markdown(tmp_path: Path) -> None:
 
 def test_an_unknown_item_is_refused() -> None:
     result = bench("speed")
-    assert result.returncode == 2 and "step, sampled, inference" in " ".join(result.stderr.replace("'", "").split())
+    said = " ".join(result.stderr.replace("'", "").split())
+    assert result.returncode == 2 and "step, sampled, dilated, inference" in said

@@ -116,6 +116,7 @@ def read_dataset(name: str, root: str | Path, /, **options: Any) -> Dataset:
 def _check_numbers(dataset: Dataset) -> None:
     for sample in (*dataset.train, *dataset.query, *dataset.gallery):
         for what, number in (("identity", sample.pid), ("camera", sample.camid)):
-            if not 0 <= number <= LARGEST_NUMBER and not (what == "camera" and number >= OWN_PLACE):
+            place = number - OWN_PLACE if what == "camera" and number >= OWN_PLACE else number
+            if not 0 <= place <= LARGEST_NUMBER:
                 raise DataError(f"{dataset.root / sample.path}: {what} {number} is no number from 0 to "
                                 f"{LARGEST_NUMBER:,}. Rename the file, or correct the list that names it")
