@@ -60,7 +60,7 @@ def test_two_image_sizes_are_one_too_many(market: Path, tmp_path: Path) -> None:
 def test_a_checkpoint_that_does_not_say_is_said_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save_trained(tmp_path / "best.pt")
     seen = []
-    monkeypatch.setattr(nas_reid.evaluate, "run", lambda settings, _: seen.append(settings.data) or {"mAP": 0.0})
+    monkeypatch.setattr(nas_reid.evaluate, "run", lambda settings, *_, **__: seen.append(settings.data) or {"mAP": 0.0})
     outcome = invoke("evaluate", f"checkpoint={tmp_path / 'best.pt'}", f"hydra.run.dir={tmp_path / 'run'}")
     assert outcome.code == 0 and seen[0].name == "synthetic"
     assert "does not say which data set it was trained on: evaluating on data=synthetic, drawn people" in outcome.out
