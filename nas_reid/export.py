@@ -37,7 +37,7 @@ from nas_reid.files.of_run import file_of_run
 from nas_reid.files.regular import read_regular
 from nas_reid.network.checkpoint import load_checkpoint
 from nas_reid.network.model import ReIDNetwork
-from nas_reid.network.trained import Description, load_trained, to_safetensors
+from nas_reid.network.trained import Description, to_safetensors, trained_of
 from nas_reid.record.provenance import package_versions, versions
 from nas_reid.run.command import command
 from nas_reid.run.invocation import invocation
@@ -52,7 +52,8 @@ def main(cfg: DictConfig) -> None:
     if settings.threads:
         torch.set_num_threads(settings.threads)
     checkpoint = file_of_run(settings.checkpoint)
-    network, description = load_trained(checkpoint, device=torch.device("cpu"))
+    state = load_checkpoint(checkpoint)
+    network, description = trained_of(state, checkpoint, device=torch.device("cpu"))
     found = measured(checkpoint, user_path(settings.results) if settings.results else None)
     height, width = settings.image_size or description.image_size
     size, images = (height, width), settings.input_contract()
@@ -64,7 +65,7 @@ def main(cfg: DictConfig) -> None:
                        image_size=size, tolerance=settings.tolerance, contract=images)
 
     # What a user of the file must know, and the files, whole or not at all.
-    known = about(settings, checkpoint, network, description, size)
+    known = about(settings, checkpoint, state, network, description, size)
     file = f"{settings.name or (known['name'] if settings.tracker else 'model')}{FORMATS[settings.format].suffix}"
     contract = {"file": file, **known, **images.describe(size), "metrics": found,
                 "onnx": onnx_versions(content) if settings.format == "onnx" else None,
@@ -80,10 +81,9 @@ def main(cfg: DictConfig) -> None:
     sys.stdout.write(json.dumps(whole) + "\n")
 
 
-def about(settings: ExportConfig, checkpoint: Path, network: ReIDNetwork, description: Description,
-          size: tuple[int, int]) -> dict[str, Any]:
-    """The model, its embedding, thresholds and data, as plain data."""
-    state = load_checkpoint(checkpoint)
+def about(settings: ExportConfig, checkpoint: Path, state: dict[str, Any], network: ReIDNetwork,
+          description: Description, size: tuple[int, int]) -> dict[str, Any]:
+    """The model, its embedding, thresholds and data, as plain data; ``state`` is what the checkpoint holds."""
     config = state["config"] if isinstance(state.get("config"), dict) else {}
     data = config.get("data") or {}
     name, space = str(data.get("name", "unknown")), description.genotype.space

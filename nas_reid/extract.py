@@ -25,12 +25,9 @@ from omegaconf import DictConfig
 from nas_reid.backbones.modality import MODALITIES
 from nas_reid.config.deployment import ExtractConfig
 from nas_reid.config.loading import load
-from nas_reid.data.readers.listing import some
-from nas_reid.data.store import unreadable
 from nas_reid.deploy.feature_extractor import FeatureExtractor, image_files
 from nas_reid.deploy.features_file import ENCODINGS
-from nas_reid.deploy.gallery import folder_features
-from nas_reid.errors import DataError
+from nas_reid.deploy.gallery import folder_features, require_readable
 from nas_reid.files import write_atomically
 from nas_reid.files.foreign import user_path
 from nas_reid.network.execution import select_device
@@ -56,14 +53,11 @@ def main(cfg: DictConfig) -> None:
                                  runtime=settings.runtime)
     features, paths, failures = extract(extractor, folder, files, batch_size=settings.batch_size)
     converted = sum(everyones(extractor.converted))
-    if failures and (settings.on_corrupt == "error" or not paths):
-        raise DataError(unreadable(failures, len(files), folder, keys=("images", "on_corrupt")))
+    require_readable(failures, files, folder, key="images", on_corrupt=settings.on_corrupt)
     if not is_main():
         return
     path = invocation().folder / f"features.{settings.format}"
     write_atomically(path, ENCODINGS[settings.format](features, paths))
-    if failures:
-        log.warning("left out %d of %d images, which cannot be read: %s", len(failures), len(files), some(failures))
     if converted:
         log.warning("%d of %d images were not RGB and were converted", converted, len(files))
     log.info("features of %d images: %s", len(paths), path)

@@ -25,12 +25,9 @@ from omegaconf import DictConfig
 from nas_reid.backbones.modality import MODALITIES
 from nas_reid.config.deployment import FindConfig
 from nas_reid.config.loading import load
-from nas_reid.data.cache import cache_root
 from nas_reid.data.decoding import read_picture
-from nas_reid.data.readers.listing import some
-from nas_reid.data.store import unreadable
 from nas_reid.deploy.feature_extractor import FeatureExtractor, image_files
-from nas_reid.deploy.gallery import Features, Found, cached_features, nearest_images
+from nas_reid.deploy.gallery import Found, cached_features, nearest_images, require_readable
 from nas_reid.drawing.found import draw_found
 from nas_reid.errors import DataError
 from nas_reid.evaluation.tables import write_table
@@ -65,9 +62,8 @@ def run(settings: FindConfig, folder: Path) -> tuple[Found, list[Path]]:
                                  modality=MODALITIES.index(settings.modality), runtime=settings.runtime)
 
     # Features, those of the gallery from the cache as far as they are there, and the nearest of them.
-    known = cached_features(extractor, gallery, files, batch_size=settings.batch_size,
-                            cache=user_path(settings.cache) if settings.cache else cache_root() / "features")
-    require_readable(known, files, gallery, on_corrupt=settings.on_corrupt)
+    known = cached_features(extractor, gallery, files, batch_size=settings.batch_size, cache=settings.cache)
+    require_readable(known.failures, files, gallery, key="gallery", on_corrupt=settings.on_corrupt)
     found = nearest_images(extractor(queries), torch.from_numpy(known.features), k=settings.k,
                            distance=settings.distance or extractor.distance, paths=known.paths,
                            own=themselves(queries, gallery, known.paths))
@@ -95,19 +91,6 @@ def query_files(query: Any) -> list[Path]:
             raise DataError(f"query={path} is not there; give an image, a folder, or a list: 'query=[a.jpg,b.jpg]'")
         files += image_files(path, key="query") if path.is_dir() else [path]
     return files
-
-
-def require_readable(known: Features, files: Sequence[Path], gallery: Path, *, on_corrupt: str) -> None:
-    """Refuse images that cannot be read, or say which are left out.
-
-    Raises:
-        DataError: there are such and ``on_corrupt`` is error, or there are no others.
-    """
-    if known.failures and (on_corrupt == "error" or not known.paths):
-        raise DataError(unreadable(known.failures, len(files), gallery, keys=("gallery", "on_corrupt")))
-    if known.failures:
-        log.warning("left out %d of %d images, which cannot be read: %s", len(known.failures), len(files),
-                    some(known.failures))
 
 
 def themselves(queries: Sequence[Path], gallery: Path, paths: Sequence[str]) -> dict[int, int]:

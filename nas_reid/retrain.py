@@ -17,6 +17,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -41,6 +42,7 @@ from nas_reid.evaluation.deciding import keep_thresholds, rate_for
 from nas_reid.evaluation.findings import decide, findings, findings_lines, verify
 from nas_reid.evaluation.retrieval import Retrieval, describe_protocol, retrieve
 from nas_reid.evaluation.tables import write_tables
+from nas_reid.evaluation.threshold import Threshold
 from nas_reid.evaluation.trials import sizes
 from nas_reid.evaluation.variants import Variant, check_variants
 from nas_reid.files.foreign import user_path
@@ -228,27 +230,18 @@ def finish(settings: RetrainConfig, test: Mapping[str, RetrievalStores], job: Jo
     """Give the best checkpoint its thresholds, evaluate it on every query and gallery, write the result, say what comes
     next."""
     network, description = load_trained(job.best, device=job.device)
-    variants, bootstrap = settings.evaluation.variants(), settings.evaluation.intervals()
-    distance, flip = settings.evaluation.distance, settings.evaluation.flip
+    variants, distance, flip = settings.evaluation.variants(), settings.evaluation.distance, settings.evaluation.flip
     thresholds = keep_thresholds(job.best, network, *held_out, rate=rate, distance=distance, flip=flip,
-                                 bootstrap=bootstrap or Bootstrap(), device=job.device) if held_out and rate else []
+                                 bootstrap=settings.evaluation.intervals() or Bootstrap(),
+                                 device=job.device) if held_out and rate else []
     metrics, further, pictures, folder, first = {}, {}, [], job.folder / "pictures", next(iter(test.values()))
     for name, stores in test.items():
         lists = retrieval_lists(stores, batch_size=settings.evaluation.batch_size, device=job.device)
         retrieval = evaluate(network, lists, settings, job.device, variants)
-        if not is_main():
-            continue
-        curve = verify(retrieval, distance=distance) if settings.evaluation.roc else None
-        decisions = decide(retrieval, thresholds, distance=distance, flip=flip) if settings.evaluation.roc else None
-        further[name] = findings(retrieval, bootstrap=bootstrap, curve=curve, decisions=decisions)
-        metrics[name] = retrieval.metrics
-        for line in (*retrieval.lines(name), *findings_lines(name, further[name])):
-            log.info(line)
-        suffix = "" if name == settings.data.name else f"_{name}"
-        write_tables(retrieval, stores.query.paths, job.folder, suffix=suffix, first_camera=stores.first_camera)
-        pictures += draw_retrieval(retrieval, stores.query, stores.gallery, folder,
-                                   distance=distance, suffix=suffix, curve=curve,
-                                   decisions=decisions, first_camera=stores.first_camera)
+        if is_main():
+            metrics[name] = retrieval.metrics
+            further[name], drawn = tell(settings, name, retrieval, stores, job, thresholds)
+            pictures += drawn
     if not is_main():
         return validation.get("mAP", float("nan"))
     export_safetensors(job.folder / "model.safetensors", network, description)
@@ -266,6 +259,21 @@ def finish(settings: RetrainConfig, test: Mapping[str, RetrievalStores], job: Jo
     job.finish(result | size_of(network, description.image_size), [*pictures, *([cells] if cells else [])],
                job.next_line("evaluate", {"checkpoint": job.best}, same_data=True))
     return validation.get("mAP", float("nan"))
+
+
+def tell(settings: RetrainConfig, name: str, retrieval: Retrieval, stores: RetrievalStores, job: Job,
+         thresholds: Sequence[Threshold]) -> tuple[dict[str, Any], list[Path]]:
+    """Log, tabulate and draw what was retrieved on the data set ``name``; returns its findings and the pictures."""
+    asked, suffix = settings.evaluation, "" if name == settings.data.name else f"_{name}"
+    curve = verify(retrieval, distance=asked.distance) if asked.roc else None
+    decisions = decide(retrieval, thresholds, distance=asked.distance, flip=asked.flip) if asked.roc else None
+    found = findings(retrieval, bootstrap=asked.intervals(), curve=curve, decisions=decisions)
+    for line in (*retrieval.lines(name), *findings_lines(name, found)):
+        log.info(line)
+    write_tables(retrieval, stores.query.paths, job.folder, suffix=suffix, first_camera=stores.first_camera)
+    return found, draw_retrieval(retrieval, stores.query, stores.gallery, job.folder / "pictures",
+                                 distance=asked.distance, suffix=suffix, curve=curve, decisions=decisions,
+                                 first_camera=stores.first_camera)
 
 
 if __name__ == "__main__":

@@ -135,7 +135,7 @@ def look(settings: SelectConfig, judge: Judge, supernet: Supernet, tune: Any, pr
     generator = torch.Generator().manual_seed(settings.seed)
     if settings.method == "perturbation":
         decided = perturbation(supernet.evaluate, probabilities, generator, tune=tune, every=settings.tune_every)
-        judge.score(Drawn(decided, judge.space.derive(decided)))
+        judge.score(Drawn.of(judge.space, decided))
         return
     options: dict[str, dict[str, Any]] = {
         "evolution": {"population": settings.population, "tournament": settings.tournament, "rows": settings.rows},

@@ -74,16 +74,10 @@ class ExportConfig:
 
 
 @dataclass
-class FindConfig:
-    """``python -m nas_reid.find``."""
+class ReadingConfig:
+    """What the commands that embed folders of images share: the model, and how it reads and runs."""
 
     checkpoint: str
-    query: Any                     # an image, a folder, or a list of these
-    gallery: str                   # folder
-    k: int
-    distance: str | None           # null: the model's own
-    csv: str | None                # file that the ranked lists are written to as well
-    cache: str | None              # folder of the gallery's features; null: features in the usual cache
     batch_size: int
     flip: bool
     not_rgb: str
@@ -94,13 +88,7 @@ class FindConfig:
     threads: int | None
 
     def rules(self) -> Rules:
-        """Refuses a query that is no path, and lists of nothing."""
-        listed = self.query if isinstance(self.query, list) else [self.query]
-        yield ("query", bool(listed) and all(isinstance(each, str) and each for each in listed),
-               "must be an image, a folder, or a list of them: query=a.jpg, 'query=[a.jpg,b.jpg]'")
-        yield "k", 1 <= self.k <= 10_000, "must be 1 to 10,000"
-        if self.distance is not None:
-            yield "distance", *is_one_of(self.distance, DISTANCES)
+        """Refuses an unknown runtime, kind of light or treatment of pictures that are not RGB."""
         yield "batch_size", self.batch_size >= 1, "must be at least 1"
         yield "runtime", *is_one_of(self.runtime, RUNTIMES)
         yield "not_rgb", *is_one_of(self.not_rgb, NOT_RGB)
@@ -110,27 +98,35 @@ class FindConfig:
 
 
 @dataclass
-class ExtractConfig:
-    """``python -m nas_reid.extract``."""
+class FindConfig(ReadingConfig):
+    """``python -m nas_reid.find``."""
 
-    checkpoint: str
-    images: str
-    format: str
-    batch_size: int
-    flip: bool
-    not_rgb: str
-    modality: str
-    runtime: str
-    on_corrupt: str
-    device: str
-    threads: int | None
+    query: Any                     # an image, a folder, or a list of these
+    gallery: str                   # folder
+    k: int
+    distance: str | None           # null: the model's own
+    csv: str | None                # file that the ranked lists are written to as well
+    cache: str | None              # folder of the gallery's features; null: features in the usual cache
 
     def rules(self) -> Rules:
-        """Refuses an unknown format, kind of light or treatment of pictures that are not RGB."""
+        """Refuses a query that is no path, and lists of nothing."""
+        listed = self.query if isinstance(self.query, list) else [self.query]
+        yield ("query", bool(listed) and all(isinstance(each, str) and each for each in listed),
+               "must be an image, a folder, or a list of them: query=a.jpg, 'query=[a.jpg,b.jpg]'")
+        yield "k", 1 <= self.k <= 10_000, "must be 1 to 10,000"
+        if self.distance is not None:
+            yield "distance", *is_one_of(self.distance, DISTANCES)
+        yield from super().rules()
+
+
+@dataclass
+class ExtractConfig(ReadingConfig):
+    """``python -m nas_reid.extract``."""
+
+    images: str
+    format: str
+
+    def rules(self) -> Rules:
+        """Refuses an unknown format."""
         yield "format", *is_one_of(self.format, ENCODINGS)
-        yield "batch_size", self.batch_size >= 1, "must be at least 1"
-        yield "not_rgb", *is_one_of(self.not_rgb, NOT_RGB)
-        yield "on_corrupt", *is_one_of(self.on_corrupt, ON_CORRUPT)
-        yield "modality", *is_one_of(self.modality, MODALITIES)
-        yield "runtime", *is_one_of(self.runtime, RUNTIMES)
-        yield "threads", self.threads is None or self.threads >= 1, "must be at least 1, or null for all cores"
+        yield from super().rules()

@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image
 
-from nas_reid.data.decoding import cut_out, open_picture, read_picture, upright_size
+from nas_reid.data.decoding import cut_out, leaves_none, open_picture, read_picture, upright_size
 from nas_reid.data.pixels import upright_rgb
 from nas_reid.data.places import OWN_PLACE
 from nas_reid.data.sample import Dataset, Sample
@@ -91,7 +91,7 @@ def look(dataset: Dataset, *, workers: int, decode: bool) -> Looked:
                 found.unreadable[sample.name] = size
             elif not sample.box:
                 found.sizes[sample.name] = size
-            elif sample.box[2] > size[0] or sample.box[3] > size[1]:
+            elif not leaves_none(sample.box, size):
                 found.unreadable[sample.name] = f"the box leaves the picture of {size[0]} x {size[1]} pixels"
             else:
                 found.sizes[sample.name] = sample.box[2] - sample.box[0], sample.box[3] - sample.box[1]

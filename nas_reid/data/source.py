@@ -184,13 +184,12 @@ def open_source(settings: DataSettings, *, protocol: str | None = None, folder: 
                               else len(getattr(dataset, part)) for part in ("query", "gallery"))
     log.info("%s: %d training, %d query, %d gallery images in %s", settings.name, len(dataset.train), num_query,
              num_gallery, dataset.root)
-    if dataset.made_split is not None:
-        _say_split(dataset, settings.name, folder)
+    _say_split(dataset, settings.name, folder)
     return DataSource(dataset, (height, width), cache, settings.workers, settings.on_corrupt)
 
 
 def _say_split(dataset: Dataset, name: str, folder: Path | None) -> None:
-    """Log how a split came about, and write it where others find it."""
+    """Log how a split that had to be made came about, and write it where others find it."""
     if dataset.made_split is None:
         return
     written = ""

@@ -19,7 +19,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from nas_reid.data.cache import cache_root
 from nas_reid.data.decoding import open_picture
 from nas_reid.data.formats import is_image, left_out
 from nas_reid.deploy.folder import CONTRACT
@@ -168,8 +167,7 @@ class FeatureExtractor:
         paths: Sequence[str] = ()
         if isinstance(gallery, str | Path) and user_path(gallery).is_dir():
             folder = user_path(gallery)
-            found = cached_features(self, folder, image_files(folder), batch_size=self.batch_size,
-                                    cache=user_path(cache) if cache else cache_root() / "features")
+            found = cached_features(self, folder, image_files(folder), batch_size=self.batch_size, cache=cache)
             if found.failures:
                 raise DataError(f"{len(found.failures)} images of {folder} cannot be read: {found.failures[0]}; "
                                 "replace or remove them")

@@ -16,14 +16,17 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 from torch import Tensor
 
+from nas_reid.data.cache import cache_root
+from nas_reid.data.readers.listing import some
+from nas_reid.data.store import unreadable
 from nas_reid.data.threads import map_in_order
 from nas_reid.errors import ConfigError, DataError
-from nas_reid.evaluation.distance import feature_distances, rows_per_block
-from nas_reid.evaluation.nearest import smallest
+from nas_reid.evaluation.distance import feature_distances
+from nas_reid.evaluation.nearest import nearest_of
 from nas_reid.files import write_atomically
+from nas_reid.files.foreign import user_path
 from nas_reid.progress import progress
 
-_BYTES_PER_PAIR = 40
 log = logging.getLogger(__name__)
 
 
@@ -89,19 +92,14 @@ def nearest_images(query: Tensor, gallery: Tensor, *, k: int, distance: str, own
     """
     if k < 1:
         raise ConfigError(f"k={k} must be at least 1")
-    blocks = feature_distances(query.float(), gallery.float(), distance=distance)
-    indices, distances = torch.full((len(query), k), -1), torch.full((len(query), k), torch.inf, dtype=torch.float64)
-    size = rows_per_block(len(gallery), bytes_per_pair=_BYTES_PER_PAIR)
-    for start in range(0, len(query), size):
-        stop = min(start + size, len(query))
-        block = blocks.block(start, stop)
+
+    def hide(block: Tensor, start: int, stop: int) -> None:
         for row, column in (own or {}).items():
             if start <= row < stop:
                 block[row - start, column] = torch.inf
-        values, columns = smallest(block, min(k, len(gallery)))
-        indices[start:stop, :columns.shape[1]] = columns.masked_fill(values == torch.inf, -1).cpu()
-        distances[start:stop, :columns.shape[1]] = values.cpu()
-    return Found(indices, distances, tuple(paths))
+
+    blocks = feature_distances(query.float(), gallery.float(), distance=distance)
+    return Found(*nearest_of(blocks, k=k, hide=hide), tuple(paths))
 
 
 def folder_features(extractor: Extracts, folder: Path, files: Sequence[Path], *, batch_size: int) -> Features:
@@ -135,19 +133,40 @@ def folder_features(extractor: Extracts, folder: Path, files: Sequence[Path], *,
     return Features(np.concatenate(features) if features else np.empty((0, 0), np.float32), kept, lost)
 
 
-def cached_features(extractor: Extracts, folder: Path, files: Sequence[Path], *, cache: Path,
+def require_readable(failures: Sequence[str], files: Sequence[Path], folder: Path, *, key: str,
+                     on_corrupt: str) -> None:
+    """Refuse images of a folder that cannot be read, or say which are left out.
+
+    Args:
+        failures: of each file that cannot be read, its path and why.
+        files: all that there are.
+        folder: of the files.
+        key: of the configuration that names it.
+        on_corrupt: ``error`` or ``skip``.
+
+    Raises:
+        DataError: there are such and ``on_corrupt`` is error, or there are no others.
+    """
+    if failures and (on_corrupt == "error" or len(failures) == len(files)):
+        raise DataError(unreadable(failures, len(files), folder, keys=(key, "on_corrupt")))
+    if failures:
+        log.warning("left out %d of %d images, which cannot be read: %s", len(failures), len(files), some(failures))
+
+
+def cached_features(extractor: Extracts, folder: Path, files: Sequence[Path], *, cache: str | Path | None,
                     batch_size: int) -> Features:
     """As ``folder_features``, and kept: only files that are new, or have another size or date, are extracted again.
 
     Args:
         extractor, folder, files, batch_size: as there.
-        cache: folder of the kept features; created when missing. One file for a model and a folder of images.
+        cache: folder of the kept features, created when missing; None for ``features`` in ``cache_root()``. One file
+            for a model and a folder of images.
 
     Raises:
         DataError: the cache cannot be written.
     """
     key = hashlib.blake2b(f"{extractor.identity}\0{folder.resolve()}".encode(errors="surrogateescape"), digest_size=16)
-    kept = cache / f"{key.hexdigest()}.safetensors"
+    kept = (user_path(cache) if cache else cache_root() / "features") / f"{key.hexdigest()}.safetensors"
     states = {file.relative_to(folder).as_posix(): _state(file) for file in files}
     rows, old = _read(kept)
     fresh = folder_features(extractor, folder, [file for file, (name, state) in

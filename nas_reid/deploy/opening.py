@@ -17,12 +17,13 @@ from nas_reid.deploy.formats import Deployed, Runner, export, onnx_runner
 from nas_reid.deploy.inference import fold, folded_norms
 from nas_reid.deploy.input_contract import OURS, InputContract
 from nas_reid.errors import CheckpointError, ConfigError
+from nas_reid.evaluation.distance import DISTANCES
 from nas_reid.evaluation.threshold import Threshold, thresholds_from
 from nas_reid.files.of_run import CHECKPOINTS, file_of_run
 from nas_reid.files.regular import require_regular
 from nas_reid.network.checkpoint import load_checkpoint
 from nas_reid.network.model import ReIDNetwork
-from nas_reid.network.trained import load_safetensors, load_trained
+from nas_reid.network.trained import load_safetensors, trained_of
 
 RUNTIMES = ("auto", "onnxruntime", "torch")
 
@@ -76,9 +77,9 @@ def open_model(model: str | Path, *, device: torch.device, modality: int, runtim
 
 
 def _open_checkpoint(path: Path, device: torch.device, modality: int, runtime: str) -> Opened:
-    network, description = load_trained(path, device=device)
-    state, size = load_checkpoint(path), description.image_size
-    config = state.get("config", {})
+    state = load_checkpoint(path, device=device)
+    network, description = trained_of(state, path, device=device)
+    size, config = description.image_size, state.get("config", {})
     distance = config.get("evaluation", {}).get("distance", "euclidean") if isinstance(config, Mapping) else "euclidean"
     if runtime == "onnxruntime":
         network = network.cpu()
@@ -111,9 +112,9 @@ def _open_exported(path: Path, device: torch.device, _modality: int, runtime: st
         network, _ = load_safetensors(folder / str(weights), device=device)
         plain = _torch_runner(network, (height, width), device, 0)
         run = (lambda bytes_: F.normalize(plain(bytes_))) if normalised else plain
-    distance = str(contract.get("distance"))
-    return Opened(run, (height, width), images, distance if distance in ("euclidean", "squared_euclidean", "cosine")
-                  else "euclidean", _thresholds(contract, folder / CONTRACT), use)
+    named = str(contract.get("distance"))
+    distance = named if named in DISTANCES else "euclidean"
+    return Opened(run, (height, width), images, distance, _thresholds(contract, folder / CONTRACT), use)
 
 
 def _runtime(asked: str, folder: Path, onnx: str | None, weights: str | None, device: torch.device) -> str:

@@ -1,5 +1,7 @@
 """The first k of the ranked lists: for pictures of retrievals, and for neighbourhoods in re-ranking."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -35,15 +37,35 @@ def nearest_blocks(distances: DistanceBlocks, *, k: int, query_pids: Tensor, que
                    gallery_pids: Tensor, gallery_camids: Tensor,
                    junk: JunkRule = same_identity_and_camera) -> Tensor:
     """As ``nearest``, for distances that come from anywhere."""
-    num_queries, num_gallery = distances.shape
     labels = Labels(query_pids, query_camids, gallery_pids, gallery_camids, junk).to(distances)
-    lists = torch.full((num_queries, k), -1)
+    return nearest_of(distances, k=k, hide=lambda block, start, stop:
+                      block.masked_fill_(labels.masks(start, stop)[0], torch.inf))[0]
+
+
+def nearest_of(distances: DistanceBlocks, *, k: int,
+               hide: Callable[[Tensor, int, int], object]) -> tuple[Tensor, Tensor]:
+    """The k nearest that are not hidden, by blocks of rows; equal distances in the order of the gallery.
+
+    Args:
+        distances: from anywhere.
+        k: length of the lists, at least 1.
+        hide: called with the distances [b, N_g] of queries start to stop; sets those of what does not count to
+            infinity, in place.
+
+    Returns:
+        Gallery indices, int64 [N_q, k] on the CPU, -1 where a list is shorter; their distances, float64, infinite
+        there.
+    """
+    num_queries, num_gallery = distances.shape
+    lists = torch.full((num_queries, k), -1), torch.full((num_queries, k), torch.inf, dtype=torch.float64)
     size = rows_per_block(num_gallery, bytes_per_pair=_BYTES_PER_PAIR)
     for start in range(0, num_queries, size):
         stop = min(start + size, num_queries)
-        is_junk, _ = labels.masks(start, stop)
-        values, indices = smallest(distances.block(start, stop).masked_fill_(is_junk, torch.inf), k)
-        lists[start:stop, :indices.shape[1]] = indices.masked_fill(values == torch.inf, -1).cpu()
+        block = distances.block(start, stop)
+        hide(block, start, stop)
+        values, columns = smallest(block, k)
+        lists[0][start:stop, :columns.shape[1]] = columns.masked_fill(values == torch.inf, -1).cpu()
+        lists[1][start:stop, :columns.shape[1]] = values.cpu()
     return lists
 
 

@@ -21,6 +21,11 @@ class Drawn(NamedTuple):
     probabilities: Mapping[str, Tensor]
     genotype: Genotype
 
+    @staticmethod
+    def of(space: SearchSpace, probabilities: Mapping[str, Tensor]) -> "Drawn":
+        """The probabilities with what the space derives from them."""
+        return Drawn(probabilities, space.derive(probabilities))
+
 
 def draw_admitted(space: SearchSpace, draw: Draw, generator: Generator, bounds: Bounds, *,
                   is_new: Callable[[Genotype], bool] = lambda _: True) -> Drawn:
@@ -34,8 +39,7 @@ def draw_admitted(space: SearchSpace, draw: Draw, generator: Generator, bounds: 
     known: Drawn | None = None
     rejected: list[Genotype] = []
     for _ in range(_TRIES):
-        probabilities = draw(generator)
-        drawn = Drawn(probabilities, space.derive(probabilities))
+        drawn = Drawn.of(space, draw(generator))
         if known is not None and not is_new(drawn.genotype):
             continue
         if not bounds.admit(space, drawn.genotype):

@@ -99,7 +99,11 @@ def load_trained(path: Path, *, device: torch.device) -> tuple[ReIDNetwork, Desc
             finite.
     """
     path = file_of_run(path)
-    state = load_checkpoint(path, device=device)
+    return trained_of(load_checkpoint(path, device=device), path, device=device)
+
+
+def trained_of(state: Mapping[str, Any], path: Path, *, device: torch.device) -> tuple[ReIDNetwork, Description]:
+    """As ``load_trained``, of a checkpoint that was read already: ``state``, from the file ``path``."""
     if "description" not in state:
         raise CheckpointError(f"{path} holds no trained network; expected checkpoints/best.pt or last.pt of a retrain "
                               "run (a search leaves a genotype.json: give it to nas_reid.retrain)")

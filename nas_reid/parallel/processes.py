@@ -119,7 +119,7 @@ def stop() -> None:
     _store = None
 
 
-def next_command() -> None:
+def begin_command() -> None:
     """Begin with a command, of which ``speaks_first`` tells; every process does."""
     global _commands
     _commands += 1

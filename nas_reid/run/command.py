@@ -2,7 +2,6 @@
 
 import functools
 import logging
-import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -22,14 +21,12 @@ from nas_reid.files.foreign import user_path
 from nas_reid.parallel.processes import is_main, world
 from nas_reid.run.command_line import continuing_command
 from nas_reid.run.composition import prepare
-from nas_reid.run.door import config_dir
+from nas_reid.run.door import config_dir, raised_errors
 from nas_reid.run.invocation import invocation
 from nas_reid.run.misspelt import explain, refused_flags
 from nas_reid.run.sole_run import one_of_several, sole_run
 from nas_reid.run.stopping import stoppable
 from nas_reid.run.together import announce, only_main_logs, require_alike, together
-
-_FULL_ERROR = "HYDRA_FULL_ERROR"
 
 log = logging.getLogger(__name__)
 
@@ -126,19 +123,15 @@ def command(name: str, *, sole: bool = True,
             with stoppable(), together(several):
                 if refusal := one_of_several() or refused_flags(sys.argv[1:]):
                     sys.exit(refusal)
-                full = os.environ.get(_FULL_ERROR)
-                os.environ[_FULL_ERROR] = "1"  # Hydra then leaves errors to those who called it
-                try:
-                    return entry()
-                except CommandError:
-                    sys.exit(1)  # of a sweep, which has told it
-                except Exception as error:
-                    if full or error in unforeseen:
-                        raise
-                    sys.exit(explain(name, error, sys.argv[1:], config_dir=config_dir()))
-                finally:
-                    del os.environ[_FULL_ERROR]
-                    os.environ.update({_FULL_ERROR: full} if full else {})
+                with raised_errors() as whole:
+                    try:
+                        return entry()
+                    except CommandError:
+                        sys.exit(1)  # of a sweep, which has told it
+                    except Exception as error:
+                        if whole or error in unforeseen:
+                            raise
+                        sys.exit(explain(name, error, sys.argv[1:], config_dir=config_dir()))
 
         return main
 

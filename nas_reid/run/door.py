@@ -5,7 +5,8 @@ torch takes seconds to import, and neither needs it. Nothing here may import it.
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -47,6 +48,18 @@ def quiet(hook: Callable[..., Any], *, say: str | None = None) -> Callable[..., 
     return show
 
 
+@contextmanager
+def raised_errors() -> Iterator[bool]:
+    """A block in which Hydra leaves errors to those who called it; gives whether the user has asked for whole ones."""
+    asked = os.environ.get(_FULL_ERROR)
+    os.environ[_FULL_ERROR] = "1"
+    try:
+        yield bool(asked)
+    finally:
+        del os.environ[_FULL_ERROR]
+        os.environ.update({_FULL_ERROR: asked} if asked else {})
+
+
 def config_dir() -> str:
     """Folder of the configuration: inside the package in an installed wheel, beside it in a checkout."""
     package = Path(nas_reid.__file__).resolve().parent
@@ -69,14 +82,11 @@ def _answer(command: str) -> bool:
     for file in Path(config_dir()).glob("*.yaml"):
         store.store(name=f"{file.stem}_schema", node={})
     Plugins.instance().register(InstalledSpaces)
-    full = os.environ.get(_FULL_ERROR)
-    os.environ[_FULL_ERROR] = "1"  # Hydra then leaves errors to those who called it
     try:
-        hydra.main(version_base="1.3", config_path=config_dir(), config_name=command)(lambda _: None)()
+        with raised_errors():
+            hydra.main(version_base="1.3", config_path=config_dir(), config_name=command)(lambda _: None)()
     except Exception:
         return False
     finally:
         store.repo = schemas
-        del os.environ[_FULL_ERROR]
-        os.environ.update({_FULL_ERROR: full} if full else {})
     return True

@@ -16,10 +16,10 @@ import nas_reid
 from nas_reid.errors import ConfigError
 from nas_reid.parallel.processes import (
     PeerLost,
+    begin_command,
     is_main,
     keep_folder,
     kept_folder,
-    next_command,
     rank,
     speaks_first,
     start,
@@ -52,7 +52,7 @@ def together(several: bool) -> Iterator[None]:
     _announced, joined = False, False
     try:
         joined = several and start()
-        next_command()
+        begin_command()
         if world() > 1:
             _take_folder(kept_folder() if is_main() else _told_folder())
         yield

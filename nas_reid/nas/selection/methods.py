@@ -23,7 +23,7 @@ def random_search(judge: Judge, generator: Generator, *, candidates: int) -> Non
 
 def sampling(judge: Judge, generator: Generator, *, candidates: int, probabilities: Mapping[str, Tensor]) -> None:
     """Score genotypes drawn from a search's final ``probabilities``, its own argmax first."""
-    judge.score(Drawn(probabilities, judge.space.derive(probabilities)))
+    judge.score(Drawn.of(judge.space, probabilities))
     for _ in range(candidates - 1):
         judge.draw(lambda g: sampled_probabilities(probabilities, g), generator)
 
