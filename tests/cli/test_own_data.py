@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from nas_reid.data.readers import read_dataset
+from nas_reid.record.runs import read_runs
 from tests.cli.commands import RETRAIN, invoke
 from tests.cli.refusals import assert_nothing_half_written, assert_refused
 
@@ -50,6 +51,7 @@ def test_inspected_and_trained_on(people: Path, tmp_path: Path) -> None:
     found = json.loads((tmp_path / "look" / "inspection.json").read_text())
     assert found["identities"]["1"] == "p1" and "test_fraction 0.5" in found["split"] and found["refused"] is None
     assert (tmp_path / "look" / "contact_sheet.png").stat().st_size > 1000
+    assert read_runs([tmp_path / "look"]).unfinished == []  # an inspection is no run that ``compare`` waits for
 
     split = tmp_path / "look" / "split_table.csv"
     results = []
