@@ -14,7 +14,7 @@ MOST_ROWS = 60
 
 
 def alpha_history(folder: Path) -> dict[str, Any] | None:
-    """Epochs, and of every decision names and values [epochs][R][K]; None of a run that left none.
+    """Epochs, and of every decision names and values [epochs, R, K]; None of a run that left none.
 
     Args:
         folder: of a search. Of more than 60 epochs some are taken, evenly, the last included.
