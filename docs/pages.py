@@ -1,7 +1,7 @@
 """Pages of the site that stand elsewhere: the README, CONTRIBUTING, CHANGELOG, and the reference from the docstrings.
 
-A hook of mkdocs. The reference has the order of the README's table of rooms: a page for each module of the top floor and
-one for each folder.
+A hook of mkdocs. The reference has the order of the README's table of rooms: a page for each module of the top floor
+and one for each folder.
 """
 
 import re
@@ -17,12 +17,12 @@ LINK = re.compile(r"\]\((?!\w+:)([^)#\s]+)")
 
 
 def moved(text: str) -> str:
-    """A page of the repository's root as one of ``docs/``: links lead to where their targets are in the site."""
-    return LINK.sub(lambda link: f"]({ELSEWHERE.get(link[1], link[1].removeprefix('docs/'))}", text)
+    """A page with links that lead to where their targets are in the site."""
+    return LINK.sub(lambda link: "](" + ELSEWHERE.get(link[1].removeprefix("../"), link[1].removeprefix("docs/")), text)
 
 
 def rooms() -> list[tuple[str, list[str]]]:
-    """The README's table: what a room knows, and its files and folders relative to the root; those with Python in them."""
+    """The README's table: what a room knows, and those of its files and folders that have Python in them."""
     table = (ROOT / "README.md").read_text(encoding="utf-8").partition("| room | knows |\n|---|---|\n")[2]
     found = []
     for line in table.partition("\n\n")[0].splitlines():
@@ -57,7 +57,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages, and the files of the root that they link to."""
     for name, page in ELSEWHERE.items():
         text = (ROOT / name).read_text(encoding="utf-8")
-        files.append(File.generated(config, page, content=moved(text)))
+        files.append(File.generated(config, page, content=text))
         for target in LINK.findall(text):
             if "/" not in target and target not in ELSEWHERE and files.get_file_from_path(target) is None:
                 files.append(File.generated(config, target, abs_src_path=str(ROOT / target)))
@@ -67,3 +67,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             files.append(File.generated(config, page_of(path), content="\n\n".join(
                 [*parts, *(f"::: {name}" for name in modules(path))])))
     return files
+
+
+def on_page_markdown(markdown: str, **_: object) -> str:
+    """Pages are written for readers of the repository."""
+    return moved(markdown)
