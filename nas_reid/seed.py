@@ -6,8 +6,6 @@ import random
 import numpy as np
 import torch
 
-from nas_reid.parallel.processes import own_noise
-
 
 def derive_seed(*parts: int | str) -> int:
     """A seed in [0, 2^63) for the purpose that ``parts`` name, such as ``(run seed, "augment", epoch, step)``.
@@ -35,13 +33,14 @@ def seed_draws(*parts: int | str, device: torch.device) -> None:
 
     Dropout, drop-path and whatever else a plugin's modules draw take no generator. Called before every loss, so that
     equal arguments of a loss give equal values, and a run that continues needs no state of a generator. Takes some
-    microseconds and waits for no device. Each of several processes draws other numbers.
+    microseconds and waits for no device. Several processes begin with the same numbers, of which ``whole_batch`` gives
+    each image those that it would have in one process.
 
     Args:
         parts: name the purpose, see ``derive_seed``.
         device: where the modules draw, beside the CPU.
     """
-    seed = derive_seed("draws", *parts, *own_noise())
+    seed = derive_seed("draws", *parts)
     random.seed(seed)
     np.random.seed(seed % 2**32)
     # torch.manual_seed asks for the call's stack where no CUDA is running, which takes a hundred times as long.

@@ -1,7 +1,7 @@
 """Batches on a device: augmented P x K batches to train on, plain ones to evaluate on.
 
 A training batch is a pure function of (seed, epoch, step). A run that continues at any step hence sees what it would
-have seen, and there is no iterator state to save.
+have seen, and there is no iterator state to save. Several processes share the batch that one would have.
 """
 
 import time
@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol, TypeVar
 import torch
 from torch import Generator, Tensor
 
+from nas_reid.data.augment import Augment, augment_own_part
 from nas_reid.data.image_source import ImageSource
 from nas_reid.data.normalise import normalise
 from nas_reid.data.store import ImageStore
@@ -63,8 +64,8 @@ class TrainBatches:
         indices: int64 [n], rows of ``store`` to draw from.
         labels: int64 [n], their classes.
         sampler: over ``labels``.
-        augment: (uint8 [B, H, W, 3], generator) -> float32 [B, 3, H, W].
-        seed: of the augmentation; give each rank and each purpose its own.
+        augment: of uint8 [B, H, W, 3].
+        seed: of the augmentation; give each purpose its own.
         device: where batches are made.
         resident: keep the images on the device; None: where they fit, see ``ImageSource``.
 
@@ -73,7 +74,7 @@ class TrainBatches:
     """
 
     def __init__(self, store: ImageStore, indices: Tensor, labels: Tensor, sampler: Sampler,
-                 augment: Callable[[Tensor, Generator], Tensor], *, seed: int, device: torch.device | str,
+                 augment: Augment, *, seed: int, device: torch.device | str,
                  resident: bool | None = None) -> None:
         if len(indices) != len(labels):
             raise ValueError(f"{len(indices)} images and {len(labels)} labels; expected one label for each image")
@@ -90,11 +91,12 @@ class TrainBatches:
         return self._sampler.num_batches
 
     def load(self, epoch: int, step: int) -> Batch:
-        """Batch ``step`` of ``epoch``, both counted from 0."""
+        """Batch ``step`` of ``epoch``, both counted from 0; of several processes, this one's part of it."""
         on_host, on_device = (table[step] for table in self._table(epoch))
-        images = self._source.gather(on_host, on_device)
         generator = Generator(self.device).manual_seed(derive_seed(self.seed, "augment", epoch, step))
-        return Batch(self._augment(images, generator), self._labels[on_device], self.modalities[on_host])
+        images = augment_own_part(self._augment, lambda rows: self._source.gather(on_host[rows], on_device[rows]),
+                                  generator, len(on_host))
+        return Batch(images, self._labels[own_part(on_device)], self.modalities[own_part(on_host)])
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of ``epoch`` from step ``start`` on; see ``stream``."""

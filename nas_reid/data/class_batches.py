@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from nas_reid.data.augment import Augment
+from nas_reid.data.augment import Augment, augment_own_part
 from nas_reid.data.batches import Batch
 from nas_reid.data.class_images import LabelledImages
 from nas_reid.data.crops import centre_crop, draw_crops, random_crop
@@ -23,7 +23,6 @@ from nas_reid.data.decoding import Box, decode_box
 from nas_reid.data.normalise import normalise
 from nas_reid.data.threads import Results, map_in_order
 from nas_reid.errors import DataError
-from nas_reid.parallel.processes import own_noise
 from nas_reid.parallel.tensors import own_part
 from nas_reid.seed import derive_seed
 
@@ -77,13 +76,15 @@ class RandomCropBatches:
                 yield batch
 
     def _load(self, epoch: int, step: int, rows: Tensor) -> Batch:
-        numbers = own_part(draw_crops(len(rows), self._generator("crop", epoch, step)).tolist())
-        rows = own_part(rows)
-        boxes = [partial(self._crop, numbers=row) for row in numbers]
-        pixels = _decode(self.images, rows, boxes, self.image_size).to(self.device)
-        generator = Generator(self.device).manual_seed(derive_seed(self.seed, "augment", epoch, step, *own_noise()))
-        labels = self.images.labels[rows].to(self.device)
-        return Batch(self._augment(pixels, generator), labels, torch.zeros_like(labels))
+        numbers = draw_crops(len(rows), self._generator("crop", epoch, step)).tolist()
+
+        def gather(part: slice) -> Tensor:
+            boxes = [partial(self._crop, numbers=row) for row in numbers[part]]
+            return _decode(self.images, rows[part], boxes, self.image_size).to(self.device)
+
+        generator = Generator(self.device).manual_seed(derive_seed(self.seed, "augment", epoch, step))
+        labels = self.images.labels[own_part(rows)].to(self.device)
+        return Batch(augment_own_part(self._augment, gather, generator, len(rows)), labels, torch.zeros_like(labels))
 
     def _generator(self, *purpose: int | str) -> Generator:
         return Generator().manual_seed(derive_seed(self.seed, *purpose))

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nas_reid.data.sampler import check_share
+from nas_reid.data.sampler import check_shape
 from nas_reid.errors import ConfigError, DataError
 from nas_reid.seed import derive_seed
 
@@ -26,25 +26,22 @@ class ModalityPairSampler:
     Args:
         labels: int64 [N], the identity of each image.
         modalities: int64 [N], 0 visible, 1 infrared.
-        num_identities: P, over all ranks.
+        num_identities: P.
         num_instances: K, even.
         seed: of every draw.
-        rank: which share of each batch to return, from 0.
-        world_size: number of shares; each has P / ``world_size`` identities.
 
     Raises:
-        ConfigError: P, K, ``rank`` or ``world_size`` out of range, K odd, or P not a multiple of ``world_size``.
+        ConfigError: P or K below 1, or K odd.
         DataError: one modality only, or fewer than P identities with both.
     """
 
-    def __init__(self, labels: Tensor, modalities: Tensor, *, num_identities: int, num_instances: int, seed: int,
-                 rank: int = 0, world_size: int = 1) -> None:
-        check_share(num_identities, num_instances, rank, world_size)
+    def __init__(self, labels: Tensor, modalities: Tensor, *, num_identities: int, num_instances: int,
+                 seed: int) -> None:
+        check_shape(num_identities, num_instances)
         if num_instances % 2:
             raise ConfigError(f"batch.instances={num_instances} must be even with batch.sampler=modality_pairs: half "
                               "of an identity's images are visible, half infrared")
         self.num_identities, self.half, self.seed = num_identities, num_instances // 2, seed
-        self.rank, self.world_size = rank, world_size
         infrared = modalities.numpy().astype(bool)
         if infrared.all() or not infrared.any():
             kind = "infrared" if infrared.any() else "visible"
@@ -69,16 +66,13 @@ class ModalityPairSampler:
         """The batches of an epoch.
 
         Returns:
-            int64 [num_batches, P / world_size * K]: indices into ``labels``, those of an identity side by side, its
+            int64 [num_batches, P * K]: indices into ``labels``, those of an identity side by side, its
             visible images first.
         """
         rng = np.random.default_rng(derive_seed(self.seed, "modality pairs", epoch))
         table = self._identity_table(rng)                                                        # [batches, P]
         images = [self._shuffled_images(rng, infrared=flag) for flag in (False, True)]
-        turn = _occurrence(table)
-        share = self.num_identities // self.world_size
-        mine = slice(self.rank * share, (self.rank + 1) * share)
-        table, turn = table[:, mine, None], turn[:, mine, None]
+        table, turn = table[..., None], _occurrence(table)[..., None]
         place = turn * self.half + np.arange(self.half)                                          # [batches, P, K / 2]
         first = np.cumsum(self._counts, axis=1) - self._counts
         chosen = [images[m][first[m][table] + place % self._counts[m][table]] for m in (0, 1)]

@@ -20,27 +20,23 @@ class IdentitySampler:
 
     Args:
         labels: int64 [N], the identity of each image.
-        num_identities: P, over all ranks.
+        num_identities: P.
         num_instances: K.
         seed: of every draw.
-        rank: which share of each batch to return, from 0.
-        world_size: number of shares; each has P / ``world_size`` identities.
 
     Raises:
-        ConfigError: P, K, ``rank`` or ``world_size`` out of range, or P not a multiple of ``world_size``.
+        ConfigError: P or K below 1.
         DataError: fewer than P identities.
     """
 
-    def __init__(self, labels: Tensor, *, num_identities: int, num_instances: int, seed: int, rank: int = 0,
-                 world_size: int = 1) -> None:
-        check_share(num_identities, num_instances, rank, world_size)
+    def __init__(self, labels: Tensor, *, num_identities: int, num_instances: int, seed: int) -> None:
+        check_shape(num_identities, num_instances)
         _, identity, counts = np.unique(labels.numpy(), return_inverse=True, return_counts=True)
         if len(counts) < num_identities:
             raise DataError(f"a batch needs {num_identities} identities and the data have {len(counts)}; "
                             + ("lower batch.size or raise batch.instances" if len(counts) > 1 else
                                "there is nobody to tell from it: give data of two or more identities"))
         self.num_identities, self.num_instances, self.seed = num_identities, num_instances, seed
-        self.rank, self.world_size = rank, world_size
         self._identity, self._counts = identity, counts
         self._first = np.cumsum(counts) - counts                 # of each identity, in images sorted by identity
         chunks = np.maximum(counts // num_instances, 1)
@@ -53,17 +49,15 @@ class IdentitySampler:
         """The batches of an epoch.
 
         Returns:
-            int64 [num_batches, P / world_size * K]: indices into ``labels``, the K of an identity side by side.
+            int64 [num_batches, P * K]: indices into ``labels``, the K of an identity side by side.
         """
         rng = np.random.default_rng(derive_seed(self.seed, "identities", epoch))
         table = self._chunk_table(rng)                                                           # [batches, P]
-        share = self.num_identities // self.world_size
-        table = table[:, self.rank * share:(self.rank + 1) * share]
         images = self._shuffled_images(rng)
         owner = self._owner[table][..., None]                                                    # [batches, P, 1]
         place = self._number[table][..., None] * self.num_instances + np.arange(self.num_instances)
         chosen = images[self._first[owner] + place % self._counts[owner]]                        # [batches, P, K]
-        return torch.from_numpy(chosen.reshape(self.num_batches, share * self.num_instances))
+        return torch.from_numpy(chosen.reshape(self.num_batches, -1))
 
     def _shuffled_images(self, rng: np.random.Generator) -> np.ndarray:
         """All images, grouped by identity, in random order within each."""
@@ -96,17 +90,14 @@ class IdentitySampler:
         return table.T
 
 
-def check_share(num_identities: int, num_instances: int, rank: int, world_size: int) -> None:
-    """Refuse batches without images, and processes that cannot share one equally.
+def check_shape(num_identities: int, num_instances: int) -> None:
+    """Refuse batches without images.
 
     Raises:
-        ConfigError: with the rule that does not hold.
+        ConfigError: P or K below 1.
     """
     if num_identities < 1 or num_instances < 1:
         raise ConfigError(f"a batch of {num_identities} identities x {num_instances} images: both must be >= 1")
-    if not 0 <= rank < world_size or num_identities % world_size:
-        raise ConfigError(f"rank {rank} of {world_size} cannot take an equal share of {num_identities} "
-                          "identities per batch; make their number a multiple of the number of processes")
 
 
 def _most_batches(chunks: np.ndarray, identities: int) -> int:

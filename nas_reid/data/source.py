@@ -21,7 +21,7 @@ from nas_reid.data.synthetic import SyntheticSpec, generate
 from nas_reid.data.trial import Trial
 from nas_reid.errors import ConfigError, DataError
 from nas_reid.files.foreign import user_path
-from nas_reid.parallel.processes import is_main, own_noise, rank, world
+from nas_reid.parallel.processes import is_main, world
 from nas_reid.parallel.turns import main_first
 from nas_reid.seed import derive_seed
 
@@ -239,12 +239,10 @@ def training_batches(store: ImageStore, samples: Sequence[Sample], augment: Augm
     if world() > 1 and sampler != "modality_pairs" and len(store.modalities[rows].unique()) > 1:
         raise ConfigError(f"batch.sampler={sampler} could leave one of {world()} processes without infrared or without "
                           "visible images, whose norms would wait for it; use batch.sampler=modality_pairs")
-    shape = {"num_identities": identities, "num_instances": instances, "seed": derive_seed(seed, "sampler"),
-             "rank": rank(), "world_size": world()}
+    shape = {"num_identities": identities, "num_instances": instances, "seed": derive_seed(seed, "sampler")}
     drawn = (ModalityPairSampler(targets, store.modalities[rows], **shape) if sampler == "modality_pairs" else
              IdentitySampler(targets, **shape))
-    return TrainBatches(store, rows, targets, drawn, augment, seed=derive_seed(seed, "augment", *own_noise()),
-                        device=device)
+    return TrainBatches(store, rows, targets, drawn, augment, seed=derive_seed(seed, "augment"), device=device)
 
 
 def retrieval_lists(stores: RetrievalStores, *, batch_size: int, device: torch.device) -> RetrievalLists:

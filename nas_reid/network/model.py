@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from nas_reid.errors import ConfigError
 from nas_reid.modules.head import Head, StripeHead, build_head
-from nas_reid.parallel.norms import whole_batch_norms
+from nas_reid.parallel.whole_batch import whole_batch
 from nas_reid.search_space import Mix
 
 
@@ -53,9 +53,9 @@ class ReIDNetwork(nn.Module):
     def forward(self, images: Tensor, mixes: Mapping[str, Mix] | None = None,
                 modality: Tensor | None = None) -> Output | Tensor:
         """Run images [B, 3, H, W] through the network; a supernet also needs its mixing weights."""
-        with whole_batch_norms(self.training and self.has_whole_batch_norms):
+        with whole_batch(self.training, norms=self.has_whole_batch_norms):
             features, embedding = self._features(images, mixes, modality)
-        return self._output(features, embedding) if self.training else embedding.flatten(1)
+            return self._output(features, embedding) if self.training else embedding.flatten(1)
 
     def outputs(self, images: Tensor, modality: Tensor | None = None) -> Output:
         """What the losses would see, also in evaluation mode: a teacher's features and logits."""

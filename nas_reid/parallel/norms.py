@@ -1,30 +1,17 @@
 """Batch norms with the statistics of the whole batch, of which each process holds a part.
 
 torch's ``SyncBatchNorm`` replaces modules, so that it does not reach a norm that is called as a function, refuses CPUs,
-and cannot be differentiated twice. Here every ``torch.nn.functional.batch_norm`` within a block is exchanged, whoever
-calls it: modules, fused forms, and search spaces that know nothing of processes.
+and cannot be differentiated twice. Here every ``torch.nn.functional.batch_norm`` within a block is exchanged; see
+``whole_batch``.
 """
 
-from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.overrides import TorchFunctionMode
 
-from nas_reid.parallel.processes import world
 from nas_reid.parallel.tensors import gather, total
-
-
-def whole_batch_norms(wanted: bool = True) -> AbstractContextManager[object]:
-    """A block in which batch norms that take statistics of the batch take those of all processes' parts together.
-
-    Args:
-        wanted: False, or a single process: the block changes nothing.
-    """
-    return _Exchanged() if wanted and world() > 1 else nullcontext()
 
 
 def batch_norm(x: Tensor, running_mean: Tensor | None = None, running_var: Tensor | None = None,
@@ -48,12 +35,6 @@ def batch_norm(x: Tensor, running_mean: Tensor | None = None, running_var: Tenso
             running_mean.lerp_(mean.to(running_mean.dtype), momentum)
             running_var.lerp_((var * (count / (count - 1))).to(running_var.dtype), momentum)
     return y
-
-
-class _Exchanged(TorchFunctionMode):
-    def __torch_function__(self, func: Any, types: Iterable[type], args: tuple[Any, ...] = (),
-                           kwargs: dict[str, Any] | None = None) -> Any:
-        return (batch_norm if func is functional.batch_norm else func)(*args, **(kwargs or {}))
 
 
 class _Normalised(torch.autograd.Function):

@@ -72,11 +72,6 @@ def is_main() -> bool:
     return rank() == 0
 
 
-def own_noise() -> tuple[str | int, ...]:
-    """What sets this process's random numbers apart from the others', for ``derive_seed``; nothing for a single one."""
-    return ("process", rank()) if world() > 1 else ()
-
-
 def start() -> bool:
     """Join the other processes that the environment speaks of; False where there are none, or that was done.
 

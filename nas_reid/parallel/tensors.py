@@ -92,10 +92,15 @@ def join(rows: Tensor | None) -> Tensor | None:
 
 def own_part(items: _Items) -> _Items:
     """This process's consecutive part of a sequence or of a tensor's rows; parts differ in length by one at most."""
-    short, longer = divmod(len(items), world())
-    first = rank() * short + min(rank(), longer)
-    part: Any = items[first:first + short + (rank() < longer)]
+    part: Any = items[own_slice(len(items))]
     return part
+
+
+def own_slice(count: int) -> slice:
+    """Where this process's part of ``count`` things is, see ``own_part``."""
+    short, longer = divmod(count, world())
+    first = rank() * short + min(rank(), longer)
+    return slice(first, first + short + (rank() < longer))
 
 
 @torch.no_grad()

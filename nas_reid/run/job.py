@@ -26,7 +26,7 @@ from nas_reid.record.report import Running, write_report, write_running_report
 from nas_reid.record.tracking import Tracker, plain_record, read_metrics
 from nas_reid.run.command_line import continuing_command, next_command
 from nas_reid.run.invocation import Invocation
-from nas_reid.run.same_config import other_noise, require_same_config
+from nas_reid.run.same_config import other_processes, require_same_config
 from nas_reid.run.sole_run import sole_run
 
 log = logging.getLogger(__name__)
@@ -100,7 +100,7 @@ class Job:
             log.warning("the run goes on with %d threads, as it began: with %d its sums would differ in their last "
                         "bits", threads, torch.get_num_threads())
             torch.set_num_threads(threads)
-        if (noise := other_noise(state.get("processes", 1), self.config)):
+        if (noise := other_processes(state.get("processes", 1), self.config)):
             log.warning(noise)
         self.tracker.resume_at(state["epoch"] + 1)  # records count epochs from 1
         self.kept.append(state["epoch"])

@@ -58,7 +58,7 @@ def reasons_against_extension(config: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def other_noise(processes: int, config: Mapping[str, Any]) -> str | None:
+def other_processes(processes: int, config: Mapping[str, Any]) -> str | None:
     """What to say of a run that goes on in another number of processes than it began with; None: nothing.
 
     Args:
@@ -67,16 +67,10 @@ def other_noise(processes: int, config: Mapping[str, Any]) -> str | None:
     """
     if processes == world():
         return None
-    drawn = [f"augment.{name}" for name, arguments in config["augment"].items() if arguments is not None]
-    rates = {"head.dropout": config["head"]["dropout"], "drop_path": config.get("drop_path")}
-    drawn += [key for key, rate in rates.items() if rate]
     told = f"the run goes on in {world()} processes and began with {processes}: "
     if not config["sync_norms"]:
         return f"{told}with sync_norms=false it is another training from here on"
-    if drawn:
-        return (f"{told}each draws for itself ({', '.join(drawn)}), so that it does not end as it would have with "
-                f"{processes}, but as well")
-    return f"{told}nothing is drawn by each for itself, so that it ends as it would have, up to the order of sums"
+    return f"{told}it is the same training, up to the order of sums"
 
 
 def changes_that_matter(saved: Mapping[str, Any], current: Mapping[str, Any]) -> list[str]:

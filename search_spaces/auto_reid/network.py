@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from nas_reid.modules.typed_lists import ModuleListOf
 from search_spaces.auto_reid.cell import INPUTS, Edge, build_preprocess, edge_stride, source_index
@@ -26,8 +27,7 @@ class DropPath(nn.Module):
         """[B, c, H, W], unchanged in evaluation or at rate 0."""
         if not self.training or self.rate == 0:
             return x
-        keep = 1 - self.rate
-        return x * (x.new_empty(len(x), 1, 1, 1).bernoulli_(keep) / keep)
+        return x * functional.dropout(x.new_ones(len(x), 1, 1, 1), self.rate)
 
 
 class FixedCell(nn.Module):

@@ -237,12 +237,28 @@ def test_the_batch_goes_through_in_pieces_unless_a_step_mixes_images(monkeypatch
     images, seen = random_images(), []
     monkeypatch.setattr(augment, "_PIECE", 2 * images[0].numel())
 
-    def note(piece, _):
-        seen.append(len(piece))
-        return piece.flip(2)
+    class Note:
+        def draw(self, images, generator):
+            return ()
 
-    assert torch.equal(Augment([note])(images, generator()), normalise(images.flip(2)))
+        def apply(self, piece):
+            seen.append(len(piece))
+            return piece.flip(2)
+
+    assert torch.equal(Augment([Note()])(images, generator()), normalise(images.flip(2)))
     assert max(seen) == 2 and sum(seen) == len(images)
     patching = RandomPatch(1.0)
-    whole = normalise(note(patching(images, generator()), None))
-    assert torch.equal(Augment([patching, note])(images, generator()), whole) and seen[-1] == len(images)
+    whole = normalise(patching(images, generator()).flip(2))
+    assert torch.equal(Augment([patching, Note()])(images, generator()), whole) and seen[-1] == len(images)
+
+
+@pytest.mark.parametrize("name", sorted(set(AUGMENTATIONS) - {"patch"}))
+@pytest.mark.parametrize("pieces", [1, 4])
+def test_an_image_is_augmented_by_its_place_in_the_batch_whoever_has_it(name, pieces, monkeypatch):
+    images = random_images(6, height=16, width=16)
+    arguments = {"autoaugment": {"p": 1.0}, "jitter": {"brightness": 0.5}, "erase": {"p": 0.8, "fill": "noise"}}
+    augmentation = build_augment({"flip": {}, name: arguments.get(name, {})})
+    whole = augmentation(images.clone(), generator())
+    monkeypatch.setattr(augment, "_PIECE", pieces * images[0].numel())
+    parts = [augmentation(images[first:first + 2].clone(), generator(), first=first, of=6) for first in (0, 2, 4)]
+    torch.testing.assert_close(torch.cat(parts), whole, rtol=0, atol=0.02 if name in ("jitter", "autoaugment") else 0)

@@ -96,7 +96,7 @@ def test_drawing_follows_the_policy() -> None:
     images = torch.empty(200_000, 1, 1, 3, dtype=torch.uint8)
     operation, value = AutoAugment(0.5).draw(images, torch.Generator().manual_seed(0))
     names = (*OPERATIONS, "nothing")
-    found = Counter(zip(*operation.tolist(), strict=True))
+    found = Counter(map(tuple, operation.tolist()))
     share = {(names[one], names[two]): count / len(images) for (one, two), count in found.items()}
     expected = {  # 1/50 for each sub-policy that has the pair, times the chances of its operations
         ("posterize", "rotate"): 0.4 * 0.6, ("rotate", "solarize"): 0.2 * 0.6, ("posterize", "equalize"): 0.8,

@@ -1,6 +1,7 @@
 """Batches: what they hold, that they depend on (seed, epoch, step) alone, and how they are streamed."""
 
 import threading
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -55,7 +56,8 @@ def test_pure_in_seed_epoch_and_step(store):
 def test_augmentation_is_seeded_by_epoch_and_step(store):
     seeds = []
     loader = batches(store)
-    loader._augment = lambda images, generator: seeds.append(generator.initial_seed())
+    loader._augment = Mock(mixes_images=True, side_effect=lambda images, generator: (
+        seeds.append(generator.initial_seed()), images)[1])
     for when in ((0, 0), (0, 1), (1, 0), (1, 1), (0, 0)):
         loader.load(*when)
     assert len(set(seeds)) == 4 and seeds[0] == seeds[-1]
@@ -92,7 +94,7 @@ def test_the_next_batch_is_loaded_while_one_is_used(store):
             second.set()
         return normalise(images)
 
-    loader._augment = augment
+    loader._augment = Mock(mixes_images=True, side_effect=augment)
     stream = loader.stream(0, 3)
     next(stream)
     assert second.wait(5) and len(loaded) == 2 and threading.main_thread() not in loaded
@@ -102,7 +104,7 @@ def test_the_next_batch_is_loaded_while_one_is_used(store):
 
 def test_errors_of_the_thread_come_through(store):
     loader = batches(store)
-    loader._augment = lambda images, generator: 1 / 0
+    loader._augment = Mock(mixes_images=True, side_effect=ZeroDivisionError)
     with pytest.raises(ZeroDivisionError):
         next(loader.epoch(0))
 

@@ -85,14 +85,6 @@ def test_official_lengths_of_an_epoch(visible, infrared, people, batches):
     assert sampler.num_batches == batches and sampler.epoch(0).shape == (batches, 64)
 
 
-def test_ranks_share_each_batch():
-    arguments = {"num_identities": 6, "num_instances": 4, "seed": 4}
-    data = images([(5, 3)] * 11)
-    whole = ModalityPairSampler(*data, **arguments).epoch(2)
-    shares = [ModalityPairSampler(*data, **arguments, rank=rank, world_size=3).epoch(2) for rank in range(3)]
-    assert torch.equal(torch.cat(shares, 1), whole)
-
-
 def test_who_meets_whom_is_random():
     sampler = ModalityPairSampler(*images([(4, 4)] * 9), num_identities=4, num_instances=4, seed=0)
     labels = images([(4, 4)] * 9)[0]
@@ -115,5 +107,3 @@ def test_errors():
             ModalityPairSampler(pairs[0][:11], torch.full((11,), modality), num_identities=1, num_instances=2, seed=0)
     with pytest.raises(ConfigError, match=r"batch\.instances=3 must be even"):
         ModalityPairSampler(*pairs, num_identities=1, num_instances=3, seed=0)
-    with pytest.raises(ConfigError, match="equal share of 1"):
-        ModalityPairSampler(*pairs, num_identities=1, num_instances=2, seed=0, world_size=2)

@@ -108,13 +108,6 @@ def test_small_identities_repeat_evenly():
     assert sorted(batch.unique(return_counts=True)[1].tolist()) == [1, 1, 2]
 
 
-def test_ranks_share_each_batch():
-    arguments = {"num_identities": 6, "num_instances": 3, "seed": 4}
-    whole = IdentitySampler(market_like(), **arguments).epoch(2)
-    shares = [IdentitySampler(market_like(), **arguments, rank=rank, world_size=3).epoch(2) for rank in range(3)]
-    assert torch.equal(torch.cat(shares, 1), whole)
-
-
 def test_errors():
     labels = torch.tensor([0, 0, 1])
     with pytest.raises(DataError, match=r"needs 3 identities and the data have 2"):
@@ -123,9 +116,6 @@ def test_errors():
         IdentitySampler(labels[:0], num_identities=1, num_instances=1, seed=0)
     with pytest.raises(ConfigError, match=">= 1"):
         IdentitySampler(labels, num_identities=1, num_instances=0, seed=0)
-    for rank, world_size in ((0, 2), (2, 2)):
-        with pytest.raises(ConfigError, match="equal share of 1"):
-            IdentitySampler(labels, num_identities=1, num_instances=1, seed=0, rank=rank, world_size=world_size)
 
 
 def test_one_identity_cannot_be_told_from_anybody():

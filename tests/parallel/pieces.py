@@ -10,15 +10,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nas_reid.data.batches import Batch
+from nas_reid.data.augment import build_augment
+from nas_reid.data.batches import Batch, TrainBatches
+from nas_reid.data.sample import Sample
+from nas_reid.data.sampler import IdentitySampler
+from nas_reid.data.store import ImageStore
 from nas_reid.evaluation.features import extract
 from nas_reid.losses.objective import Objective
 from nas_reid.modules.head import Head
 from nas_reid.network.model import Output, ReIDNetwork
-from nas_reid.parallel.norms import whole_batch_norms
 from nas_reid.parallel.processes import rank, start, stop, world
 from nas_reid.parallel.tensors import average, gather, join, own_part, total
 from nas_reid.parallel.turns import barrier, everyones, from_main, main_first
+from nas_reid.parallel.whole_batch import whole_batch
 from nas_reid.training.distillation import Distillation
 from nas_reid.training.epoch import train_one_epoch
 from nas_reid.training.optim import LearningRate, build_optimizer, parameter_groups
@@ -69,7 +73,7 @@ def norms() -> dict[str, Tensor]:
         x = own_rows(x).requires_grad_()
         scale.requires_grad_()
         running = torch.zeros(4, dtype=torch.float64), torch.ones(4, dtype=torch.float64)
-        with whole_batch_norms():
+        with whole_batch():
             y = functional.batch_norm(x, *running, scale, shift, training=True, momentum=0.3)
             y = functional.batch_norm(y.tanh(), None, None, training=True)  # without anything
         of_x, of_scale = torch.autograd.grad((y.sin() * own_rows(weight)).sum(), (x, scale), create_graph=True)
@@ -84,9 +88,32 @@ def unequal_rows() -> dict[str, Tensor]:
     """Six rows, of which the first process has one: fewer than a norm by itself could do with."""
     x, = drawn((6, 3))
     own = x if world() == 1 else x.split([1, 5])[rank()]
-    with whole_batch_norms():
+    with whole_batch():
         norm = nn.BatchNorm1d(3).double()
         return {"y": join(norm(own).detach()), "var": norm.running_var}
+
+
+def draws() -> dict[str, Tensor]:
+    """What is drawn for each image: dropout in its forms and memory orders, and augmented batches."""
+    found = {}
+    for name, shape, form in (("vector", (6, 5), functional.dropout), ("map", (6, 4, 3, 2), functional.dropout),
+                              ("channels", (6, 4, 3, 2), functional.dropout2d)):
+        x = own_rows(drawn(shape)[0])
+        x = x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
+        torch.manual_seed(7)
+        with whole_batch(norms=False):
+            found[name] = join(form(x, 0.4))
+            form(x, 0.4, True, True)
+            found[f"{name}.again"] = join(x.contiguous())
+    pixels = torch.randint(256, (12, 8, 6, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    store = ImageStore(pixels, tuple(Sample(f"{i:02d}.jpg", i % 4, 0, modality=i % 2) for i in range(12)))
+    sampler = IdentitySampler(store.pids, num_identities=4, num_instances=2, seed=0)
+    for name, steps in (("alone", {"flip": {}, "crop": {"padding": 2}, "erase": {"fill": "noise"}}),
+                        ("mixed", {"patch": {"p": 1.0}, "jitter": {"brightness": 0.5}})):
+        batch = TrainBatches(store, torch.arange(12), store.pids, sampler, build_augment(steps), seed=3,
+                             device="cpu").load(1, 0)
+        found |= {f"{name}.{field}": join(rows.contiguous()) for field, rows in batch._asdict().items()}
+    return found
 
 
 class FewBatches:
@@ -152,7 +179,8 @@ def turns() -> dict[str, Tensor]:
 
 
 def run(steps: int) -> dict[str, dict[str, dict[str, Tensor]]]:
-    pieces = {"losses": losses(), "norms": norms(), "unequal": unequal_rows(), "training": training(), "turns": turns()}
+    pieces = {"losses": losses(), "norms": norms(), "unequal": unequal_rows(), "draws": draws(),
+              "training": training(), "turns": turns()}
     return {"pieces": pieces, **run_all(steps)}
 
 

@@ -31,7 +31,8 @@ class Case(NamedTuple):
 
 
 CASES = {
-    "fused": Case("auto_reid", "head.embedding=6 algorithm.regularisers.entropy=0.1 algorithm.samples=2"),
+    "fused": Case("auto_reid", "head.embedding=6 head.dropout=0.3 algorithm.samples=2 "
+                               "algorithm.regularisers.entropy=0.1"),
     "exact": Case("auto_reid", "algorithm=darts_second_order"),
     "differences": Case("auto_reid", "algorithm=darts_second_order algorithm.hessian=finite_difference"),
     "adversarial": Case("auto_reid", "algorithm=sdarts algorithm.perturbation=adversarial "

@@ -28,7 +28,7 @@ def furthest(one: dict[str, Tensor], other: dict[str, Tensor]) -> tuple[float, s
                 / max(one[name].double().abs().max().item(), 1e-9), name) for name in one if one[name].numel())
 
 
-@pytest.mark.parametrize("piece", ["losses", "norms", "unequal", "training", "turns"])
+@pytest.mark.parametrize("piece", ["losses", "norms", "unequal", "draws", "training", "turns"])
 def test_a_piece_finds_with_half_a_batch_each_what_it_finds_with_all(piece: str, found: tuple[Found, ...]) -> None:
     one, first, second = (result["pieces"][piece] for result in found)
     worst, name = furthest({key: value for key, value in one.items() if key != "loss"},

@@ -47,19 +47,23 @@ class AutoAugment:
 
     def __call__(self, images: Tensor, generator: Generator) -> Tensor:
         """Augment images [B, H, W, 3]."""
-        for operation, value in zip(*self.draw(images, generator), strict=True):
-            images = operate(images, operation, value)
-        return images
+        return self.apply(images, *self.draw(images, generator))
 
     def draw(self, images: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
-        """Draw the first and the second operation, int64 [2, B], and their values, float32 [2, B]."""
+        """Draw the first and the second operation, int64 [B, 2], and their values, float32 [B, 2]."""
         operations, chances, values = _policy(images.device)
         chosen, policy = uniform(images, generator) < self.p, (uniform(images, generator) * len(operations)).long()
-        happens = torch.stack([uniform(images, generator) for _ in range(2)]) < chances[policy].T
-        backwards = torch.stack([uniform(images, generator) for _ in range(2)]) < 0.5
-        operation = torch.where(happens & chosen, operations[policy].T, NOTHING)
+        happens = torch.stack([uniform(images, generator) for _ in range(2)], dim=1) < chances[policy]
+        backwards = torch.stack([uniform(images, generator) for _ in range(2)], dim=1) < 0.5
+        operation = torch.where(happens & chosen[:, None], operations[policy], NOTHING)
         signed = backwards & (operation >= OPERATIONS.index("rotate"))
-        return operation, torch.where(signed, -values[policy].T, values[policy].T)
+        return operation, torch.where(signed, -values[policy], values[policy])
+
+    def apply(self, images: Tensor, operation: Tensor, value: Tensor) -> Tensor:
+        """The first operation and then the second."""
+        for first_or_second in range(2):
+            images = operate(images, operation[:, first_or_second], value[:, first_or_second])
+        return images
 
 
 def operate(images: Tensor, operation: Tensor, value: Tensor) -> Tensor:

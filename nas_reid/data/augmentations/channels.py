@@ -19,7 +19,15 @@ class RandomGrey:
 
     def __call__(self, images: Tensor, generator: Generator) -> Tensor:
         """Change images [B, H, W, 3]."""
-        return change_chosen(images, uniform(images, generator) < self.p, _grey)
+        return self.apply(images, *self.draw(images, generator))
+
+    def draw(self, images: Tensor, generator: Generator) -> tuple[Tensor]:
+        """Which images change, bool [B]."""
+        return (uniform(images, generator) < self.p,)
+
+    def apply(self, images: Tensor, chosen: Tensor) -> Tensor:
+        """Change the chosen ones."""
+        return change_chosen(images, chosen, _grey)
 
 
 class ChannelExchange:
@@ -33,8 +41,15 @@ class ChannelExchange:
 
     def __call__(self, images: Tensor, generator: Generator) -> Tensor:
         """Change images [B, H, W, 3]."""
-        chosen = uniform(images, generator) < self.p
-        channel = (uniform(images, generator) * (3 + self.with_grey)).long()
+        return self.apply(images, *self.draw(images, generator))
+
+    def draw(self, images: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+        """Which images change, bool [B], and to which channel, int64 [B]."""
+        return (uniform(images, generator) < self.p,
+                (uniform(images, generator) * (3 + self.with_grey)).long())
+
+    def apply(self, images: Tensor, chosen: Tensor, channel: Tensor) -> Tensor:
+        """Change the chosen ones."""
         return change_chosen(images, chosen, _take, channel)
 
 

@@ -29,10 +29,16 @@ class Cutout:
 
     def __call__(self, images: Tensor, generator: Generator) -> Tensor:
         """Cut out of images [B, H, W, 3]."""
-        masks = rectangle_masks(images, *self.squares(images, generator))
-        covered = images.clone()
-        fill_rectangles_(covered, mean_row(images.device, images.shape[2]), *masks)
-        return covered
+        return self.apply(images.clone(), *self.draw(images, generator))
+
+    def draw(self, images: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+        """Masks of rows and columns, see ``rectangle_masks``."""
+        return rectangle_masks(images, *self.squares(images, generator))
+
+    def apply(self, images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        """Cover the squares, in the images' memory."""
+        fill_rectangles_(images, mean_row(images.device, images.shape[2]), rows, columns)
+        return images
 
     def squares(self, images: Tensor, generator: Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Draw top, left, height and width, int64 [B] each; the height is 0 where nothing is to be covered."""

@@ -50,7 +50,8 @@ class RandomErasing:
         masks = rectangle_masks(images, *self.rectangles(images, generator))
         if self.fill == "mean":
             return masks
-        return *masks, torch.randint(256, images.flatten(2).shape, dtype=torch.uint8, device=images.device,
+        batch, height, width, channels = images.shape
+        return *masks, torch.randint(256, (batch, height, width * channels), dtype=torch.uint8, device=images.device,
                                      generator=generator)
 
     def apply(self, images: Tensor, rows: Tensor, columns: Tensor, noise: Tensor | None = None) -> Tensor:

@@ -27,8 +27,15 @@ class ColourJitter:
 
     def __call__(self, images: Tensor, generator: Generator) -> Tensor:
         """Jitter images [B, H, W, 3]."""
-        factors = [1 + x * (2 * uniform(images, generator) - 1) for x in self.ranges]
-        return adjust(images, *factors)
+        return self.apply(images, *self.draw(images, generator))
+
+    def draw(self, images: Tensor, generator: Generator) -> tuple[Tensor, ...]:
+        """The three factors, float32 [B] each."""
+        return tuple(1 + x * (2 * uniform(images, generator) - 1) for x in self.ranges)
+
+    def apply(self, images: Tensor, brightness: Tensor, contrast: Tensor, saturation: Tensor) -> Tensor:
+        """``adjust``."""
+        return adjust(images, brightness, contrast, saturation)
 
 
 def adjust(images: Tensor, brightness: Tensor, contrast: Tensor, saturation: Tensor) -> Tensor:

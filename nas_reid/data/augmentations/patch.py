@@ -73,7 +73,7 @@ class RandomPatch:
 
     def __call__(self, images: Tensor, generator: Generator) -> Tensor:
         """Paste into images [B, H, W, 3]."""
-        return paste(images, self.draw(images, generator))
+        return self.apply(images, *self.draw(images, generator))
 
     def draw(self, images: Tensor, generator: Generator) -> Patches:
         """Draw rectangles, and windows of the same sizes in images drawn from the batch."""
@@ -83,6 +83,10 @@ class RandomPatch:
         column = (column * (images.shape[2] - width + 1)).floor() + (width - 1) / 2
         return Patches(top, left, height, width, (source * len(images)).long(), row, column,
                        (2 * angle - 1) * self.radians * (turned < self.rotate), 1 - 2.0 * (mirrored < self.mirror))
+
+    def apply(self, images: Tensor, *patches: Tensor) -> Tensor:
+        """``paste`` into a whole batch."""
+        return paste(images, Patches(*patches))
 
     def _rectangles(self, images: Tensor, generator: Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Top, left, height and width, int64 [B] each; the height is 0 where nothing is to be pasted."""

@@ -30,11 +30,23 @@ class ZoomCrop:
 
     def __call__(self, images: Tensor, generator: Generator) -> Tensor:
         """Zoom into images [B, H, W, 3]."""
+        return self.apply(images, *self.draw(images, generator))
+
+    def draw(self, images: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+        """A mask of the chosen images, uint8 [B, 1, 1, 1], and ``row_starts`` of windows of the enlarged ones."""
         height, width = images.shape[1:3]
-        size = round(self.scale * height), round(self.scale * width)
+        size = self._enlarged(height, width)
         chosen, top, left = uniform(images, generator, 3)
         top, left = (top * (size[0] - height)).round().long(), (left * (size[1] - width)).round().long()
+        return byte_mask(chosen < self.p)[:, None, None, None], row_starts(top, left, size, height)
+
+    def apply(self, images: Tensor, mask: Tensor, starts: Tensor) -> Tensor:
+        """Enlarge and cut the chosen ones."""
+        height, width = images.shape[1:3]
         pixels = images.permute(0, 3, 1, 2).to(torch.float32)
-        enlarged = F.interpolate(pixels, size, mode="bilinear").round_().to(torch.uint8)
-        cropped = cut(enlarged.permute(0, 2, 3, 1).contiguous(), row_starts(top, left, size, height), width=width)
-        return blend_(cropped, images, byte_mask(chosen < self.p)[:, None, None, None])
+        enlarged = F.interpolate(pixels, self._enlarged(height, width), mode="bilinear").round_().to(torch.uint8)
+        cropped = cut(enlarged.permute(0, 2, 3, 1).contiguous(), starts, width=width)
+        return blend_(cropped, images, mask)
+
+    def _enlarged(self, height: int, width: int) -> tuple[int, int]:
+        return round(self.scale * height), round(self.scale * width)
