@@ -38,7 +38,7 @@ def folded_norms(network: nn.Module, *, image_size: tuple[int, int] = (256, 128)
 def _prepared(module: nn.Module) -> nn.Module:
     if isinstance(module, PreparesForInference):
         module = module.for_inference()
-    if type(module) is nn.InstanceNorm2d and not module.track_running_stats:
+    if isinstance(module, nn.InstanceNorm2d) and not module.track_running_stats:
         return _InstanceNorm(module)
     for name, child in module.named_children():
         setattr(module, name, _prepared(child))

@@ -23,6 +23,7 @@ from nas_reid.run.command_line import continuing_command
 from nas_reid.run.composition import prepare
 from nas_reid.run.door import config_dir, raised_errors
 from nas_reid.run.invocation import invocation
+from nas_reid.run.memory import keep_freed_memory
 from nas_reid.run.misspelt import explain, refused_flags
 from nas_reid.run.sole_run import one_of_several, sole_run
 from nas_reid.run.stopping import stoppable
@@ -101,6 +102,7 @@ def command(name: str, *, sole: bool = True,
         @functools.wraps(function)
         def entry(cfg: DictConfig) -> Any:
             _arrange_logs()
+            keep_freed_memory()
             try:
                 with _readable_errors(), sole_run(invocation().folder) if sole else nullcontext():
                     require_alike(cfg)

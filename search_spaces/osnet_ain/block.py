@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from nas_reid.modules.instance_norm import InstanceNorm
 from search_spaces.osnet_ain.batched_streams import BatchedStreams
 from search_spaces.osnet_ain.convolutions import CONVOLUTIONS, ConvNorm
 from search_spaces.osnet_ain.fusion import FUSIONS
@@ -53,7 +54,7 @@ class BlockSettings:
 
     def instance_norm(self, channels: int) -> nn.Module:
         """Instance norm of maps [B, channels, H, W]; keeps no running statistics."""
-        return nn.InstanceNorm2d(channels, affine=self.affine)
+        return InstanceNorm(channels, affine=self.affine)
 
 
 class Stream(nn.Module):
@@ -119,7 +120,7 @@ class OSBlock(nn.Module):
             residual = norms[0](residual)
         y = residual + self.downsample(x)
         if self.placement.outside:
-            y = norms[-1](y)
+            return norms[-1](y).relu()  # not in place: an instance norm keeps its output
         return y.relu_()
 
 

@@ -5,8 +5,8 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from nas_reid.modules.instance_norm import instance_norm
 from nas_reid.modules.sampled import mixture, sampled_mixture
 from search_spaces.osnet_ain.block import PLACEMENTS, BlockSettings, OSBlock
 
@@ -55,8 +55,8 @@ class SharedCandidates(nn.Module):
         identity, raw = self.shared.downsample(x), self.shared.conv3.conv(self.shared.fused(x))
 
         def output(inside: bool, outside: bool) -> Tensor:
-            y = (F.instance_norm(raw) if inside else self.shared.conv3.bn(raw)) + identity
-            return torch.relu(F.instance_norm(y) if outside else y)
+            y = (instance_norm(raw) if inside else self.shared.conv3.bn(raw)) + identity
+            return torch.relu(instance_norm(y) if outside else y)
 
         return _mix(weights, [partial(output, *placement) for placement in PLACEMENTS.values()],
                     chosen, all_gradients)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nas_reid.modules.instance_norm import instance_norm
 from nas_reid.modules.sampled import mixture
 from search_spaces.osnet_ain.block import OSBlock
 from search_spaces.osnet_ain.candidates import SeparateCandidates
@@ -108,15 +109,10 @@ def _lite(x: Tensor, layers: Sequence[LiteConv]) -> Tensor:
 def _pair_outputs(blocks: Sequence[OSBlock], fused: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
     """Outputs [B, C, H, W] of two candidates before the last ReLU, from their fused streams and the block's input."""
     residual = grouped_conv(fused, [block.conv3.conv for block in blocks])
-    residual = (_instance_norm(residual) if blocks[0].placement.inside
+    residual = (instance_norm(residual) if blocks[0].placement.inside
                 else batch_norm(residual, [_norm_of(block.conv3) for block in blocks]))
     if shortcuts := [block.downsample for block in blocks if isinstance(block.downsample, ConvNorm)]:
         plain, outside = (residual + _conv_norm(x, shortcuts)).chunk(2, dim=1)
     else:
         plain, outside = (part + x for part in residual.chunk(2, dim=1))
-    return plain, _instance_norm(outside)
-
-
-def _instance_norm(x: Tensor) -> Tensor:
-    # Pixels in one dimension: torch 2.13 gets the gradient of a single four-dimensional map in this memory wrong.
-    return F.instance_norm(x.flatten(2)).view(x.shape).contiguous(memory_format=torch.channels_last)
+    return plain, instance_norm(outside)
