@@ -40,7 +40,7 @@ def _stays(x: Tensor) -> bool:
     """Whether a map is worth it: on a CPU, in that memory alone, and seen by no compiler or exporter."""
     return (x.device.type == "cpu" and x.shape[2] * x.shape[3] > 1 and not x.is_contiguous()
             and x.is_contiguous(memory_format=torch.channels_last)
-            and not (torch.compiler.is_compiling() or torch.jit.is_tracing() or torch.onnx.is_in_onnx_export()))
+            and not (torch.compiler.is_compiling() or torch.onnx.is_in_onnx_export()))
 
 
 class _Normalised(torch.autograd.Function):
