@@ -61,10 +61,12 @@ def run(settings: FindConfig, folder: Path) -> tuple[Found, list[Path]]:
                                  batch_size=settings.batch_size, not_rgb=settings.not_rgb,
                                  modality=MODALITIES.index(settings.modality), runtime=settings.runtime)
 
-    # Features, those of the gallery from the cache as far as they are there, and the nearest of them.
+    # Features, those of the gallery from the cache as far as they are there, and the nearest of them. The queries come
+    # first: one that cannot be read must not wait for a large gallery.
+    wanted = extractor(queries)
     known = cached_features(extractor, gallery, files, batch_size=settings.batch_size, cache=settings.cache)
     require_readable(known.failures, files, gallery, key="gallery", on_corrupt=settings.on_corrupt)
-    found = nearest_images(extractor(queries), torch.from_numpy(known.features), k=settings.k,
+    found = nearest_images(wanted, torch.from_numpy(known.features), k=settings.k,
                            distance=settings.distance or extractor.distance, paths=known.paths,
                            own=themselves(queries, gallery, known.paths))
 

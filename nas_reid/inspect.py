@@ -44,7 +44,10 @@ def main(cfg: DictConfig) -> None:
     settings, call = load(cfg, InspectConfig), invocation()
     found = run(settings, call.folder)
     data = to_plain(settings)["data"] | {"image_size": fitting_size(found["sizes"], settings.data.image_size)}
-    log.info("next: %s", next_command(call, "retrain", {"genotype": "auto_reid/retrieval"}, data=data))
+    if found["unreadable"]:
+        data["on_corrupt"] = "skip"
+    if not found["refused"] and found["lists"]["training"]["images"]:
+        log.info("next: %s", next_command(call, "retrain", {"genotype": "auto_reid/retrieval"}, data=data))
     sys.stdout.write(json.dumps(found) + "\n")
 
 
@@ -77,7 +80,7 @@ def run(settings: InspectConfig, folder: Path) -> dict[str, Any]:
     for line in lines(found):
         log.info(line)
     log.info("contact sheet: %s; all of it: %s", folder / "contact_sheet.png", folder / "inspection.json")
-    return {key: found[key] for key in ("data", "root", "lists", "sizes")} | {
+    return {key: found[key] for key in ("data", "root", "lists", "sizes", "refused")} | {
         "unreadable": len(looked.unreadable), "duplicates": len(found.get("duplicates", {}).get("groups", []))}
 
 
@@ -126,7 +129,9 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
     for name, reason in list(found["unreadable"].items())[:5]:
         yield f"cannot be read: {name}: {reason}"
     if (count := len(found["unreadable"])) > 5:
-        yield f"and {count - 5:,} more cannot be read; data.on_corrupt=skip leaves them out"
+        yield f"and {count - 5:,} more cannot be read"
+    if count:
+        yield "replace these files, or leave them out with data.on_corrupt=skip"
     if same := found.get("duplicates", {}).get("groups"):
         told = found["duplicates"]
         yield (f"the same file under several names: {len(same):,} groups, such as {some(same[0])}; "
@@ -136,6 +141,8 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
         yield "no file is there twice"
     if found["refused"]:
         yield f"cannot be evaluated on: {found['refused']}"
+    if not found["lists"]["training"]["images"]:
+        yield "nothing to train on: it is for evaluate, or for targets= of a training"
 
 
 if __name__ == "__main__":

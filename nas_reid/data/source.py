@@ -86,10 +86,11 @@ class DataSource:
             DataError: the data set has no query or no gallery, or no query that any gallery image could answer.
         """
         if not self.dataset.query or not self.dataset.gallery:
-            raise DataError(f"{self.dataset.name} in {self.dataset.root} has no query or no gallery "
-                            "(data.options.combineall=true would empty them); it can be trained on, with targets= to "
-                            "evaluate on, but nothing can be evaluated on it")
-
+            found = ("neither query nor gallery" if not (self.dataset.query or self.dataset.gallery) else
+                     "no gallery" if self.dataset.query else "no query")
+            raise DataError(f"{self.dataset.name} in {self.dataset.root} has {found} (data.options.combineall=true "
+                            "leaves none): nothing can be evaluated on it"
+                            + ("; train on it with targets=, to evaluate on others" if self.dataset.train else ""))
         data = self.dataset
         trials = data.trials or (Trial("the gallery", range(len(data.query)), range(len(data.gallery))),)
         for trial in trials:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from nas_reid.files.kinds import HEAD, pointer_or_page
 from nas_reid.files.regular import NotARegularFile, open_regular, require_regular
 
 # Other projects keep their rank-1 or their epoch as a NumPy scalar, which plain weights_only loading refuses. A scalar
@@ -18,8 +19,6 @@ _NUMPY_SCALARS: list[Any] = [(_SCALAR, "numpy.core.multiarray.scalar"), (_SCALAR
                              np.dtype,  # and booleans and numbers of every width
                              *{type(np.dtype(code)) for code in "?bBhHiIlLqQefdgFDG"}]
 _REFUSED = re.compile(r"GLOBAL ([\w.]+)|<class '([\w.]+)'>|function ([\w.<> ]+)")
-_LFS = b"version https://git-lfs"
-_HEAD = 1024  # bytes that tell what a file is
 
 
 class _Damaged(Exception):
@@ -77,10 +76,8 @@ def _reason(path: Path, error: Exception) -> str:
     if isinstance(error, OSError):
         return f"cannot be read ({error.strerror or error})"
     head = _head(path)
-    if head.startswith(_LFS):
-        return "is a pointer of Git LFS in place of the file; fetch the file itself (git lfs pull)"
-    if re.match(rb"\s*<(!doctype|html|\?xml|head)", head, re.IGNORECASE):
-        return "is a web page, not what the page offers; download the file itself"
+    if reason := pointer_or_page(head):
+        return reason
     if is_safetensors(path):
         return "is a safetensors file; such files are for weights= and pretrained="
     if any(name.endswith("/constants.pkl") for name in _parts(path)):
@@ -103,4 +100,4 @@ def _parts(path: Path) -> list[str]:
 
 def _head(path: Path) -> bytes:
     with open_regular(path) as file:
-        return file.read(_HEAD)
+        return file.read(HEAD)

@@ -152,8 +152,19 @@ SPLIT = "path,pid,camid,split"
     ("path,pid,is_query,is_gallery\n" + row(0, 1, "maybe", "1"), ("is_query='maybe'",)),
     ("path,pid,split,is_query,is_gallery\n" + row(0, 1, "train", 1, ""), ("training rows are queries or gallery",)),
     ("path,pid,camid\n" + row(0, 1, 1) + "\n" + row(1, 2, ""), ("1 of 2 rows name no camera", r"ignore=\[camid\]")),
-    ("path,pid\n" + row(0, 1), ("1 identities cannot be divided into two parts",)),
+    ("path,pid\n" + row(0, 1), ("table.csv: 1 identity cannot be divided into people to train on",)),
     ("path,pid\n", ("has no row",)),
+    ("", ("table.csv: it is empty", "Save or export the table as CSV")), ("\n \n", ("it is empty",)),
+    ('{"path": "a.jpg", "pid": 1}\n', ("it is JSON",)), ("PK\3\4rest", ("it is a ZIP archive or an Excel workbook",)),
+    ("<!DOCTYPE html><p>", ("it is a web page",)), ("version https://git-lfs.github.com/spec/v1\n", ("Git LFS",)),
+    ("path,pid\nbelow/0.jpg,\0", ("it is no text, but binary",)),
+    ("path,pid\n" + "\n".join(row(0, 1) for _ in range(100)) + "\0", ("bytes of value 0",)),
+    ("path,pid,pid\n" + row(0, 1, 1), ("columns pid and pid both mean pid; rename one",)),
+    ("path,pid,x_1,y_1,x_2,y_2\n" + row(0, 1, 0.1, 0.2, 0.9, 0.7),
+     (r"no edge of a box lies beyond 1, such as in line 2: \(0.1, 0.2, 0.9, 0.7\)", "multiply parts")),
+    ("path,pid,bbox\n" + row(0, 1, "0.1 0.2 0.8 0.5"), ("no edge of a box lies beyond 1",)),
+    ("path,pid,camid\n" + row(0, 1, 1) + "\n" + row(1, 2, -1), ("1 of 2 rows name no camera .line 3: camid='-1'",)),
+    ("path,pid,camid\n" + row(0, 1, 1) + "\n" + row(1, 2, -2), ("1 rows have no camera", "a number from 0")),
     ('path,pid\n"below/0.jpg,1', ("line 2: ",)),
 ])
 def test_what_a_table_must_not_hold(text: str, parts: tuple[str, ...], folder: Path) -> None:
@@ -171,6 +182,39 @@ def test_what_a_table_must_not_hold(text: str, parts: tuple[str, ...], folder: P
 def test_options_out_of_range(options: dict[str, Any], message: str, folder: Path) -> None:
     with pytest.raises(ConfigError, match=message):
         read(folder, "path,pid,camid\n" + row(0, 1, 1) + "\n" + row(1, 2, 1), **options)
+
+
+def test_names_that_python_would_take_for_numbers_stay_names(folder: Path) -> None:
+    """int("1_2") is 12 and float("1e2") is 100: two people must not become one."""
+    dataset = read(folder, "\n".join(["path,pid,split", row(0, "12", "train"), row(1, "1_2", "train"),
+                                      row(2, "1e2", "train"), row(3, "100", "train"), row(4, "12", "train")]))
+    assert dataset.names == {1: "100", 2: "12", 3: "1_2", 4: "1e2"}
+    assert [sample.pid for sample in dataset.train] == [2, 3, 4, 1, 2]
+
+
+def test_what_may_be_meant_otherwise_is_said(folder: Path) -> None:
+    """The accent of the second Zoë is a letter of its own, as a Mac spells it in file names."""
+    alike = read(folder, "\n".join(["path,pid", row(0, "Zo\u00eb"), row(1, "Zoe\u0308"), row(2, "zo\u00eb"), row(3, "Li")]))
+    assert any(warning.startswith("2 identities have nearly the name of another") for warning in alike.warnings)
+    counted = read(folder, "\n".join(["path,pid,camid", *(row(number, number // 2, number % 2) for number in range(8))]))
+    assert any(warning.startswith("2 rows have pid 0, which is a distractor") for warning in counted.warnings)
+
+
+def test_one_camera_alone_names_the_way_out(folder: Path) -> None:
+    text = "\n".join(["path,pid,camera", *(row(number, number // 2, "door") for number in range(8))])
+    alone = read(folder, text)
+    assert alone.made_split is not None and not alone.query
+    assert "no image in a second camera" in alone.made_split.says
+    assert "'data.options.ignore=[camera]'" in alone.made_split.says
+    assert len(read(folder, text, ignore=["camera"]).trials[0].query) == 4
+
+
+def test_a_root_that_is_no_folder(folder: Path) -> None:
+    table = write(folder, "path,pid\n" + row(0, 1) + "\n" + row(1, 2))
+    with pytest.raises(DataError, match=r"data.root=\S+nowhere is not there; expected the folder that the paths in"):
+        read_dataset("table", folder / "nowhere", table=str(table))
+    with pytest.raises(DataError, match=r"data.root=\S+table.csv is a file"):
+        read_dataset("table", table, table=str(table))
 
 
 def test_no_such_table(folder: Path) -> None:

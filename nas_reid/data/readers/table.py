@@ -17,7 +17,7 @@ from nas_reid.data.readers.listing import absent_images, some
 from nas_reid.data.readers.options import SEEDS, check_option
 from nas_reid.data.sample import Dataset, MadeSplit, Sample
 from nas_reid.data.table.boxes import clipped, require_inside
-from nas_reid.data.table.cells import boxes, cameras, identities, modalities, sequences
+from nas_reid.data.table.cells import boxes, cameras, identities, modalities, nearly_alike, sequences
 from nas_reid.data.table.columns import COLUMNS, Table, read_table
 from nas_reid.data.table.parts import Draw, Parts, parts_of
 from nas_reid.data.test_lists import as_test, in_order
@@ -60,6 +60,9 @@ def read_table_of_images(root: Path, *, table: str | None = None, columns: Any =
     check_option("split_seed", split_seed, SEEDS)
     check_option("absent", absent, ABSENT)
     check_option("clip_boxes", clip_boxes, (False, True))
+    if not root.is_dir():
+        raise DataError(f"data.root={root} is {'a file' if root.exists() else 'not there'}; expected the folder that the "
+                        f"paths in {table} begin in")
     draw = Draw(split_seed, test_fraction, folds, fold)
     rows = read_table(user_path(table), columns=columns or {}, ignore=ignore or ())
     samples, names, first_camera = _samples(root, rows, clip_boxes=clip_boxes)
@@ -138,7 +141,13 @@ def _left_out(table: Table, pids: np.ndarray, parts: Parts) -> Iterator[str]:
     if junk := int((pids < 0).sum()):
         yield (f"left out {junk:,} rows without a known identity (empty, unknown, or junk: pid -1), such as "
                f"{table.cells['path'][int((pids < 0).argmax())]}")
+    if alike := nearly_alike(table):
+        yield (f"{len(alike):,} identities have nearly the name of another, such as {alike[0][1]!r} and {alike[0][0]!r}: "
+               "they count as different people")
     distractors = pids == 0
+    if parts.drawn and distractors.any():
+        yield (f"{int(distractors.sum()):,} rows have pid 0, which is a distractor whom no query looks for; if 0 is a "
+               "person here, number people from 1 or call the column label")
     if misplaced := int((distractors & (parts.train | parts.query)).sum()):
         yield (f"left out {misplaced:,} rows of pid 0 from training and queries: it means a distractor and belongs in "
                "the gallery; number identities from 1")
@@ -168,11 +177,14 @@ def _says(table: Table, parts: Parts, draw: Draw, lists: Sequence[Sequence[Sampl
     train, query, gallery = lists
     tested = Counter(sample.pid for sample in {*query, *gallery} if sample.pid > 0)
     lonely = len(tested.keys() - {sample.pid for sample in query})
+    second = "second image" if has_no_cameras(gallery) else "image in a second camera"
     what = (f"{table.file} names no split: one was made by identity from {draw}" if parts.drawn else
             f"{table.file} names no queries: they were chosen from seed {draw.seed}")
     return (f"{what}; {len(train):,} images of {len({sample.pid for sample in train}):,} identities to train on, "
             f"{len(query):,} queries and {len(gallery):,} gallery images of {len(tested):,} others"
-            + (f", {lonely:,} of whom have no second image to find and are distractors" if lonely else ""))
+            + (f", {lonely:,} of whom have no {second} to find and are distractors" if lonely else "")
+            + ("" if query or not gallery or has_no_cameras(gallery) else ". To let every other image of a person count, "
+               f"pass over the cameras: 'data.options.ignore=[{table.named['camid']}]'"))
 
 
 def _unanswered(query: Sequence[Sample], gallery: Sequence[Sample]) -> Iterator[str]:

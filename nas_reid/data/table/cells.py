@@ -2,7 +2,8 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from nas_reid.data.sample import Box
@@ -15,6 +16,7 @@ UNKNOWN = ("", "unknown", "nan", "none", "null")
 SPLITS = {"train": "train", "training": "train", "query": "query", "gallery": "gallery",
           "validation": "validation", "valid": "validation", "val": "validation", "test": "test", "testing": "test"}
 MODALITIES = {"0": 0, "visible": 0, "rgb": 0, "1": 1, "infrared": 1, "ir": 1, "nir": 1, "thermal": 1}
+_WHOLE = re.compile(r"[+-]?[0-9]+(\.0*)?")
 _TRUTH = {"true": True, "1": True, "1.0": True, "yes": True, "false": False, "0": False, "0.0": False, "no": False}
 
 
@@ -76,15 +78,16 @@ def identities(table: Table) -> tuple[list[int], dict[int, str]]:
 def cameras(table: Table) -> tuple[list[int], int] | None:
     """Camera of every row counted from 0, and the number that the first one has; None where the table names none.
 
-    Whole numbers keep their order and distances; names are numbered from 1 in the order of the alphabet.
+    Whole numbers keep their order and distances; names are numbered from 1 in the order of the alphabet. -1 is an
+    unknown camera, as -1 is nobody.
 
     Raises:
-        DataError: some rows name a camera and others do not.
+        DataError: some rows name a camera and others do not; a number below -1.
     """
     if "camid" not in table:
         return None
     cells = table.cells["camid"]
-    empty = [row for row, cell in enumerate(cells) if cell.lower() in UNKNOWN]
+    empty = [row for row, cell in enumerate(cells) if cell.lower() in (*UNKNOWN, "-1", "-1.0")]
     if len(empty) == len(cells):
         return None
     if empty:
@@ -94,10 +97,24 @@ def cameras(table: Table) -> tuple[list[int], int] | None:
     names = sorted(set(cells))
     try:
         number = {name: whole(name) for name in names}
-        first = min(0, *number.values()) if min(number.values()) < 1 else 1
     except ValueError:
-        number, first = {name: place for place, name in enumerate(names, start=1)}, 1
+        number = {name: place for place, name in enumerate(names, start=1)}
+    if below := [row for row, cell in enumerate(cells) if number[cell] < 0]:
+        raise DataError(f"{table.file}: {len(below):,} rows have no camera ({table.rows_where(below, 'camid')}); expected "
+                        "a number from 0, or a name")
+    first = min(1, *number.values())
     return [number[cell] - first for cell in cells], first
+
+
+def nearly_alike(table: Table) -> list[tuple[str, str]]:
+    """Pairs of identities whose names differ only in case, inner blanks, or how Unicode spells an accent."""
+    known: dict[str, str] = {}
+    pairs = []
+    for name in sorted(set(table.cells["pid"])):
+        plain = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+        if known.setdefault(plain, name) != name:
+            pairs.append((known[plain], name))
+    return pairs
 
 
 def sequences(table: Table) -> list[int]:
@@ -113,16 +130,18 @@ def boxes(table: Table) -> list[Box]:
     """Box of every row, empty for the whole picture; corners are rounded to whole pixels.
 
     Raises:
-        DataError: a box that is incomplete, has no area, or begins outside the picture.
+        DataError: a box that is incomplete or has no area, or all of them are in parts of the picture.
     """
     if "bbox" in table:
-        found = parsed(table, "bbox", _corners_of, "left, upper edge, width and height, such as [10, 20, 64, 128]")
+        given = parsed(table, "bbox", _corners_of, "left, upper edge, width and height, such as [10, 20, 64, 128]")
     elif "x_1" in table:
         corners = [parsed(table, name, _pixel, "a number of pixels, such as 12")
                    for name in ("x_1", "y_1", "x_2", "y_2")]
-        found = list(zip(*corners, strict=True))
+        given = list(zip(*corners, strict=True))
     else:
         return [()] * len(table)
+    _require_pixels(table, given)
+    found = [tuple(None if edge is None else round(edge) for edge in corners) for corners in given]
     boxes: list[Box] = []
     wrong = []
     for row, (left, top, right, bottom) in enumerate(found):
@@ -134,7 +153,7 @@ def boxes(table: Table) -> list[Box]:
             boxes.append((left, top, right, bottom))
     if wrong:
         shown = "; ".join(f"line {table.lines[row]}: {found[row]}" for row in wrong[:3])
-        raise DataError(f"{table.file}: {len(wrong):,} boxes are none ({shown}{'; ...' if len(wrong) > 3 else ''}): "
+        raise DataError(f"{table.file}: {len(wrong):,} boxes are no boxes ({shown}{'; ...' if len(wrong) > 3 else ''}): "
                         "expected left < right and upper < lower edge (x_1 < x_2, y_1 < y_2), all four or none. "
                         "Correct these rows, or remove them")
     return boxes
@@ -159,30 +178,36 @@ def modalities(table: Table) -> list[int]:
 
 
 def whole(cell: str) -> int:
-    """A whole number, also one that was written as ``12.0``.
+    """A whole number, also one that was written as ``12.0``; never ``1_2`` or ``1e2``, which are names.
 
     Raises:
         ValueError: it is none.
     """
-    try:
-        return int(cell)
-    except ValueError:
-        number = float(cell)
-        if not number.is_integer():
-            raise ValueError(cell) from None
-        return int(number)
+    if not _WHOLE.fullmatch(cell):
+        raise ValueError(cell)
+    return int(cell.partition(".")[0])
 
 
-def _pixel(cell: str) -> int | None:
+def _require_pixels(table: Table, corners: Sequence[Sequence[float | None]]) -> None:
+    """Check that the edges are not parts of a picture, which rounding would make boxes of one pixel."""
+    edges = {edge for box in corners for edge in box if edge is not None}
+    if edges and max(map(abs, edges)) <= 1:
+        row = next(row for row, box in enumerate(corners) if set(box) != {None})
+        raise DataError(f"{table.file}: no edge of a box lies beyond 1, such as in line {table.lines[row]}: "
+                        f"{tuple(corners[row])}. Edges are numbers of pixels: multiply parts of a picture by its width "
+                        "and height")
+
+
+def _pixel(cell: str) -> float | None:
     if cell.lower() in UNKNOWN:
         return None
     number = float(cell)
     if not math.isfinite(number):
         raise ValueError(cell)
-    return round(number)
+    return number
 
 
-def _corners_of(cell: str) -> tuple[int | None, ...]:
+def _corners_of(cell: str) -> tuple[float | None, ...]:
     """Corners from left, upper edge, width and height."""
     if cell.lower() in UNKNOWN:
         return (None,) * 4
@@ -190,7 +215,7 @@ def _corners_of(cell: str) -> tuple[int | None, ...]:
     if len(values) != 4 or not all(map(math.isfinite, values)):
         raise ValueError(cell)
     left, top, width, height = values
-    return round(left), round(top), round(left + width), round(top + height)
+    return left, top, left + width, top + height
 
 
 def _of(known: Mapping[str, _Value], cell: str) -> _Value:

@@ -12,6 +12,7 @@ from typing import Any
 from nas_reid.data.readers.listing import some
 from nas_reid.errors import ConfigError, DataError
 from nas_reid.files.foreign import read_text
+from nas_reid.files.kinds import HEAD, no_text
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     "path": ("image_path", "img_path", "file_path", "filepath", "filename", "file_name", "file", "image"),
@@ -82,14 +83,15 @@ def read_table(file: Path, *, columns: Mapping[str, str], ignore: Collection[str
 
     Raises:
         ConfigError: ``columns`` or ``ignore`` name something that there is not.
-        DataError: the file cannot be read or is no table; a column is unknown, is there twice, or is missing.
+        DataError: the file cannot be read or is no table of text; a column is unknown, is there twice, or is missing.
     """
     try:
         text = read_text(file)
     except OSError as error:
         raise DataError(f"cannot read the table {file}: {error.strerror or error}; data.table= must be a CSV file with "
                         "the columns path and pid") from None
-    first = next((line for line in text.splitlines() if line.strip()), "")
+    _require_lines(file, text)
+    first = next(line for line in text.splitlines() if line.strip())
     delimiter = max(_DELIMITERS, key=first.count)
     rows = csv.reader(io.StringIO(text.lstrip("\r\n"), newline=""), delimiter=delimiter, strict=True)
     try:
@@ -102,6 +104,16 @@ def read_table(file: Path, *, columns: Mapping[str, str], ignore: Collection[str
     if not lines:
         raise DataError(f"{file} has no row; expected a head line such as path,pid,camid and a line for every image")
     return Table(file, cells, {column: head[place] for column, place in places.items()}, lines, passed_over)
+
+
+def _require_lines(file: Path, text: str) -> None:
+    """Check that a file is a table at all, before its first line is taken for names of columns."""
+    head = text[:HEAD].encode("utf-8", errors="surrogateescape")
+    what = no_text(head) or ("is JSON" if text.lstrip()[:1] in ("{", "[") else None if text.strip() else "is empty")
+    if what or "\0" in text:
+        raise DataError(f"{file}: it {what or 'holds bytes of value 0, which no text does'}; data.table= must be a text "
+                        "file with a head line such as path,pid,camid and a line for every image. Save or export the "
+                        "table as CSV")
 
 
 def _places(file: Path, head: Sequence[str], columns: Mapping[str, str],
@@ -136,15 +148,17 @@ def _require_columns(file: Path, head: Sequence[str], found: Mapping[str, Sequen
     if unknown:
         hints = [f" (did you mean {close[0]}?)" if (close := get_close_matches(name.lower(), known, 1, 0.75)) else ""
                  for name in unknown]
-        named = ", ".join(f"{name!r}{hint}" for name, hint in zip(unknown, hints, strict=True))
+        named = ", ".join(f"{name!r}{hint}" for name, hint in list(zip(unknown, hints, strict=True))[:8])
+        named += f" and {len(unknown) - 8} more" if len(unknown) > 8 else ""
         raise DataError(f"{file}: unknown columns {named}. Known are {', '.join(COLUMNS)} and other names of these. "
                         f"Say what it is with 'data.options.columns={{pid: {unknown[0]}}}', or pass over it with "
                         f"'data.options.ignore=[{','.join(unknown)}]'")
     for column, places in found.items():
         if len(places) > 1:
             names = [head[place] for place in places]
-            raise DataError(f"{file}: the columns {' and '.join(names)} both mean {column}; choose with "
-                            f"'data.options.ignore=[{','.join(names[1:])}]'")
+            way_out = (f"choose with 'data.options.ignore=[{','.join(names[1:])}]'" if len(set(names)) == len(names)
+                       else "rename one of them in the head line")
+            raise DataError(f"{file}: the columns {' and '.join(names)} both mean {column}; {way_out}")
     if missing := [column for column in ("path", "pid") if column not in found]:
         raise DataError(f"{file} has no column {' or '.join(missing)}; its columns are {', '.join(head) or 'none'}. "
                         f"Name it with 'data.options.columns={{{missing[0]}: NAME}}'")

@@ -53,8 +53,10 @@ class Draw:
         order = [pids[row] for row in np.random.default_rng(derive_seed(self.seed, "split of a table"))
                  .permutation(len(pids))]
         if len(pids) < max(2, self.folds or 2):
-            raise DataError(f"{len(pids)} identities cannot be divided"
-                            + (f" into data.options.folds={self.folds} parts" if self.folds else " into two parts"))
+            raise DataError(f"{len(pids)} {'identity' if len(pids) == 1 else 'identities'} cannot be divided into "
+                            + (f"data.options.folds={self.folds} parts; take fewer folds" if self.folds else
+                               "people to train on and people to test on; two at least are needed, and results of few "
+                               "mean little"))
         if self.folds:
             return [int(pid) for pid in np.array_split(order, self.folds)[self.fold]]
         return order[:min(max(1, round(self.test_fraction * len(pids))), len(pids) - 1)]
@@ -108,7 +110,10 @@ def parts_of(table: Table, pids: np.ndarray, draw: Draw) -> Parts:
     used, nothing = pids >= 0, np.zeros(len(table), bool)
     if named is None and "is_query" not in table:
         people = sorted(set(pids[pids > 0].tolist()))
-        test = np.isin(pids, [0, *draw.test_identities(people)])
+        try:
+            test = np.isin(pids, [0, *draw.test_identities(people)])
+        except DataError as error:
+            raise DataError(f"{table.file}: {error}") from None
         return Parts(~test & used, nothing, nothing, test & used, nothing, drawn=True)
     query, gallery = ((np.array([bool(flag) for flag in flags(table, column)]) if column in table else nothing)
                       for column in ("is_query", "is_gallery"))
