@@ -33,7 +33,7 @@ from nas_reid.errors import ConfigError
 from nas_reid.files.foreign import user_path
 from nas_reid.nas.selection.front import front_of
 from nas_reid.record.comparison import spread, write_comparison
-from nas_reid.record.runs import Run, Sweep, best_run, genotype_of, read_runs, summarize
+from nas_reid.record.runs import Run, Sweep, best_run, genotype_of, metrics_of, read_runs, summarize
 from nas_reid.run.command import command
 from nas_reid.run.command_line import next_command
 from nas_reid.run.invocation import Invocation, invocation
@@ -67,6 +67,11 @@ def run(settings: CompareConfig, folder: Path) -> str:
     if not (found.finished or found.unfinished or found.failed):
         raise ConfigError(f"{', '.join(map(str, roots))} holds no run: found no result.json, metrics.jsonl or .hydra "
                           "below it")
+    for root in roots:
+        if not any(path.is_relative_to(root) for path in found.folders()):
+            log.warning("%s holds no run: exported folders, searches for images and the like cannot be compared", root)
+    if found.finished and settings.metric not in (known := metrics_of(found.finished)):
+        raise ConfigError(f"metric={settings.metric} is in no result; choose one of {', '.join(known)}")
     summary = summarize(found, settings.metric) | best(found, settings.metric)
     if found.finished:
         below = "\n".join(told(summary)).strip()

@@ -29,7 +29,7 @@ from nas_reid.data.decoding import read_picture
 from nas_reid.deploy.feature_extractor import FeatureExtractor, image_files
 from nas_reid.deploy.gallery import Found, cached_features, nearest_images, require_readable
 from nas_reid.drawing.found import draw_found
-from nas_reid.errors import DataError
+from nas_reid.errors import ConfigError, DataError
 from nas_reid.evaluation.tables import write_table
 from nas_reid.files.foreign import user_path
 from nas_reid.network.execution import select_device
@@ -56,6 +56,8 @@ def run(settings: FindConfig, folder: Path) -> tuple[Found, list[Path]]:
         torch.set_num_threads(settings.threads)
     # What is looked for and where: a wrong path must not wait for the network.
     gallery = user_path(settings.gallery)
+    if settings.csv and user_path(settings.csv).is_dir():
+        raise ConfigError(f"csv={settings.csv} is a folder; expected the name of a file, which is written anew")
     queries, files = query_files(settings.query), image_files(gallery, key="gallery")
     extractor = FeatureExtractor(settings.checkpoint, device=select_device(settings.device), flip=settings.flip,
                                  batch_size=settings.batch_size, not_rgb=settings.not_rgb,

@@ -47,7 +47,9 @@ def main(cfg: DictConfig) -> None:
     if found["unreadable"]:
         data["on_corrupt"] = "skip"
     if not found["refused"] and found["lists"]["training"]["images"]:
-        log.info("next: %s", next_command(call, "retrain", {"genotype": "auto_reid/retrieval"}, data=data))
+        log.info("next: %s", next_command(call, "retrain", {"genotype": "auto_reid/retrieval", "network.channels": 16},
+                                          data=data))
+        log.info("network.channels=16 is what a CPU can bear; on a GPU leave it out for the published width")
     sys.stdout.write(json.dumps(found) + "\n")
 
 
@@ -71,6 +73,8 @@ def run(settings: InspectConfig, folder: Path) -> dict[str, Any]:
                                "of_several_identities": of_several, "in_training_and_test": across}
     if dataset.names:
         found["identities"] = {str(pid): name for pid, name in sorted(dataset.names.items())}
+    if dataset.camera_names:
+        found["cameras"] = {str(camera): name for camera, name in sorted(dataset.camera_names.items())}
 
     # Show it, with a picture.
     rows, columns = sheet(dataset, identities=settings.identities, columns=settings.columns)
@@ -122,6 +126,9 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
                f"{cameras + more if cameras else 'unknown' if of['images'] else '-'}"
                + (f"; {of['distractors']:,} distractors" if of["distractors"] else "")
                + (f"; {of['infrared']:,} infrared" if of["infrared"] else ""))
+    if named := found.get("cameras"):
+        yield ("cameras: " + ", ".join(f"{camera} is {name}" for camera, name in list(named.items())[:12])
+               + (", ..." if len(named) > 12 else ""))
     if found["sizes"]:
         width, height = found["sizes"]["width"], found["sizes"]["height"]
         yield (f"sizes: {width['least']} x {height['least']} to {width['most']} x {height['most']} pixels, median "

@@ -253,6 +253,11 @@ def is_share(value: float) -> tuple[bool, str]:
     return 0.001 <= value <= 0.999, "must lie strictly between 0 and 1, and leave each side at least a thousandth"
 
 
+_MOST_PIXELS = 8_192
+"""Of a side: images of people are a hundred times as small, and a slip of the finger must not ask for terabytes."""
+
+
 def is_image_size(size: list[int]) -> tuple[bool, str]:
     """Whether this is a height and a width."""
-    return len(size) == 2 and all(side > 0 for side in size), "must be two positive integers, [height,width]"
+    return (len(size) == 2 and all(0 < side <= _MOST_PIXELS for side in size),
+            f"must be two positive integers, [height,width], of at most {_MOST_PIXELS:,}")

@@ -71,6 +71,8 @@ class Dataset:
         validation_pids: those training identities that the authors of the data set meant for validation.
         first_camera: the number that the camera of camid 0 has in the names of the files.
         names: identity -> what the data set calls it, where that is not its number.
+        camera_names: number of a camera, counted from ``first_camera`` -> what the data set calls it; empty where that
+            is its number.
         made_split: how the lists came about where the data set has none of its own.
 
     Raises:
@@ -87,6 +89,7 @@ class Dataset:
     validation_pids: frozenset[int] = frozenset()
     first_camera: int = 1
     names: Mapping[int, str] = field(default_factory=dict)
+    camera_names: Mapping[int, str] = field(default_factory=dict)
     made_split: MadeSplit | None = None
 
     def __post_init__(self) -> None:

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from nas_reid.drawing.image_grid import GAP, image_grid
+from nas_reid.drawing.lettering import lettering
 from nas_reid.drawing.picture_file import write_picture
 
 PER_ROW = 4
@@ -57,7 +58,7 @@ def draw_activations(path: Path, *, images: np.ndarray, maps: np.ndarray, labels
 
 def _headed(grid: Image.Image) -> Image.Image:
     """The grid under a line that says what the colours are."""
-    font, parts = ImageFont.load_default(12), ("smallest", "largest value of each image's own map")
+    font, parts = lettering(12), ("smallest", "largest value of each image's own map")
     left = GAP + font.getlength(parts[0]) + 6
     width = int(left + _BAR[0] + 6 + font.getlength(parts[1]) + GAP)
     sheet = Image.new("RGB", (max(grid.width, width), grid.height + HEAD), "white")

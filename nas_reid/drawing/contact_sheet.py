@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+
+from nas_reid.drawing.lettering import lettering
 
 MARGIN, LABEL = 4, 40
 
@@ -17,16 +19,17 @@ def contact_sheet(rows: Mapping[str, Sequence[Image.Image | None]], columns: Seq
         cell: height and width of one picture in pixels.
     """
     height, width = cell
-    label_width = max([LABEL, *(int(ImageFont.load_default().getlength(line)) + 2 * MARGIN
+    letters = lettering(10)
+    label_width = max([LABEL, *(int(letters.getlength(line)) + 2 * MARGIN
                                 for label in rows for line in label.split("\n"))])
     sheet = Image.new("RGB", (label_width + len(columns) * (width + MARGIN), 16 + len(rows) * (height + MARGIN)),
                       "white")
     pen = ImageDraw.Draw(sheet)
     for column, name in enumerate(columns):
-        pen.text((label_width + column * (width + MARGIN) + 4, 2), name, fill="black")
+        pen.text((label_width + column * (width + MARGIN) + 4, 2), name, fill="black", font=letters)
     for row, (label, images) in enumerate(rows.items()):
         top = 16 + row * (height + MARGIN)
-        pen.text((4, top + height // 2 - 5), label, fill="black")
+        pen.text((4, top + height // 2 - 5), label, fill="black", font=letters)
         for column, image in enumerate(images):
             if image is not None:
                 resized = image.convert("RGB").resize((width, height), Image.Resampling.BICUBIC)

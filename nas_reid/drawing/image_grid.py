@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from nas_reid.drawing.lettering import lettering
 from nas_reid.drawing.picture_file import write_picture
 
 GAP = 6
@@ -35,7 +36,7 @@ def image_grid(rows: Sequence[Sequence[np.ndarray]], *, height: int = 150,
     scaled = [[image.resize((max(1, round(image.width * height / image.height)), height), Image.Resampling.BICUBIC)
                for image in row] for row in scaled]
     width = max(sum(image.width + GAP for image in row) for row in scaled)
-    step, font = height + GAP + (CAPTION if captions else 0), ImageFont.load_default(11)
+    step, font = height + GAP + (CAPTION if captions else 0), lettering(11)
     sheet = Image.new("RGB", (GAP + width, GAP + len(scaled) * step), "white")
     pen = ImageDraw.Draw(sheet)
     for number, row in enumerate(scaled):

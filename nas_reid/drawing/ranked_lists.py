@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from torch import Tensor
 
+from nas_reid.drawing.lettering import lettering
 from nas_reid.drawing.picture_file import write_picture
 
 HEIGHT = 150
@@ -106,7 +107,7 @@ def _label(pid: int, camera: int) -> str:
 
 def _with_head(sheet: Image.Image, title: str) -> Image.Image:
     """The sheet under a headline and the legend of the borders."""
-    large, small = ImageFont.load_default(14), ImageFont.load_default(12)
+    large, small = lettering(14), lettering(12)
     legend = sum(26 + small.getlength(word) + 14 for word in _LEGEND)
     headed = Image.new("RGB", (int(max(sheet.width, large.getlength(title), legend)) + 2 * GAP, sheet.height + HEAD),
                        "white")
@@ -124,7 +125,7 @@ def tile(pixels: Array, border: tuple[int, int, int], caption: str) -> Image.Ima
     """One image at the common height, framed, with two centred lines of text under it."""
     image = Image.fromarray(np.asarray(pixels))
     image = image.resize((max(1, round(image.width * HEIGHT / image.height)), HEIGHT), Image.Resampling.BICUBIC)
-    font = ImageFont.load_default(11)
+    font = lettering(11)
     framed = (image.width + 2 * BORDER, HEIGHT + 2 * BORDER)
     width = max(framed[0], *(int(font.getlength(line)) + 2 for line in caption.split("\n")))
     tile = Image.new("RGB", (width, framed[1] + CAPTION), "white")

@@ -73,9 +73,10 @@ def write_comparison(path: Path, runs: Sequence[Run], summary: Mapping[str, Any]
 
 
 def _shown(runs: Sequence[Run]) -> Iterator[Shown]:
-    root = Path(os.path.commonpath([run.folder.absolute() for run in runs])) if len(runs) > 1 else runs[0].folder.parent
+    folders = [run.folder.absolute() for run in runs]
+    root = Path(os.path.commonpath(folders)) if len(runs) > 1 else folders[0].parent
     labels = {id(run): letters(number) for number, members in enumerate(group_runs(runs).values()) for run in members}
-    names = [f"#{number} {run.folder.absolute().relative_to(root)}" for number, run in enumerate(runs, start=1)]
+    names = [f"#{number} {folder.relative_to(root)}" for number, folder in enumerate(folders, start=1)]
     for run, name, colour in zip(runs, names, colours_of(names).values(), strict=True):
         try:
             records = read_metrics(run.folder)

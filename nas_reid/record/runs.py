@@ -56,6 +56,19 @@ class Sweep:
     unfinished: list[Path] = field(default_factory=list)
     failed: dict[Path, str] = field(default_factory=dict)
 
+    def folders(self) -> list[Path]:
+        """Of all the jobs."""
+        return [*(run.folder for run in self.finished), *self.unfinished, *self.failed]
+
+
+def metrics_of(runs: Sequence[Run]) -> list[str]:
+    """Names of the numbers by which runs can be summed up, sorted."""
+    found = [part for run in runs for result in [run.result]
+             for part in (result.get("selection"), result.get("metrics"), *(result.get("targets") or {}).values(),
+                          *(result.get("trials") or {}).values())]
+    return sorted({name for part in found for name, value in (part or {}).items()
+                   if isinstance(value, (int, float)) and not isinstance(value, bool)})
+
 
 def read_runs(roots: Sequence[Path]) -> Sweep:
     """Find every job under the folders: one with Hydra's record of it, with metrics, or with a result."""

@@ -51,6 +51,10 @@ def test_what_is_not_there_is_refused(images: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert_refused(find(images, f"query={tmp_path / 'empty'}"), r"query=\S+empty holds no image file")
     assert_refused(find(images, f"query={images}", f"gallery={tmp_path / 'empty'}"), r"gallery=\S+ holds no image file")
+    assert_refused(find(images, f"query={images / 'a.png'}", f"csv={tmp_path}"), r"csv=\S+ is a folder")
+    (tmp_path / "text.jpg").write_bytes(b"no image")
+    assert_refused(find(images, f"query={tmp_path / 'text.jpg'}"), "text.jpg cannot be read as an image")
+    assert not (tmp_path / "cache").exists()  # told before the gallery's features, which may take long
     (images / "broken.jpg").write_bytes(b"no image")
     assert_refused(find(images, f"query={images / 'a.png'}"), "1 of 4 images in .*on_corrupt=skip\n  broken.jpg: ")
     assert sorted(path.name for path in (tmp_path / "run").glob("found*")) == []

@@ -47,7 +47,8 @@ def test_inspected_and_trained_on(people: Path, tmp_path: Path) -> None:
     assert summary["unreadable"] == 0 and summary["duplicates"] == 1
     assert re.search(r"training +\d+ +7 +\d+ to \d+   unknown", outcome.out)
     assert "the same file under several names: 1 groups, such as day 0/" in outcome.out
-    assert re.search(rf"next: python -m nas_reid\.retrain genotype=\S+ data=table .*{people}", outcome.out)
+    assert re.search(rf"next: python -m nas_reid\.retrain genotype=\S+ network\.channels=16 data=table .*{people}",
+                     outcome.out)
     found = json.loads((tmp_path / "look" / "inspection.json").read_text())
     assert found["identities"]["1"] == "p1" and "test_fraction 0.5" in found["split"] and found["refused"] is None
     assert (tmp_path / "look" / "contact_sheet.png").stat().st_size > 1000

@@ -40,6 +40,7 @@ def hydra() -> Iterator[None]:
     ("retrain", "validation_fraction=0.9999", r"validation_fraction=0\.9999 must lie .* at least a thousandth"),
     ("search", "split.weights_fraction=1e-9", r"split\.weights_fraction=1e-09 must lie strictly"),
     ("search", "data.image_size=[128]", r"data\.image_size=\[128\] must be two positive integers"),
+    ("export", "image_size=[1000000,1000000]", r"image_size=\[1000000, 1000000\] .* of at most 8,192"),
     ("evaluate", "image_size=[128,0]", r"image_size=\[128, 0\] must be two positive integers"),
     ("describe", "image_size=[1,2,3]", r"image_size=\[1, 2, 3\] must be two positive integers"),
     ("describe", "num_classes=0", r"num_classes=0 must be at least 1"),

@@ -1,5 +1,6 @@
 """What is found in a data set before it is trained on."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -72,3 +73,13 @@ def test_without_cameras_the_sheet_shows_the_first_images(dataset: Dataset) -> N
                   (), (), names={1: "Anna"})
     rows, columns = sheet(own, identities=1, columns=3)
     assert columns == ["image 1", "image 2", "image 3"] and rows["Anna"][2] is None and rows["Anna"][1].size == (4, 8)
+
+
+def test_names_that_cannot_be_drawn_or_are_too_long_are_numbers(dataset: Dataset) -> None:
+    """Two names that begin alike must not become one row; the font has no Chinese."""
+    long = "a name of more than twenty-eight letters"
+    named = replace(dataset, camera_names={1: "door", 2: "a very long corridor", 3: "\u5f20"},
+                    names={1: f"{long} 1", 2: f"{long} 2"})
+    rows, columns = sheet(named, identities=9, columns=9)
+    assert list(rows) == ["a name of more than twenty-\u2026", "0002"]
+    assert columns == ["door", "a very lo\u2026", "camera 3"]

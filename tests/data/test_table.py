@@ -194,10 +194,16 @@ def test_names_that_python_would_take_for_numbers_stay_names(folder: Path) -> No
 
 def test_what_may_be_meant_otherwise_is_said(folder: Path) -> None:
     """The accent of the second Zoë is a letter of its own, as a Mac spells it in file names."""
-    alike = read(folder, "\n".join(["path,pid", row(0, "Zo\u00eb"), row(1, "Zoe\u0308"), row(2, "zo\u00eb"), row(3, "Li")]))
+    names = ("Zo\u00eb", "Zoe\u0308", "zo\u00eb", "Li")
+    alike = read(folder, "\n".join(["path,pid", *(row(number, name) for number, name in enumerate(names))]))
     assert any(warning.startswith("2 identities have nearly the name of another") for warning in alike.warnings)
-    counted = read(folder, "\n".join(["path,pid,camid", *(row(number, number // 2, number % 2) for number in range(8))]))
+    counted = read(folder, "\n".join(["path,pid,camid", *(row(each, each // 2, each % 2) for each in range(8))]))
     assert any(warning.startswith("2 rows have pid 0, which is a distractor") for warning in counted.warnings)
+
+
+def test_cameras_keep_their_names(folder: Path) -> None:
+    dataset = read(folder, "\n".join(["path,pid,camid,split", row(0, 1, "yard", "train"), row(1, 1, "door", "train")]))
+    assert dataset.camera_names == {1: "door", 2: "yard"} and [sample.camid for sample in dataset.train] == [1, 0]
 
 
 def test_one_camera_alone_names_the_way_out(folder: Path) -> None:

@@ -100,6 +100,23 @@ def test_another_metric(tmp_path):
     assert summary(tmp_path, metric="rank1")["best"]["folder"] == str(low)
 
 
+def test_a_metric_that_no_run_has_is_refused(tmp_path):
+    add(tmp_path, "0", seed=0, mAP=0.9)
+    with pytest.raises(ConfigError, match=r"metric=map is in no result; choose one of mAP, rank1$"):
+        summary(tmp_path, metric="map")
+
+
+def test_one_run_by_a_relative_path_and_a_folder_that_holds_none(tmp_path, monkeypatch, caplog):
+    """One folder has no common path with others; named twice it is one run."""
+    add(tmp_path, "mine", seed=0, mAP=0.9)
+    (tmp_path / "exported").mkdir()
+    monkeypatch.chdir(tmp_path)
+    said(Path("mine"), Path("mine"))
+    assert "#1 mine" in (tmp_path / "mine" / "compare.html").read_text() and not caplog.records
+    said(Path("mine"), Path("exported"))
+    assert "exported holds no run" in caplog.text
+
+
 def test_unfinished_and_failed_jobs_are_listed(tmp_path):
     add(tmp_path, "0", seed=0, mAP=0.5)
     for name in ("1", "2", "3"):

@@ -17,7 +17,7 @@ from nas_reid.data.readers.listing import absent_images, some
 from nas_reid.data.readers.options import SEEDS, check_option
 from nas_reid.data.sample import Dataset, MadeSplit, Sample
 from nas_reid.data.table.boxes import clipped, require_inside
-from nas_reid.data.table.cells import boxes, cameras, identities, modalities, nearly_alike, sequences
+from nas_reid.data.table.cells import Cameras, boxes, cameras, identities, modalities, nearly_alike, sequences
 from nas_reid.data.table.columns import COLUMNS, Table, read_table
 from nas_reid.data.table.parts import Draw, Parts, parts_of
 from nas_reid.data.test_lists import as_test, in_order
@@ -61,11 +61,11 @@ def read_table_of_images(root: Path, *, table: str | None = None, columns: Any =
     check_option("absent", absent, ABSENT)
     check_option("clip_boxes", clip_boxes, (False, True))
     if not root.is_dir():
-        raise DataError(f"data.root={root} is {'a file' if root.exists() else 'not there'}; expected the folder that the "
-                        f"paths in {table} begin in")
+        raise DataError(f"data.root={root} is {'a file' if root.exists() else 'not there'}; expected the folder that "
+                        f"the paths in {table} begin in")
     draw = Draw(split_seed, test_fraction, folds, fold)
     rows = read_table(user_path(table), columns=columns or {}, ignore=ignore or ())
-    samples, names, first_camera = _samples(root, rows, clip_boxes=clip_boxes)
+    samples, names, seen = _samples(root, rows, clip_boxes=clip_boxes)
     pids = np.array([sample.pid for sample in samples])
     _require_once(rows, samples, [sample for sample in samples if sample.pid >= 0])
     parts = parts_of(rows, pids, draw)
@@ -80,11 +80,12 @@ def read_table_of_images(root: Path, *, table: str | None = None, columns: Any =
         warnings.append(f"left out {len(gone):,} images that are not there: {some(sorted(gone))}")
         parts = parts.without(np.array([sample.path in gone for sample in samples]))
     return _dataset(root, rows, samples, parts, draw, Dataset("table", root, (), (), (), tuple(warnings),
-                                                              first_camera=first_camera, names=names))
+                                                              first_camera=seen.first, camera_names=seen.names,
+                                                              names=names))
 
 
-def _samples(root: Path, table: Table, *, clip_boxes: bool) -> tuple[list[Sample], dict[int, str], int]:
-    """An image for every row, the names of the identities, and the number of the first camera.
+def _samples(root: Path, table: Table, *, clip_boxes: bool) -> tuple[list[Sample], dict[int, str], Cameras]:
+    """An image for every row, the names of the identities, and the cameras.
 
     Images of unknown cameras are at places of their own, or of their sequences.
     """
@@ -99,13 +100,11 @@ def _samples(root: Path, table: Table, *, clip_boxes: bool) -> tuple[list[Sample
         require_inside(table, parts)
     if seen is None:
         free = count(OWN_PLACE + 1 + max(track))
-        camids = [OWN_PLACE + number if number >= 0 else next(free) if pid >= 0 else 0
-                  for pid, number in zip(pids, track, strict=True)]
-    else:
-        camids = seen[0]
-    samples = list(map(Sample, paths, pids, camids, modalities(table), parts, track))
+        seen = Cameras([OWN_PLACE + number if number >= 0 else next(free) if pid >= 0 else 0
+                        for pid, number in zip(pids, track, strict=True)], 1, {})
+    samples = list(map(Sample, paths, pids, seen.camids, modalities(table), parts, track))
     same = all(name == str(number) for number, name in names.items())
-    return samples, {} if same else names, seen[1] if seen else 1
+    return samples, {} if same else names, seen
 
 
 def _inside(root: Path, path: str) -> str:
@@ -142,8 +141,8 @@ def _left_out(table: Table, pids: np.ndarray, parts: Parts) -> Iterator[str]:
         yield (f"left out {junk:,} rows without a known identity (empty, unknown, or junk: pid -1), such as "
                f"{table.cells['path'][int((pids < 0).argmax())]}")
     if alike := nearly_alike(table):
-        yield (f"{len(alike):,} identities have nearly the name of another, such as {alike[0][1]!r} and {alike[0][0]!r}: "
-               "they count as different people")
+        yield (f"{len(alike):,} identities have nearly the name of another, such as {alike[0][1]!r} and "
+               f"{alike[0][0]!r}: they count as different people")
     distractors = pids == 0
     if parts.drawn and distractors.any():
         yield (f"{int(distractors.sum()):,} rows have pid 0, which is a distractor whom no query looks for; if 0 is a "
@@ -183,8 +182,9 @@ def _says(table: Table, parts: Parts, draw: Draw, lists: Sequence[Sequence[Sampl
     return (f"{what}; {len(train):,} images of {len({sample.pid for sample in train}):,} identities to train on, "
             f"{len(query):,} queries and {len(gallery):,} gallery images of {len(tested):,} others"
             + (f", {lonely:,} of whom have no {second} to find and are distractors" if lonely else "")
-            + ("" if query or not gallery or has_no_cameras(gallery) else ". To let every other image of a person count, "
-               f"pass over the cameras: 'data.options.ignore=[{table.named['camid']}]'"))
+            + ("" if query or not gallery or has_no_cameras(gallery) else
+               ". To let every other image of a person count, pass over the cameras: "
+               f"'data.options.ignore=[{table.named['camid']}]'"))
 
 
 def _unanswered(query: Sequence[Sample], gallery: Sequence[Sample]) -> Iterator[str]:

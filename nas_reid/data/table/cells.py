@@ -4,6 +4,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from nas_reid.data.sample import Box
@@ -75,8 +76,23 @@ def identities(table: Table) -> tuple[list[int], dict[int, str]]:
     return pids, {value: name for name, value in number.items()}
 
 
-def cameras(table: Table) -> tuple[list[int], int] | None:
-    """Camera of every row counted from 0, and the number that the first one has; None where the table names none.
+@dataclass(frozen=True)
+class Cameras:
+    """The cameras of a table.
+
+    Attributes:
+        camids: of every row, counted from 0.
+        first: the number that camera 0 has in the table.
+        names: number -> name; empty where the table has numbers.
+    """
+
+    camids: list[int]
+    first: int
+    names: dict[int, str]
+
+
+def cameras(table: Table) -> Cameras | None:
+    """Which camera took every row's image; None where the table names none.
 
     Whole numbers keep their order and distances; names are numbered from 1 in the order of the alphabet. -1 is an
     unknown camera, as -1 is nobody.
@@ -95,15 +111,17 @@ def cameras(table: Table) -> tuple[list[int], int] | None:
                         f"({table.rows_where(empty, 'camid')}); name one in every row, or pass over the column with "
                         f"'data.options.ignore=[{table.named['camid']}]'")
     names = sorted(set(cells))
+    called: dict[int, str] = {}
     try:
         number = {name: whole(name) for name in names}
     except ValueError:
         number = {name: place for place, name in enumerate(names, start=1)}
+        called = dict(enumerate(names, start=1))
     if below := [row for row, cell in enumerate(cells) if number[cell] < 0]:
-        raise DataError(f"{table.file}: {len(below):,} rows have no camera ({table.rows_where(below, 'camid')}); expected "
-                        "a number from 0, or a name")
+        raise DataError(f"{table.file}: {len(below):,} rows have no camera ({table.rows_where(below, 'camid')}); "
+                        "expected a number from 0, or a name")
     first = min(1, *number.values())
-    return [number[cell] - first for cell in cells], first
+    return Cameras([number[cell] - first for cell in cells], first, called)
 
 
 def nearly_alike(table: Table) -> list[tuple[str, str]]:
@@ -153,7 +171,7 @@ def boxes(table: Table) -> list[Box]:
             boxes.append((left, top, right, bottom))
     if wrong:
         shown = "; ".join(f"line {table.lines[row]}: {found[row]}" for row in wrong[:3])
-        raise DataError(f"{table.file}: {len(wrong):,} boxes are no boxes ({shown}{'; ...' if len(wrong) > 3 else ''}): "
+        raise DataError(f"{table.file}: {len(wrong):,} are no boxes ({shown}{'; ...' if len(wrong) > 3 else ''}): "
                         "expected left < right and upper < lower edge (x_1 < x_2, y_1 < y_2), all four or none. "
                         "Correct these rows, or remove them")
     return boxes

@@ -111,9 +111,9 @@ def _require_lines(file: Path, text: str) -> None:
     head = text[:HEAD].encode("utf-8", errors="surrogateescape")
     what = no_text(head) or ("is JSON" if text.lstrip()[:1] in ("{", "[") else None if text.strip() else "is empty")
     if what or "\0" in text:
-        raise DataError(f"{file}: it {what or 'holds bytes of value 0, which no text does'}; data.table= must be a text "
-                        "file with a head line such as path,pid,camid and a line for every image. Save or export the "
-                        "table as CSV")
+        raise DataError(f"{file}: it {what or 'holds bytes of value 0, which no text does'}; data.table= must be a "
+                        "text file with a head line such as path,pid,camid and a line for every image. Save or export "
+                        "the table as CSV")
 
 
 def _places(file: Path, head: Sequence[str], columns: Mapping[str, str],
