@@ -3,6 +3,7 @@
     python scripts/evidence.py auto_reid             # docs/evidence.md; hours on two cores, and can be stopped
     python scripts/evidence.py auto_reid --quick     # a small version, ten minutes, into outputs/evidence/quick
     python scripts/evidence.py auto_reid --redraw    # the page and its pictures from the raw lines, nothing is trained
+    python scripts/evidence.py auto_reid --variants  # other ways to search beside one another, on the people of tuning
     python scripts/evidence.py zigzag --plans FILE   # a space of yours, planned as in scripts/comparison/plans.toml
 
 Raw lines and genotypes stay beside the page; what is there is not made again. Each step is a command of nas_reid, and
@@ -21,6 +22,7 @@ from comparison.page import section_lines, write_section
 from comparison.pictures import draw
 from comparison.plan import PLANS, read_plan
 from comparison.runs import make
+from comparison.variants import make_variants
 
 from nas_reid.errors import NasReidError
 
@@ -31,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("space")
     parser.add_argument("--quick", action="store_true", help="the plan's small version")
     parser.add_argument("--redraw", action="store_true", help="train nothing")
+    parser.add_argument("--variants", action="store_true", help="make the plan's variants, nothing that is final")
     parser.add_argument("--plans", type=Path, default=PLANS, metavar="FILE", help="TOML file of plans")
     parser.add_argument("--output", type=Path, metavar="DIR", help="of the page; default docs, with --quick "
                                                                    "outputs/evidence/quick")
@@ -42,7 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         plan = read_plan(given.space, given.plans, quick=given.quick)
         folder.mkdir(parents=True, exist_ok=True)
         if not given.redraw:
-            make(plan, folder, folder / "runs" if given.output or given.quick else work, workers=given.workers)
+            (make_variants if given.variants else make)(
+                plan, folder, folder / "runs" if given.output or given.quick else work, workers=given.workers)
         findings = read_findings(plan, folder)
         command = shlex.join(["python", "scripts/evidence.py", *(sys.argv[1:] if arguments is None else arguments)])
         write_section(findings, output / "evidence.md", draw(findings, folder), command)

@@ -1,7 +1,7 @@
 """The numbers of a comparison, from its raw lines alone."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from comparison.plan import Plan
+from comparison.variants import Found, read_variants
 from nas_reid.genotype import Genotype
 from nas_reid.tables import Line, Table
 from nas_reid.tables.statistics import bootstrap_interval, kendall_tau, percentile_of, permutation_p, top_overlap
@@ -66,6 +67,8 @@ class Findings:
         scorers: the supernets.
         variance: between genotypes and seeds, of the table; None where no genotype has several.
         searches: of ``searches.jsonl``, what each search took.
+        variants: name -> what another way to search found, on the table's people.
+        table: validation mAP of each genotype of the table, in [0, 1].
     """
 
     plan: Plan
@@ -77,6 +80,8 @@ class Findings:
     scorers: Sequence[Scorer]
     variance: Variance | None
     searches: Sequence[Mapping[str, Any]]
+    variants: Mapping[str, Found]
+    table: Sequence[float]
 
     @property
     def percentiles(self) -> list[float]:
@@ -138,10 +143,18 @@ def read_findings(plan: Plan, folder: Path) -> Findings:
         plan, [trained(seed) for seed in range(plan.searches)], random,
         _each(folder / "equal.jsonl", plan) if plan.equal else [],
         _each(folder / "hand_made.jsonl", plan) if plan.hand_made else [],
-        {epoch: [trained(seed, epoch) for seed in range(min(plan.curves, plan.searches))] for epoch in plan.epochs},
+        _curve(plan, Genotype.load(plan.genotype(folder, 0)).provenance["epoch"], trained),
         [_scorer(name, folder / f"scores_{name}.jsonl", table, plan.score_on) for name in ("search", *plan.scorers)],
         table.variance_shares() if sum(len(entry.lines) > 1 for entry in table.entries()) > 1 else None,
-        [json.loads(line) for line in (folder / "searches.jsonl").read_text().splitlines()])
+        [json.loads(line) for line in (folder / "searches.jsonl").read_text().splitlines()],
+        read_variants(plan, folder), [entry.validation for entry in table.entries()])
+
+
+def _curve(plan: Plan, last: int, trained: Callable[..., Trained]) -> dict[int, list[Trained]]:
+    """Epoch, the last one too -> what the first searches had derived after it; ``trained``: (seed, epoch) -> which."""
+    seeds = range(min(plan.curves, plan.searches))
+    return {epoch: [trained(seed, epoch) for seed in seeds] for epoch in plan.epochs} | (
+        {last: [trained(seed) for seed in seeds]} if plan.epochs else {})
 
 
 def _each(path: Path, plan: Plan) -> list[Trained]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 
 from comparison.findings import Findings, Trained, worth
+from comparison.variants import variant_lines
 from nas_reid.files import write_atomically
 
 _TITLE = """# Evidence: searched against random
@@ -55,6 +56,10 @@ def section_lines(findings: Findings, command: str) -> Iterator[str]:
         yield from ("", f"Of the variance in the table {variance.share:.0%} lies between genotypes (standard deviation "
                     f"{100 * variance.between ** 0.5:.2f} points), the rest between seeds "
                     f"({100 * variance.within ** 0.5:.2f} points); {variance.groups} genotypes with several seeds.")
+    if findings.variants:
+        yield from ("", "Other ways to search, on the table's people, before anything was final: trained alone under "
+                    "the recipe, and ranked by people held out of the training.", "",
+                    *variant_lines(findings.variants, by_lot=findings.table))
     yield from ("", "| asked | measured | |", "|---|---|---|", *_verdicts(findings))
     if plan.tuning:
         yield from ("", f"Tried before, on validation people of the table ({len(plan.tuning)}):", "",
@@ -62,12 +67,12 @@ def section_lines(findings: Findings, command: str) -> Iterator[str]:
 
 
 def _cost(findings: Findings) -> Iterator[str]:
-    first = findings.searches[0]
+    plan, first = findings.plan, findings.searches[0]
     yield (f"A search took {fmean(search['minutes'] for search in findings.searches):.1f} minutes "
            f"({fmean(search['processor_minutes'] for search in findings.searches):.1f} of a processor), a training "
            f"{fmean(one.seconds for one in findings.random):.0f} s of a processor; {first['hardware']}, torch "
-           f"{first['versions']['torch']}. Searched with `{' '.join(findings.plan.search)}`, trained with "
-           f"`{' '.join([*findings.plan.recipe, *findings.plan.final])}`.")
+           f"{first['versions']['torch']}. Searched with `{' '.join([*plan.search, *plan.final])}`, trained with "
+           f"`{' '.join([*plan.recipe, *plan.final])}`.")
 
 
 def _verdicts(findings: Findings) -> Iterator[str]:

@@ -12,6 +12,15 @@ PLANS = Path(__file__).with_name("plans.toml")
 
 
 @dataclass(frozen=True)
+class Variant:
+    """Another way to search: overrides of nas_reid.search on top of the plan's, and of a nas_reid.select that then
+    chooses on the supernet; None: what the search derived."""
+
+    search: Sequence[str] = ()
+    select: Sequence[str] | None = None
+
+
+@dataclass(frozen=True)
 class Plan:
     """The comparison of one space.
 
@@ -19,7 +28,9 @@ class Plan:
         space: its name.
         search: overrides of nas_reid.search; every seed from 0 to ``searches`` - 1 is run and reported.
         recipe: overrides of nas_reid.retrain under which everything is trained, as of the space's table.
-        final: further overrides, that put other people in the place of those whom tuning looked at.
+        final: further overrides of both, that put other people in the place of those whom tuning looked at.
+        tuned: overrides of nas_reid.search, that let it see the people of ``recipe``: where variants are compared.
+        variants: name -> another way to search, compared with ``variant_seeds`` seeds each by validation mAP.
         table: of trainings under ``recipe``, to be ranked by supernets: a file, the name of a space, or ``random``, the
             random genotypes of the comparison itself.
         scorers: name -> overrides of a search whose supernet ranks the table; beside ``search``, the first seed's.
@@ -41,6 +52,9 @@ class Plan:
     recipe: Sequence[str]
     final: Sequence[str]
     table: str
+    tuned: Sequence[str] = ()
+    variants: Mapping[str, Variant] = field(default_factory=dict)
+    variant_seeds: int = 3
     scorers: Mapping[str, Sequence[str]] = field(default_factory=dict)
     score_on: Sequence[str] = ()
     hand_made: Sequence[str] = ()
@@ -68,6 +82,11 @@ class Plan:
         """The file of what a search derives, at its end or after an epoch counted from 1."""
         return folder / "genotypes" / f"search{seed}{'' if epoch is None else f'_epoch{epoch:03d}'}.json"
 
+    @staticmethod
+    def variant_genotype(folder: Path, name: str, seed: int) -> Path:
+        """The file of what a variant found."""
+        return folder / "genotypes" / "variants" / f"{name}_{seed}.json"
+
 
 def read_plan(space: str, path: Path = PLANS, *, quick: bool = False) -> Plan:
     """The plan of a space; ``quick`` puts its part ``quick`` over the rest.
@@ -92,6 +111,7 @@ def read_plan(space: str, path: Path = PLANS, *, quick: bool = False) -> Plan:
         raise ConfigError(f"the plan of {space} has the unknown keys {', '.join(unknown)}; known are: "
                           f"{', '.join(sorted(known))}")
     try:
+        values["variants"] = {name: Variant(**words) for name, words in values.get("variants", {}).items()}
         return Plan(space, **values)
     except TypeError as error:
-        raise ConfigError(f"the plan of {space} lacks a key: {error}") from None
+        raise ConfigError(f"the plan of {space} lacks a key, or a variant has one too many: {error}") from None

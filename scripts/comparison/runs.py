@@ -47,14 +47,14 @@ def make(plan: Plan, folder: Path, work: Path, *, workers: int) -> None:
     for seed in range(plan.searches):
         _search(plan, folder, work, seed)
     files = [f'"{path}"' for path in plan.genotypes(folder)]
-    _train(plan, folder / "searched.jsonl", work, workers, [f"genotypes=[{','.join(files)}]"], repeats=plan.repeats)
+    train(plan, folder / "searched.jsonl", work, workers, [f"genotypes=[{','.join(files)}]"], repeats=plan.repeats)
     if plan.hand_made:
-        _train(plan, folder / "hand_made.jsonl", work, workers, [f"genotypes=[{','.join(plan.hand_made)}]"],
+        train(plan, folder / "hand_made.jsonl", work, workers, [f"genotypes=[{','.join(plan.hand_made)}]"],
                repeats=plan.repeats)
-    _train(plan, folder / "random.jsonl", work, workers, [*_space(plan), f"count={plan.random}", "repeated=0"])
+    train(plan, folder / "random.jsonl", work, workers, [*_space(plan), f"count={plan.random}", "repeated=0"])
     if plan.equal:
         low, high = equal_parameters(plan, folder)
-        _train(plan, folder / "equal.jsonl", work, workers,
+        train(plan, folder / "equal.jsonl", work, workers,
                [*_space(plan), f"count={plan.equal}", "repeated=0", "seed=1", f"bounds.params=[{low},{high}]"])
     for name, overrides in {"search": None, **plan.scorers}.items():
         _score(plan, folder, work, name, overrides)
@@ -76,14 +76,19 @@ def _search(plan: Plan, folder: Path, work: Path, seed: int) -> None:
     if kept.exists():
         return
     run = work / f"search{seed}"
-    seconds = _timed("search", *plan.search, f"seed={seed}", f"hydra.run.dir={run}")
+    seconds = timed("search", *plan.search, *plan.final, f"seed={seed}", f"hydra.run.dir={run}")
     for epoch in plan.epochs if seed < plan.curves else ():
-        _keep(run / "genotypes" / f"epoch_{epoch:03d}.json", plan.genotype(folder, seed, epoch))
-    _keep(run / "genotype.json", kept)  # the last: what is there is whole
-    _note(folder / "searches.jsonl", {"seed": seed, **seconds, **hardware(), "versions": versions()})
+        keep(run / "genotypes" / f"epoch_{epoch:03d}.json", plan.genotype(folder, seed, epoch))
+    keep(run / "genotype.json", kept)  # the last: what is there is whole
+    note(folder / "searches.jsonl", {"seed": seed, **seconds, **hardware(), "versions": versions()})
 
 
-def _keep(source: Path, target: Path) -> None:
+def keep(source: Path, target: Path) -> None:
+    """Copy a file of a run to where the page's stay.
+
+    Raises:
+        ConfigError: the run left no such file.
+    """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
@@ -91,8 +96,11 @@ def _keep(source: Path, target: Path) -> None:
         raise ConfigError(f"{source} does not exist: the plan's epochs= must be at most those of the search") from None
 
 
-def _train(plan: Plan, table: Path, work: Path, workers: int, what: Sequence[str], *, repeats: int = 1) -> None:
-    recipe = ",".join(f'"{text}"' for text in (*plan.recipe, *plan.final))
+def train(plan: Plan, table: Path, work: Path, workers: int, what: Sequence[str], *, repeats: int = 1,
+          final: bool = True) -> None:
+    """Append to ``table`` what it lacks of the trainings ``what`` (overrides of nas_reid.tabulate), on the final people
+    or on those of the recipe."""
+    recipe = ",".join(f'"{text}"' for text in (*plan.recipe, *(plan.final if final else ())))
     run_command("tabulate", f"recipe=[{recipe}]", f"table={table}", f"workers={workers}", f"repeats={repeats}", *what,
                 f"hydra.run.dir={work / table.stem}")
 
@@ -108,13 +116,13 @@ def _score(plan: Plan, folder: Path, work: Path, name: str, overrides: Sequence[
         return
     run = work / (f"scorer_{name}" if overrides is not None else "search0")
     if not (run / "checkpoints" / "last.pt").exists():
-        run_command("search", *(plan.search if overrides is None else overrides), "seed=0", f"hydra.run.dir={run}")
+        run_command("search", *(overrides or plan.search), *plan.final, "seed=0", f"hydra.run.dir={run}")
     table = folder / "random.jsonl" if plan.table == "random" else plan.table
     run_command("select", f"search={run}", "method=table", f"table={table}", f"hydra.run.dir={work / f'scores_{name}'}")
-    _keep(work / f"scores_{name}" / "scores.jsonl", kept)
+    keep(work / f"scores_{name}" / "scores.jsonl", kept)
 
 
-def _timed(command: str, *overrides: str) -> dict[str, float]:
+def timed(command: str, *overrides: str) -> dict[str, float]:
     """Minutes of the clock and of processors that a command took."""
     began, used = time.monotonic(), _processor_seconds()
     run_command(command, *overrides)
@@ -133,6 +141,7 @@ def hardware() -> dict[str, str]:
     return {"hardware": f"{torch.get_num_threads()} threads, {platform.machine()}, {gpu}"}
 
 
-def _note(path: Path, line: dict[str, Any]) -> None:
+def note(path: Path, line: dict[str, Any]) -> None:
+    """Append a line of JSON."""
     before = path.read_bytes() if path.exists() else b""
     write_atomically(path, before + json.dumps(line).encode() + b"\n")

@@ -19,7 +19,7 @@ RECIPE = (*DATA, "network={channels: 4, layers: [1, 1]}", "epochs=1", "batch.siz
 def parts():
     """The script and its modules by name, as if it were run."""
     sys.path.insert(0, str(SCRIPTS))
-    names = ("evidence", *(f"comparison.{name}" for name in ("plan", "runs", "findings", "page", "pictures")))
+    names = ("evidence", *(f"comparison.{name}" for name in ("plan", "runs", "variants", "findings", "page", "pictures")))
     yield {name.rpartition(".")[2]: importlib.import_module(name) for name in names}
     sys.path.remove(str(SCRIPTS))
     for name in (*names, "comparison"):
@@ -34,7 +34,9 @@ def made(parts, tmp_path_factory):
     plans = root / "plans.toml"
     plans.write_text(f'[auto_reid]\nsearch = {quoted["search"]}\nrecipe = {quoted["recipe"]}\n'
                      'final = []\ntable = "random"\nsearches = 2\nrandom = 3\nequal = 1\n'
-                     'tolerance = 0.2\nepochs = [1]\ncurves = 1\nhand_made = []\n')
+                     'tolerance = 0.2\nepochs = [1]\ncurves = 1\nhand_made = []\nvariant_seeds = 1\n'
+                     '[auto_reid.variants.paths]\nsearch = ["algorithm=one_shot"]\n'
+                     'select = ["method=random", "candidates=2"]\n')
 
     def run(command: str, *overrides: str) -> None:
         lines.append((command, *overrides))
@@ -45,18 +47,21 @@ def made(parts, tmp_path_factory):
         patch.setattr(parts["runs"], "run_command", run)
         arguments = ["auto_reid", "--plans", str(plans), "--output", str(root), "--workers", "1"]
         assert parts["evidence"].main(arguments) == 0
+        assert parts["evidence"].main([*arguments, "--variants"]) == 0
     return root, plans, lines
 
 
 def test_a_comparison_is_made_of_commands_and_kept(made) -> None:
     root, _, lines = made
-    assert [command for command, *_ in lines] == ["search"] * 2 + ["tabulate"] * 3 + ["select"]
+    assert [command for command, *_ in lines] == ["search"] * 2 + ["tabulate"] * 3 + ["select"] + [
+        "search", "select", "tabulate"]
     folder = root / "evidence" / "auto_reid"
     assert sorted(path.name for path in (folder / "genotypes").iterdir()) == [
-        "search0.json", "search0_epoch001.json", "search1.json"]
+        "search0.json", "search0_epoch001.json", "search1.json", "variants"]
     assert len(Table(folder / "random.jsonl")) == 3 and len(Table(folder / "equal.jsonl")) == 1
     page = (root / "evidence.md").read_text()
     assert page.count("<!-- auto_reid -->") == 1 and "| searched | 2 |" in page and "reached" in page
+    assert "| paths | `algorithm=one_shot select: method=random select: candidates=2` | 1 | " in page
     for name in ("random", "supernet", "anytime", "front"):
         assert f"![{name}](evidence/auto_reid/{name}.png)" in page and (folder / f"{name}.png").exists()
 
@@ -78,7 +83,7 @@ def findings_of(parts, *, searched, random, equal=()):
     plan = parts["plan"].Plan("toy", (), (), (), "toy")
     scorer = parts["findings"].Scorer("search", 0.6, 0.2, 0.8, 0.5, [(0.1, 0.2)])
     searches = [{"minutes": 2.0, "processor_minutes": 1.0, "hardware": "h", "versions": {"torch": "t"}}]
-    return parts["findings"].Findings(plan, searched, random, equal, (), {}, [scorer], None, searches)
+    return parts["findings"].Findings(plan, searched, random, equal, (), {}, [scorer], None, searches, {}, ())
 
 
 def test_the_numbers_of_a_comparison_by_hand(parts) -> None:

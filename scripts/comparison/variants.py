@@ -1,0 +1,87 @@
+"""Other ways to search, one beside the other: on the people of the recipe, by validation mAP."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, stdev
+
+from comparison.plan import Plan, Variant
+from comparison.runs import hardware, keep, note, timed, train
+from nas_reid.genotype import Genotype
+from nas_reid.record.provenance import versions
+from nas_reid.tables import Table
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a variant found.
+
+    Attributes:
+        variant: how it searches.
+        validation, mAP: of each seed's genotype, trained alone, on validation and on test people, in [0, 1].
+        params: of each with its head.
+        minutes: of a processor, of a search and its selection in the mean.
+    """
+
+    variant: Variant
+    validation: Sequence[float]
+    mAP: Sequence[float]
+    params: Sequence[int]
+    minutes: float
+
+
+def make_variants(plan: Plan, folder: Path, work: Path, *, workers: int) -> None:
+    """Search by every variant and train what it found, where ``folder`` lacks it; arguments as of ``runs.make``."""
+    files = []
+    for seed in range(plan.variant_seeds):
+        for name, variant in plan.variants.items():
+            files.append(kept := plan.variant_genotype(folder, name, seed))
+            if not kept.exists():
+                _search(plan, variant, kept, work / "variants" / f"{name}_{seed}", name=name, seed=seed)
+        quoted = [f'"{path}"' for path in files]
+        train(plan, folder / "variants.jsonl", work, workers, [f"genotypes=[{','.join(quoted)}]"], final=False)
+
+
+def _search(plan: Plan, variant: Variant, kept: Path, run: Path, *, name: str, seed: int) -> None:
+    took = timed("search", *plan.search, *plan.tuned, *variant.search, f"seed={seed}", f"hydra.run.dir={run}")
+    if variant.select is not None:
+        chosen = run.with_name(f"{run.name}_select")
+        more = timed("select", f"search={run}", *variant.select, f"seed={seed}", f"hydra.run.dir={chosen}")
+        took, run = {key: round(took[key] + more[key], 2) for key in took}, chosen
+    keep(run / "genotype.json", kept)
+    note(kept.parents[2] / "variant_searches.jsonl",
+         {"variant": name, "seed": seed, **took, **hardware(), "versions": versions()})
+
+
+def read_variants(plan: Plan, folder: Path) -> dict[str, Found]:
+    """Name -> what it found, of those that are made with all their seeds."""
+    if not (folder / "variants.jsonl").exists():
+        return {}
+    table = Table(folder / "variants.jsonl")
+    minutes: dict[str, list[float]] = {}
+    for line in map(json.loads, (folder / "variant_searches.jsonl").read_text(encoding="utf-8").splitlines()):
+        minutes.setdefault(line["variant"], []).append(line["processor_minutes"])
+    made = {}
+    for name, variant in plan.variants.items():
+        files = [plan.variant_genotype(folder, name, seed) for seed in range(plan.variant_seeds)]
+        if all(file.exists() for file in files):
+            lines = [table.query(Genotype.load(file)).lines[0] for file in files]
+            made[name] = Found(variant, [line.validation for line in lines], [line.mAP for line in lines],
+                               [line.params for line in lines], fmean(minutes[name]))
+    return made
+
+
+def variant_lines(variants: Mapping[str, Found], *, by_lot: Sequence[float]) -> Iterator[str]:
+    """A table in Markdown, the best first; ``by_lot``: validation mAP of the table's random genotypes."""
+    yield from ("| way to search | overrides | n | validation mAP, mean ± sd | test mAP | parameters | minutes |",
+                "|---|---|---|---|---|---|---|")
+    for name, found in sorted(variants.items(), key=lambda item: -fmean(item[1].validation)):
+        words = " ".join([*found.variant.search, *(f"select: {word}" for word in found.variant.select or ())])
+        yield (f"| {name} | {f'`{words}`' if words else ''} | {len(found.validation)} | {_spread(found.validation)} | "
+               f"{_spread(found.mAP)} | {fmean(found.params):,.0f} | {found.minutes:.1f} |")
+    yield f"| by lot, of the table | | {len(by_lot)} | {_spread(by_lot)} | | | |"
+
+
+def _spread(values: Sequence[float]) -> str:
+    return f"{100 * fmean(values):.1f}" + (f" ± {100 * stdev(values):.1f}" if len(values) > 1 else "")
