@@ -13,11 +13,17 @@ PLANS = Path(__file__).with_name("plans.toml")
 
 @dataclass(frozen=True)
 class Variant:
-    """Another way to search: overrides of nas_reid.search on top of the plan's, and of a nas_reid.select that then
-    chooses on the supernet; None: what the search derived."""
+    """Another way to search.
+
+    Attributes:
+        search: overrides of nas_reid.search on top of the plan's.
+        select: overrides of a nas_reid.select that then chooses on the supernet; None: what the search derived.
+        on: the variant whose supernet ``select`` takes, in place of a search of its own.
+    """
 
     search: Sequence[str] = ()
     select: Sequence[str] | None = None
+    on: str | None = None
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,8 @@ class Plan:
         variants: name -> another way to search, compared with ``variant_seeds`` seeds each by validation mAP.
         table: of trainings under ``recipe``, to be ranked by supernets: a file, the name of a space, or ``random``, the
             random genotypes of the comparison itself.
-        scorers: name -> overrides of a search whose supernet ranks the table; beside ``search``, the first seed's.
+        scorers: name -> overrides of nas_reid.search on top of the plan's; that supernet ranks the table, beside that
+            of ``search`` itself. They see the people of ``recipe``.
         score_on: test sets whose mean mAP is compared; empty: all.
         hand_made: published genotypes.
         searches, random, equal: numbers of searches, of genotypes by lot, and of those with equal parameters.
@@ -111,7 +118,12 @@ def read_plan(space: str, path: Path = PLANS, *, quick: bool = False) -> Plan:
         raise ConfigError(f"the plan of {space} has the unknown keys {', '.join(unknown)}; known are: "
                           f"{', '.join(sorted(known))}")
     try:
-        values["variants"] = {name: Variant(**words) for name, words in values.get("variants", {}).items()}
-        return Plan(space, **values)
+        variants = {name: Variant(**words) for name, words in values.pop("variants", {}).items()}
+        plan = Plan(space, variants=variants, **values)
     except TypeError as error:
         raise ConfigError(f"the plan of {space} lacks a key, or a variant has one too many: {error}") from None
+    for name, variant in variants.items():
+        if variant.on is not None and (variant.on not in variants or variant.select is None):
+            raise ConfigError(f"the variant {name} of {space} stands on {variant.on!r}; it needs select= and the name "
+                              f"of another variant: {', '.join(variants)}")
+    return plan

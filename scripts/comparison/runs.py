@@ -56,7 +56,7 @@ def make(plan: Plan, folder: Path, work: Path, *, workers: int) -> None:
         low, high = equal_parameters(plan, folder)
         train(plan, folder / "equal.jsonl", work, workers,
                [*_space(plan), f"count={plan.equal}", "repeated=0", "seed=1", f"bounds.params=[{low},{high}]"])
-    for name, overrides in {"search": None, **plan.scorers}.items():
+    for name, overrides in {"search": (), **plan.scorers}.items():
         _score(plan, folder, work, name, overrides)
 
 
@@ -110,13 +110,13 @@ def _space(plan: Plan) -> list[str]:
     return [word for word in plan.search if word.startswith("space")] or [f"space={plan.space}"]
 
 
-def _score(plan: Plan, folder: Path, work: Path, name: str, overrides: Sequence[str] | None) -> None:
+def _score(plan: Plan, folder: Path, work: Path, name: str, overrides: Sequence[str]) -> None:
     kept = folder / f"scores_{name}.jsonl"
     if kept.exists():
         return
-    run = work / (f"scorer_{name}" if overrides is not None else "search0")
+    run = work / f"scorer_{name}"
     if not (run / "checkpoints" / "last.pt").exists():
-        run_command("search", *(overrides or plan.search), *plan.final, "seed=0", f"hydra.run.dir={run}")
+        run_command("search", *plan.search, *plan.tuned, *overrides, "seed=0", f"hydra.run.dir={run}")
     table = folder / "random.jsonl" if plan.table == "random" else plan.table
     run_command("select", f"search={run}", "method=table", f"table={table}", f"hydra.run.dir={work / f'scores_{name}'}")
     keep(work / f"scores_{name}" / "scores.jsonl", kept)

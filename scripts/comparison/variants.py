@@ -35,20 +35,26 @@ def make_variants(plan: Plan, folder: Path, work: Path, *, workers: int) -> None
     """Search by every variant and train what it found, where ``folder`` lacks it; arguments as of ``runs.make``."""
     files = []
     for seed in range(plan.variant_seeds):
-        for name, variant in plan.variants.items():
+        for name in plan.variants:
             files.append(kept := plan.variant_genotype(folder, name, seed))
             if not kept.exists():
-                _search(plan, variant, kept, work / "variants" / f"{name}_{seed}", name=name, seed=seed)
+                _find(plan, name, seed, kept, work / "variants")
         quoted = [f'"{path}"' for path in files]
         train(plan, folder / "variants.jsonl", work, workers, [f"genotypes=[{','.join(quoted)}]"], final=False)
 
 
-def _search(plan: Plan, variant: Variant, kept: Path, run: Path, *, name: str, seed: int) -> None:
-    took = timed("search", *plan.search, *plan.tuned, *variant.search, f"seed={seed}", f"hydra.run.dir={run}")
+def _find(plan: Plan, name: str, seed: int, kept: Path, work: Path) -> None:
+    """Search and select as the variant says, keep the genotype, and note what that took."""
+    variant = plan.variants[name]
+    run, took = work / f"{variant.on or name}_{seed}", {"minutes": 0.0, "processor_minutes": 0.0}
+    if variant.on is None or not (run / "checkpoints" / "last.pt").exists():
+        searched = timed("search", *plan.search, *plan.tuned, *plan.variants[variant.on or name].search, f"seed={seed}",
+                         f"hydra.run.dir={run}")
+        took = took if variant.on else searched  # the supernet of another is in that one's line
     if variant.select is not None:
-        chosen = run.with_name(f"{run.name}_select")
-        more = timed("select", f"search={run}", *variant.select, f"seed={seed}", f"hydra.run.dir={chosen}")
-        took, run = {key: round(took[key] + more[key], 2) for key in took}, chosen
+        selected = timed("select", f"search={run}", *variant.select, f"seed={seed}",
+                         f"hydra.run.dir={(run := work / f'{name}_{seed}_select')}")
+        took = {key: round(took[key] + selected[key], 2) for key in took}
     keep(run / "genotype.json", kept)
     note(kept.parents[2] / "variant_searches.jsonl",
          {"variant": name, "seed": seed, **took, **hardware(), "versions": versions()})
@@ -68,7 +74,8 @@ def read_variants(plan: Plan, folder: Path) -> dict[str, Found]:
         if all(file.exists() for file in files):
             lines = [table.query(Genotype.load(file)).lines[0] for file in files]
             made[name] = Found(variant, [line.validation for line in lines], [line.mAP for line in lines],
-                               [line.params for line in lines], fmean(minutes[name]))
+                               [line.params for line in lines],
+                               sum(fmean(minutes[each]) for each in {name, variant.on or name}))
     return made
 
 
@@ -77,7 +84,8 @@ def variant_lines(variants: Mapping[str, Found], *, by_lot: Sequence[float]) -> 
     yield from ("| way to search | overrides | n | validation mAP, mean ± sd | test mAP | parameters | minutes |",
                 "|---|---|---|---|---|---|---|")
     for name, found in sorted(variants.items(), key=lambda item: -fmean(item[1].validation)):
-        words = " ".join([*found.variant.search, *(f"select: {word}" for word in found.variant.select or ())])
+        words = " ".join([*found.variant.search, *([f"on {found.variant.on}:"] if found.variant.on else []),
+                          *(["select", *found.variant.select] if found.variant.select is not None else [])])
         yield (f"| {name} | {f'`{words}`' if words else ''} | {len(found.validation)} | {_spread(found.validation)} | "
                f"{_spread(found.mAP)} | {fmean(found.params):,.0f} | {found.minutes:.1f} |")
     yield f"| by lot, of the table | | {len(by_lot)} | {_spread(by_lot)} | | | |"

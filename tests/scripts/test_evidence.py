@@ -19,7 +19,8 @@ RECIPE = (*DATA, "network={channels: 4, layers: [1, 1]}", "epochs=1", "batch.siz
 def parts():
     """The script and its modules by name, as if it were run."""
     sys.path.insert(0, str(SCRIPTS))
-    names = ("evidence", *(f"comparison.{name}" for name in ("plan", "runs", "variants", "findings", "page", "pictures")))
+    names = ("evidence", *(f"comparison.{name}"
+                           for name in ("plan", "runs", "variants", "findings", "page", "pictures")))
     yield {name.rpartition(".")[2]: importlib.import_module(name) for name in names}
     sys.path.remove(str(SCRIPTS))
     for name in (*names, "comparison"):
@@ -53,15 +54,15 @@ def made(parts, tmp_path_factory):
 
 def test_a_comparison_is_made_of_commands_and_kept(made) -> None:
     root, _, lines = made
-    assert [command for command, *_ in lines] == ["search"] * 2 + ["tabulate"] * 3 + ["select"] + [
-        "search", "select", "tabulate"]
+    assert [command for command, *_ in lines] == [
+        "search", "search", "tabulate", "tabulate", "tabulate", "search", "select", "search", "select", "tabulate"]
     folder = root / "evidence" / "auto_reid"
     assert sorted(path.name for path in (folder / "genotypes").iterdir()) == [
         "search0.json", "search0_epoch001.json", "search1.json", "variants"]
     assert len(Table(folder / "random.jsonl")) == 3 and len(Table(folder / "equal.jsonl")) == 1
     page = (root / "evidence.md").read_text()
     assert page.count("<!-- auto_reid -->") == 1 and "| searched | 2 |" in page and "reached" in page
-    assert "| paths | `algorithm=one_shot select: method=random select: candidates=2` | 1 | " in page
+    assert "| paths | `algorithm=one_shot select method=random candidates=2` | 1 | " in page
     for name in ("random", "supernet", "anytime", "front"):
         assert f"![{name}](evidence/auto_reid/{name}.png)" in page and (folder / f"{name}.png").exists()
 
@@ -108,6 +109,8 @@ def test_what_is_not_reached_says_so(parts) -> None:
 @pytest.mark.parametrize(("text", "message"), [
     ("[other]\n", "has no plan of 'toy'; it has: other"), ("[toy]\nserches = 3\n", "unknown keys serches; known are: "),
     ("[toy]\n", "lacks a key"), ("[toy\n", "cannot read the plans"),
+    ("[toy]\nsearch = []\nrecipe = []\nfinal = []\ntable = 'toy'\n[toy.variants.a]\non = 'b'\n",
+     "stands on 'b'; it needs select= and the name of another variant: a"),
 ])
 def test_a_wrong_plan_is_refused(parts, capsys, tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "plans.toml").write_text(text)
