@@ -21,10 +21,10 @@ from nas_reid.errors import ConfigError, DataError
 from nas_reid.network.finite import require_finite_features
 
 BLOCK_MEMORY = 256 * 2**20  # bytes that one block of rows and its temporaries may take
-# Bytes of features widened to float64 at a time. Smaller ones start so many parallel operations that a shared CPU
-# waits; larger ones leave its cache.
+# Bytes of gallery features widened to float64 for one product. Smaller ones start so many parallel operations that a
+# shared CPU waits; larger ones leave its cache.
 _CHUNK_MEMORY = 16 * 2**20
-_PAIR_MEMORY = 2**20  # the same where rows are gathered: little arithmetic, so that only the cache counts
+_TILE_MEMORY = 2**20  # bytes of float64 at a time where there is little arithmetic, so that only the cache counts
 
 
 def _squared_euclidean(dots: Tensor, squares_x: Tensor, squares_y: Tensor) -> Tensor:
@@ -89,7 +89,7 @@ class GridFeatures:
         bits = min(24, (53 - math.ceil(math.log2(features.shape[1]))) // 2)
         rows = torch.empty_like(features, dtype=torch.float32)
         squares = features.new_empty(len(features), dtype=torch.float64)
-        for part in _chunks(features):
+        for part in _slices(len(features), _TILE_MEMORY // (8 * features.shape[1])):
             values = features[part].float()
             require_finite_features(values, first=part.start)
             exponents = torch.frexp(values.abs().amax(dim=1, keepdim=True)).exponent  # |value| < 2^exponent
@@ -139,15 +139,16 @@ class FeatureDistances:
         queries = self.query.rows[start:stop].double()
         squares = self.query.squares[start:stop, None]
         block = queries.new_empty(len(queries), self.shape[1])
-        for part in _chunks(self.gallery.rows):
-            dots = queries @ self.gallery.rows[part].double().T
-            block[:, part] = from_dots(dots, squares, self.gallery.squares[part])
+        for part in _slices(self.shape[1], _CHUNK_MEMORY // (8 * queries.shape[1])):
+            dots, squares_y = queries @ self.gallery.rows[part].double().T, self.gallery.squares[part]
+            for tile in _slices(len(queries), _TILE_MEMORY // (8 * len(squares_y))):
+                block[tile, part] = from_dots(dots[tile], squares[tile], squares_y)
         return block
 
     def pairs(self, queries: Tensor, gallery: Tensor) -> Tensor:
         """Float64 distances [n] of n (query index, gallery index) pairs; equal to the entries of ``block``."""
         result = self.query.squares.new_empty(len(queries))
-        size = max(1, _PAIR_MEMORY // (8 * self.query.rows.shape[1]))
+        size = max(1, _TILE_MEMORY // (8 * self.query.rows.shape[1]))
         for x, y, out in zip(queries.split(size), gallery.split(size), result.split(size), strict=True):
             dots = (self.query.rows[x].double() * self.gallery.rows[y]).sum(dim=1)
             out.copy_(DISTANCES[self._distance](dots, self.query.squares[x], self.gallery.squares[y]))
@@ -166,6 +167,6 @@ def rows_per_block(columns: int, *, bytes_per_pair: int) -> int:
     return max(1, BLOCK_MEMORY // (columns * bytes_per_pair))
 
 
-def _chunks(features: Tensor) -> list[slice]:
-    size = max(1, _CHUNK_MEMORY // (8 * features.shape[1]))
-    return [slice(first, first + size) for first in range(0, len(features), size)]
+def _slices(count: int, size: int) -> list[slice]:
+    """Of ``size`` items, or of one if ``size`` is 0."""
+    return [slice(first, first + max(1, size)) for first in range(0, count, max(1, size))]

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.jit import is_tracing  # type: ignore[attr-defined]  # torch does not list it
 from torch.nn import functional as F
 
 
@@ -38,9 +39,10 @@ class InstanceNorm(nn.InstanceNorm2d):
 
 def _stays(x: Tensor) -> bool:
     """Whether a map is worth it: on a CPU, in that memory alone, and seen by no compiler or exporter."""
+    if torch.compiler.is_compiling() or torch.onnx.is_in_onnx_export() or is_tracing():
+        return False
     return (x.device.type == "cpu" and x.shape[2] * x.shape[3] > 1 and not x.is_contiguous()
-            and x.is_contiguous(memory_format=torch.channels_last)
-            and not (torch.compiler.is_compiling() or torch.onnx.is_in_onnx_export()))
+            and x.is_contiguous(memory_format=torch.channels_last))
 
 
 class _Normalised(torch.autograd.Function):

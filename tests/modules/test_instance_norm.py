@@ -54,3 +54,9 @@ def test_maps_far_from_zero_lose_no_digits():
 def test_a_single_pixel_cannot_be_normalised():
     with pytest.raises(ValueError, match="more than 1 spatial element"):
         instance_norm(make_maps(2, 3, 1, 1))
+
+
+def test_a_trace_holds_operations_of_torch_alone(tmp_path):
+    x = make_maps(2, 3, 5, 4, dtype=torch.float32)
+    torch.jit.trace(InstanceNorm(3), x, check_trace=False).save(tmp_path / "norm.pt")
+    assert torch.allclose(torch.jit.load(tmp_path / "norm.pt")(x), by_definition(x), atol=1e-6)
