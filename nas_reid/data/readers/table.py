@@ -2,7 +2,6 @@
 
 import csv
 import io
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -174,8 +173,8 @@ def _dataset(root: Path, table: Table, samples: Sequence[Sample], parts: Parts, 
 
 def _says(table: Table, parts: Parts, draw: Draw, lists: Sequence[Sequence[Sample]]) -> str:
     train, query, gallery = lists
-    tested = Counter(sample.pid for sample in {*query, *gallery} if sample.pid > 0)
-    lonely = len(tested.keys() - {sample.pid for sample in query})
+    tested = {sample.pid for sample in (*query, *gallery) if sample.pid > 0}
+    lonely = len(tested - {sample.pid for sample in query})
     second = "second image" if has_no_cameras(gallery) else "image in a second camera"
     what = (f"{table.file} names no split: one was made by identity from {draw}" if parts.drawn else
             f"{table.file} names no queries: they were chosen from seed {draw.seed}")
