@@ -66,7 +66,7 @@ def run(settings: PretrainConfig, genotype: Genotype, job: Job) -> float:
     # The network and every name come first: a mistake in one must not wait for the data.
     seed_everything(settings.seed)
     epochs, space = settings.epochs, space_of(genotype, settings.network)
-    require_room(space, genotype, job.device)
+    require_room(space, genotype, job.device, settings.data.image_size)
     trunk, head = space.network(genotype), head_arguments(asdict(settings.head), space)
     require_drop_path(trunk, settings.drop_path)
     augment = build_augment(settings.augment)

@@ -141,7 +141,11 @@ def space_of(genotype: Genotype, overrides: Mapping[str, Any] | None = None) -> 
     if genotype.space_version > installed:
         raise GenotypeError(f"genotype is of version {genotype.space_version} of space {genotype.space!r}, installed "
                             f"is version {installed}: update the package that provides it")
-    return create_space(genotype.space, {**genotype.arguments, **(overrides or {})})
+    try:
+        return create_space(genotype.space, {**genotype.arguments, **(overrides or {})})
+    except ConfigError as error:  # of the values that a training may set, it is told by the keys of a search
+        named = "network" if overrides else "genotype.arguments"
+        raise ConfigError(re.sub(r"\bspace\.(?=\w+=)", f"{named}.", str(error))) from None
 
 
 def load_genotype(reference: str) -> Genotype:

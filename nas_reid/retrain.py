@@ -150,7 +150,7 @@ class Parts(NamedTuple):
 def build_parts(settings: RetrainConfig, genotype: Genotype, device: torch.device) -> Parts:
     """The parts that settings and genotype name; every error of theirs is raised here."""
     space = space_of(genotype, settings.network)
-    require_room(space, genotype, device)
+    require_room(space, genotype, device, settings.data.image_size)
     trunk, head = space.network(genotype), head_arguments(asdict(settings.head), space)
     require_drop_path(trunk, settings.drop_path)
     weights = read_weights(user_path(settings.weights), space, genotype, trunk=trunk) if settings.weights else {}

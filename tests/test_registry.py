@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -224,3 +225,12 @@ def test_a_space_may_take_any_options(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (space.width, space.depth, space.options) == (3, 1, {"extra": 4})
     with pytest.raises(ConfigError, match=r"needs the argument width; it has: width, depth$"):
         create_space("open_space", {"extra": 4})
+
+
+def test_a_training_is_told_of_the_keys_that_it_has() -> None:
+    """A space names its arguments as a search sets them; a retraining sets them as network.<argument>."""
+    genotype = load_genotype("auto_reid/retrieval")
+    with pytest.raises(ConfigError, match=r"^network\.channels=0 is illegal"):
+        space_of(genotype, {"channels": 0})
+    with pytest.raises(ConfigError, match=r"^genotype\.arguments\.channels=0 is illegal"):
+        space_of(replace(genotype, arguments={**genotype.arguments, "channels": 0}))

@@ -127,15 +127,17 @@ def foresee(space: SearchSpace, images: Sequence[int], *, instances: int, sample
         log.info("a search step keeps about %.2f GiB", needed / 2**30)
 
 
-def require_room(space: SearchSpace, genotype: Genotype, device: torch.device) -> None:
-    """Refuse a network whose training cannot fit, before any of it is allocated.
+def require_room(space: SearchSpace, genotype: Genotype, device: torch.device, image_size: Sequence[int]) -> None:
+    """Refuse a network whose training cannot fit, or that images are too small for, before any of it is allocated.
 
     Args:
         space, genotype: of the network, which is built on the meta device.
         device: where it will be trained.
+        image_size: height and width of the images.
 
     Raises:
-        ConfigError: its weights, their gradients and two moments take more than the device has in all.
+        ConfigError: its weights, their gradients and two moments take more than the device has in all; it refuses
+            images of this size.
     """
     with torch.device("meta"), torch.random.fork_rng(devices=[]):
         network = space.network(genotype)
@@ -144,6 +146,13 @@ def require_room(space: SearchSpace, genotype: Genotype, device: torch.device) -
         raise ConfigError(f"this network has {parameters:,} parameters: with gradients and moments "
                           f"{16 * parameters / 2**30:,.1f} GiB, and {device} has {total / 2**30:.1f} GiB in all. Give "
                           "it smaller widths or depths: network.<argument>= (of a search: space.<argument>=)")
+    try:
+        with torch.no_grad():
+            network.eval()(torch.empty(2, 3, *image_size, device="meta"))
+    except ConfigError as error:
+        raise ConfigError(f"images of {image_size[0]} x {image_size[1]} pixels (data.image_size): {error}") from None
+    except Exception:  # an op of somebody's that the meta device lacks: the first batch will tell
+        return
 
 
 def advice(needed: int, free: int | None, *, batch_size: int, instances: int) -> str | None:

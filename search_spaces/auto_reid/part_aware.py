@@ -27,7 +27,8 @@ def stripe_bounds(height: int, parts: int) -> list[int]:
     """
     if height < parts:
         raise ConfigError(f"part_aware splits a map into {parts} stripes, but it has {height} rows here: use taller "
-                          f"images, fewer parts (space.parts), fewer blocks (space.layers) or space.primitives=darts")
+                          f"images, fewer parts or blocks (parts=, layers=) or primitives=darts: space.<argument>= "
+                          "of a search, network.<argument>= of a training")
     return [i * height // parts for i in range(parts + 1)]
 
 

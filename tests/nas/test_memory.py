@@ -12,6 +12,7 @@ from nas_reid.modules.head import Head
 from nas_reid.nas.memory import SavedTensors, advice, foresee, require_room, saved_bytes, step_bytes
 from nas_reid.network.free_memory import Memory
 from nas_reid.network.model import ReIDNetwork
+from nas_reid.registry import load_genotype, space_of
 from nas_reid.search_space import Mix
 from tests.toy_space import ToySpace
 
@@ -110,6 +111,14 @@ def test_a_network_beyond_all_memory_is_refused_before_it_is_built(monkeypatch: 
         monkeypatch.setattr(nas_reid.nas.memory, "memory_of", lambda _, total=total: Memory(total, total))
         if refused:
             with pytest.raises(ConfigError, match=r"has 1,000,000 parameters: .* cpu has 0\.0 GiB in all.*network\."):
-                require_room(space, genotype, torch.device("cpu"))
+                require_room(space, genotype, torch.device("cpu"), (8, 4))
         else:
-            require_room(space, genotype, torch.device("cpu"))
+            require_room(space, genotype, torch.device("cpu"), (8, 4))
+
+
+def test_images_that_are_too_small_are_refused_before_there_are_any() -> None:
+    genotype = load_genotype("auto_reid/retrieval")
+    space = space_of(genotype, {"channels": 4})
+    with pytest.raises(ConfigError, match=r"^images of 32 x 16 pixels \(data.image_size\): part_aware .* 4 stripes"):
+        require_room(space, genotype, torch.device("cpu"), (32, 16))
+    require_room(space, genotype, torch.device("cpu"), (64, 32))

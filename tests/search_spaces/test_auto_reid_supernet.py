@@ -156,7 +156,7 @@ def test_stripes_cover_every_row_once(height):
 
 def test_part_aware_needs_one_row_per_part():
     space = make_space(parts=9)
-    with pytest.raises(ConfigError, match=r"9 stripes, but it has 8 rows.*space\.parts"):
+    with pytest.raises(ConfigError, match=r"9 stripes, but it has 8 rows.*network\.<argument>="):
         build(space)(make_images(height=32), softmax_mixes(make_alphas(space)))
 
 
