@@ -71,7 +71,8 @@ def explain(command: str, error: Exception, arguments: Sequence[str], *, config_
         return f"{found[1]} is there already: write it without +"
     if "Config group override must be" in text:
         return "; ".join(f"{one.input_line}: a file of conf/{one.key_or_group} is expected; leave it out for the "
-                         "default" for one in given if not isinstance(one.value(), str | list))
+                         "default" for one in given if not isinstance(one.value(), str | list)
+                         and (Path(config_dir) / one.key_or_group).is_dir())
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else ""
     lines = [line.rstrip() for line in f"{text}\n{cause}".splitlines() if line.strip() and not _NOISE.match(line)]
     return "\n".join(lines)

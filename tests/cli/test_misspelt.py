@@ -38,6 +38,8 @@ GENOTYPE = "genotype=auto_reid/baseline"
     (("search", "data=null"), "data=null: a file of conf/data is expected; leave it out for the default"),
     (("search", "experiment=null"), "experiment=null: a file of conf/experiment is expected; leave it out for the "
                                     "default"),
+    (("search", "epochs=3", "experiment=null", "channels_last=true"),
+     "experiment=null: a file of conf/experiment is expected; leave it out for the default"),
     (("search", "+epochs=3"), "epochs is there already: write it without +"),
 ], ids=lambda value: " ".join(value) if isinstance(value, tuple) else "")
 def test_a_line_that_means_nothing_is_answered_by_one_that_does(line: tuple[str, ...], expected: str) -> None:

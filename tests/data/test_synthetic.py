@@ -143,6 +143,7 @@ def test_a_root_that_is_a_file_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("fields", "message"), [
     ({"size": "huge"}, "unknown size 'huge'; known: tiny, small, base"),
+    ({"size": [1]}, "unknown size [1]"), ({"factors": {"a": 1}}, "known: easy"),  # no key of a dictionary can be these
     ({"factors": "brutal"}, "known: easy, default, hard"),
     ({"lookalike_kinds": ["clone"]}, "unknown look-alike kind 'clone'"),
     ({"own": 1.5}, "own=1.5: expected a number from 0 to 1"),

@@ -278,7 +278,7 @@ def _fits(value: object, kind: Any) -> bool:
     return isinstance(value, int | float if kind is float else kind)
 
 
-def _check_choice(what: str, value: str, known: Sequence[str] | Mapping[str, object]) -> None:
+def _check_choice(what: str, value: object, known: Sequence[str] | Mapping[str, object]) -> None:
     """Raise a ConfigError that lists the known names unless ``value`` is one of them."""
-    if value not in known:
+    if not isinstance(value, str) or value not in known:
         raise ConfigError(f"unknown {what} {value!r}; known: {', '.join(known)}")
