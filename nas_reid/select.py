@@ -30,10 +30,11 @@ from torch.nn.utils import clip_grad_norm_
 
 from nas_reid.config.loading import load, to_plain
 from nas_reid.config.schemas import SearchConfig
-from nas_reid.config.tables import SelectConfig
+from nas_reid.config.tables import FRONTS, SelectConfig
 from nas_reid.data.augment import build_augment
 from nas_reid.data.batches import TrainBatches
 from nas_reid.data.resident import ResidentBatches
+from nas_reid.deploy.latency import latency_of
 from nas_reid.drawing.front import draw_front
 from nas_reid.errors import CheckpointError, GenotypeError
 from nas_reid.evaluation.retrieval import retrieve
@@ -100,7 +101,8 @@ def run(settings: SelectConfig, folder: Path, device: torch.device) -> float:
     log.info("%d genotypes in %.0f s", len(judge.seen), time.monotonic() - started)
 
     # The best, the front, and the command that comes next.
-    return finish(settings, search, space, judge.seen, folder)
+    costs = costs_of_all(settings, space, judge.seen, search.data.image_size, device)
+    return finish(settings, search, space, judge.seen, costs, folder)
 
 
 def read_search(folder: Path) -> dict[str, Any]:
@@ -156,21 +158,33 @@ def tune(bilevel: Bilevel, batches: TrainBatches, settings: SelectConfig, mixes:
         optimizer.zero_grad()
 
 
+def costs_of_all(settings: SelectConfig, space: SearchSpace, seen: Sequence[Candidate], image_size: Sequence[int],
+                 device: torch.device) -> list[dict[str, float]]:
+    """params and macs of each candidate's trunk, and its latency where the front asks for it."""
+    height, width = image_size
+    costs: list[dict[str, float]] = [{**costs_of(space, candidate.genotype, (height, width))} for candidate in seen]
+    if settings.front == "latency":
+        with progress_total(description="latency", total=len(seen), unit="network") as bar:
+            for candidate, cost in zip(seen, costs, strict=True):
+                trunk = space.network(candidate.genotype)
+                cost["latency"] = round(latency_of(trunk, (height, width), device=device), 3)
+                bar.update()
+    return costs
+
+
 def finish(settings: SelectConfig, search: SearchConfig, space: SearchSpace, seen: Sequence[Candidate],
-           folder: Path) -> float:
+           costs: Sequence[Mapping[str, float]], folder: Path) -> float:
     """Write what was found, draw the front, and say what comes next; returns the best validation mAP."""
-    height, width = search.data.image_size
-    costs = [costs_of(space, candidate.genotype, (height, width)) for candidate in seen]
     lines = [json.dumps({"mAP": candidate.mAP, **cost, "genotype": candidate.genotype.body})
              for candidate, cost in zip(seen, costs, strict=True)]
     write_atomically(folder / "candidates.jsonl", ("\n".join(lines) + "\n").encode())
     best = max(seen, key=lambda candidate: candidate.mAP)
     chosen(best, settings, search).save(folder / "genotype.json")
-    worth, macs = [candidate.mAP for candidate in seen], [cost["macs"] for cost in costs]
-    front = front_of(worth, macs)
+    worth, cost = [candidate.mAP for candidate in seen], [each[settings.front] for each in costs]
+    front, digits = front_of(worth, cost), "012.3f" if settings.front == "latency" else "012d"
     for index in front:
-        chosen(seen[index], settings, search).save(folder / "front" / f"macs_{macs[index]:012d}.json")
-    draw_front(worth, macs, front, folder / "pictures" / "front.png", xlabel="MACs of the trunk per image",
+        chosen(seen[index], settings, search).save(folder / "front" / f"{settings.front}_{cost[index]:{digits}}.json")
+    draw_front(worth, cost, front, folder / "pictures" / "front.png", xlabel=FRONTS[settings.front],
                ylabel="validation mAP on the supernet, %")
     result = {"kind": "select", "search": settings.search, "space": space.name, "method": settings.method,
               "selection": {"split": "validation", "mAP": best.mAP, "candidates": len(seen)}, "metrics": {},

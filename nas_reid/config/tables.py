@@ -8,6 +8,10 @@ from nas_reid.config.groups import Rules, is_one_of
 from nas_reid.nas.selection.methods import METHODS
 from nas_reid.network.execution import PRECISIONS
 
+FRONTS = {"macs": "MACs of the trunk per image", "params": "parameters of the trunk",
+          "latency": "milliseconds of the trunk per image"}
+"""Costs that a front may hold mAP against, as its picture names them."""
+
 
 @dataclass
 class TabulateConfig:
@@ -62,6 +66,7 @@ class SelectConfig:
     tune_steps: int                # perturbation: training steps of a tuning
     table: str | None              # a table of trainings: the supernet ranks its genotypes
     bounds: Any                    # params, macs: [least, most] of the trunk
+    front: str                     # cost that the front holds mAP against
     reestimate: int                # training batches for the statistics of norms that keep some
     seed: int
     device: str
@@ -83,6 +88,7 @@ class SelectConfig:
                    f"must be at least 2^(rounds - 1) = {2 ** (min(self.rounds, 32) - 1)}: half go in each round")
         for key in ("tune_every", "tune_steps", "seed"):
             yield key, getattr(self, key) >= 0, "must be >= 0"
+        yield "front", *is_one_of(self.front, FRONTS)
         yield "precision", *is_one_of(self.precision or "auto", PRECISIONS)
         yield "threads", self.threads is None or self.threads >= 1, "must be at least 1, or null for all cores"
         yield "bounds", *are_bounds(self.bounds)

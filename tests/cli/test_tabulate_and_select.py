@@ -68,15 +68,19 @@ def test_another_recipe_is_refused(table: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("method", ["random", "evolution", "halving", "sampling", "perturbation"])
 def test_a_method_leaves_a_genotype_and_a_front(searched: tuple[Path, Outcome], method: str, tmp_path: Path) -> None:
-    outcome = invoke("select", f"search={searched[0]}", f"method={method}", "candidates=4", "population=2",
-                     "tournament=2", "rounds=2", "tune_every=4", "tune_steps=1", f"hydra.run.dir={tmp_path}")
+    cost = {"random": "latency", "evolution": "params"}.get(method, "macs")
+    outcome = invoke("select", f"search={searched[0]}", f"method={method}", f"front={cost}", "candidates=4",
+                     "population=2", "tournament=2", "rounds=2", "tune_every=4", "tune_steps=1",
+                     f"hydra.run.dir={tmp_path}")
     assert outcome.code == 0, outcome.err
     scored = [json.loads(line) for line in (tmp_path / "candidates.jsonl").read_text().splitlines()]
     assert len(scored) == {"halving": 2, "perturbation": 1}.get(method, 4)
     best = max(scored, key=lambda candidate: candidate["mAP"])
     chosen = Genotype.load(tmp_path / "genotype.json")
     assert dict(chosen.body) == best["genotype"] and chosen.provenance["method"] == method
-    front = sorted((tmp_path / "front").glob("*.json"))
+    front = sorted((tmp_path / "front").glob(f"{cost}_*.json"))
+    assert all(candidate["macs"] > candidate["params"] > 0 for candidate in scored)
+    assert all(candidate["latency"] > 0 for candidate in scored) if cost == "latency" else "latency" not in scored[0]
     assert front and dict(Genotype.load(front[-1]).body) == best["genotype"]
     assert (tmp_path / "pictures" / "front.png").exists()
     line = outcome.out.partition("next: ")[2]
