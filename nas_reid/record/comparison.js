@@ -1,10 +1,29 @@
 // Sorts the table of runs, and shows the alphas of one run at one epoch. Without it the page still shows everything else.
 const body = document.querySelector("#runs tbody"), heads = [...document.querySelectorAll("#runs th")];
 const by = document.getElementById("sort");
+// Columns of further galleries and data sets are many: each set is shown when it is ticked, or sorted by.
+const boxes = {};
+for (const name of new Set(heads.map(head => head.dataset.further).filter(Boolean))) {
+  const label = document.createElement("label"), box = document.createElement("input");
+  box.type = "checkbox";
+  box.addEventListener("change", () => show(name, box.checked));
+  label.append(box, ` ${name}`);
+  document.getElementById("further").append(label);
+  boxes[name] = box;
+  show(name, false);
+}
+function show(name, seen) {
+  boxes[name].checked = seen;
+  heads.forEach((head, index) => {
+    if (head.dataset.further === name)
+      for (const row of [head.parentElement, ...body.rows]) row.cells[index].hidden = !seen;
+  });
+}
 let last = "", upwards = false;
 function sortBy(column) {
   upwards = column === last ? !upwards : heads[column].dataset.least === "1";
   last = column;
+  if (heads[column].dataset.further) show(heads[column].dataset.further, true);
   const key = row => row.cells[column].dataset.value;
   const rows = [...body.rows].sort((a, b) => {
     const [x, y] = [key(a), key(b)];

@@ -21,6 +21,7 @@ from nas_reid.record.tracking import read_metrics
 _PER_TABLE = 5  # genotypes side by side
 _STYLE = """
 body { max-width: 1600px; } .cards { font-size: 13px; overflow-wrap: normal; } #runs th { cursor: pointer; }
+#runs td:not(:first-child) span { white-space: nowrap; } .cards td[hidden] { display: none; }
 .cards td, .cards th { padding: .2rem .4rem; } td.words { overflow-wrap: anywhere; text-align: left; }
 th[aria-sort=descending]::after { content: " ▼"; }
 th[aria-sort=ascending]::after { content: " ▲"; } i.run { display: inline-block; width: .8rem; height: .8rem;
@@ -32,7 +33,8 @@ th[aria-sort=ascending]::after { content: " ▲"; } i.run { display: inline-bloc
 @media (max-width: 700px) { .cards, .cards tbody { display: block; } .cards thead { display: none; }
   .cards tr { display: block; border-bottom: 2px solid #9aa1ab; padding: .3rem 0; }
   .cards td { display: flex; justify-content: space-between; gap: 1rem; border: 0; padding: .1rem 0;
-    text-align: right; } .cards td.empty { display: none; } .cards td span { overflow-wrap: anywhere; min-width: 0; }
+    text-align: right; } .cards td.empty, .cards td[hidden] { display: none; } .cards td.words { text-align: left; }
+  .cards td span { overflow-wrap: anywhere; min-width: 0; }
   .cards td::before { content: attr(data-name); color: #68707c; text-align: left; flex: none; max-width: 45%; }
   .alphas { font-size: 10px; } }
 """
@@ -135,9 +137,10 @@ def _table(runs: Sequence[Shown]) -> str:
     values = [_numbers(run) for run in runs]
     keys = [key for key in dict.fromkeys(key for row in values for key in row)
             if len({row.get(key) for row in values}) > 1 or key.endswith(("mAP", "rank1"))]
-    head = ["run", "setting", *keys]
+    head, further = ["run", "setting", *keys], _further(runs)
     least = [int(name in ("run", "setting", "seed", "parameters", "MACs", "minutes")) for name in head]
-    heads = "".join(f'<th data-least="{small}" aria-sort="none">{escape(name)}</th>'
+    heads = "".join(f'<th data-least="{small}" data-further="{escape(further.get(name, ""))}" aria-sort="none">'
+                    f"{escape(name)}</th>"
                     for name, small in zip(head, least, strict=True))
     lines = []
     for position, (run, row) in enumerate(zip(runs, values, strict=True)):
@@ -149,7 +152,7 @@ def _table(runs: Sequence[Shown]) -> str:
     options = "".join(f'<option value="{index}">{escape(name)}</option>' for index, name in enumerate(head))
     return (f'<p><label>sort by <select id="sort">{options}</select></label> <span class="hint">or by a click on a '
             "head; again turns it round</span></p>"
-            f'<table class="cards" id="runs"><thead><tr>{heads}</tr></thead><tbody>'
+            f'<p id="further"></p><table class="cards" id="runs"><thead><tr>{heads}</tr></thead><tbody>'
             + "".join(f"<tr>{line}</tr>" for line in lines) + "</tbody></table>")
 
 
@@ -163,6 +166,13 @@ def _numbers(run: Shown) -> dict[str, Any]:
         found |= {f"{section} {key}": value for key, value in values.items() if _is_metric(key, value)}
     return found | {"parameters": result.get("params"), "MACs": result.get("macs"),
                     "minutes": minutes_of(result, run.records)}
+
+
+def _further(runs: Sequence[Shown]) -> dict[str, str]:
+    """Columns of targets and trials -> whose they are; a page shows them when they are asked for."""
+    parts = [(name, key) for run in runs for kind in ("targets", "trials")
+             for name, values in (run.run.result.get(kind) or {}).items() for key in values]
+    return {f"{name} {key}": name for name, key in parts}
 
 
 def _is_metric(key: str, value: Any) -> bool:

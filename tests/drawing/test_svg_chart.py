@@ -26,6 +26,11 @@ def test_one_point_alone_and_equal_ones_are_drawn():
         ElementTree.fromstring(line_chart({"a": curve}, colours={"a": "red"}, xlabel="epoch", unit="loss"))
 
 
+def test_epochs_are_counted_in_whole_numbers():
+    chart = line_chart({"a": [(1, 2.0)]}, colours={"a": "red"}, xlabel="epoch", unit="loss")
+    assert re.findall(r'text-anchor="middle">([\d.]+)<', chart) == ["1"]
+
+
 def test_the_front_is_joined_and_ringed():
     points = [Point(1e6, 0.5, "#1", "one & more", "red"), Point(2e6, 0.4, "#2", "two", "red"),
               Point(3e6, 0.7, "#3", "three", "red")]

@@ -15,6 +15,8 @@ from nas_reid.config.comparison import CompareConfig
 from nas_reid.record.report import write_report
 from nas_reid.registry import load_genotype
 
+TRIALS = ("all-search single-shot", "indoor multi-shot")
+METRICS = ("rank1", "rank5", "rank10", "rank20", "mAP", "mINP")
 BROWSER = next((found for name in ("chromium", "chromium-browser", "google-chrome")
                 if (found := shutil.which(name))), None)
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no browser is installed")
@@ -31,6 +33,12 @@ onload = () => told.textContent = JSON.stringify([...document.querySelectorAll("
   return {{width: frame.clientWidth, beyond: page.documentElement.scrollWidth - seen,
           off: [...page.querySelectorAll("td,th,pre,img,svg,p")]
             .filter(element => element.getBoundingClientRect().right > seen + 1).map(element => element.outerHTML),
+          further: page.getElementById("further") ? [...page.querySelectorAll("#further label")].map(label => {{
+            const columns = [...page.querySelectorAll("#runs th")].filter(head => head.dataset.further &&
+              label.textContent.trim() === head.dataset.further), hidden = columns.map(head => head.hidden);
+            label.firstChild.click();
+            return [label.textContent.trim(), hidden, columns.map(head => head.hidden)];
+          }}) : [],
           rows: [...page.querySelectorAll("#runs tbody tr")].map(row => row.cells[0].dataset.value),
           alphas: page.querySelectorAll("#alphas td").length}};
 }}))</script></body>"""
@@ -64,6 +72,7 @@ def a_run(folder: Path, *, seed: int, mAP: float) -> Path:
         for epoch in range(1, 13)))
     result = {"kind": "search", "space": "auto_reid", "data": "market1501", "seed": seed, "params": 1000 + seed,
               "macs": 5_000_000, "selection": {"split": "validation", "mAP": mAP, "rank1": 0.5}, "metrics": {},
+              "trials": {name: dict.fromkeys(METRICS, mAP) for name in TRIALS},
               "genotype": str(folder / "genotype.json"), "next": f"python -m nas_reid.retrain genotype={'long/' * 40}",
               "config": {"seed": seed, "weights": {"lr": 0.1 * seed}}}
     (folder / "result.json").write_text(json.dumps(result))
@@ -77,4 +86,6 @@ def test_nothing_is_off_screen(tmp_path):
     for page in (write_report(runs[0]), tmp_path / "compare.html"):
         for width, shown in zip((400, 1400), look_at(page), strict=True):
             assert (shown["width"], shown["beyond"], shown["off"]) == (width, 0, []), page.name
+    assert shown["further"] == [[name, [True] * len(METRICS), [False] * len(METRICS)]
+                                for name in TRIALS]
     assert shown["rows"] == ["1", "2", "0"] and shown["alphas"] == 2 * 14 * 8
