@@ -126,9 +126,6 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
                f"{cameras + more if cameras else 'unknown' if of['images'] else '-'}"
                + (f"; {of['distractors']:,} distractors" if of["distractors"] else "")
                + (f"; {of['infrared']:,} infrared" if of["infrared"] else ""))
-    if named := found.get("cameras"):
-        yield ("cameras: " + ", ".join(f"{camera} is {name}" for camera, name in list(named.items())[:12])
-               + (", ..." if len(named) > 12 else ""))
     if found["sizes"]:
         width, height = found["sizes"]["width"], found["sizes"]["height"]
         yield (f"sizes: {width['least']} x {height['least']} to {width['most']} x {height['most']} pixels, median "

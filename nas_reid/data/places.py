@@ -5,6 +5,7 @@ allowed to be the same, every other image of the person is a match: each image i
 each sequence (track, burst), whose images hardly differ. Open-metric-learning evaluates this way.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -69,6 +70,9 @@ def allow_same_camera(dataset: Dataset, samples: Sequence[Sample]) -> Dataset:
     at_place = at_own_places(samples)
     train, query, gallery = (tuple(at_place[sample] for sample in part)
                              for part in (dataset.train, dataset.query, dataset.gallery))
+    if dataset.made_split and not query:  # nobody was seen by two cameras: as where cameras are unknown
+        seen = Counter(sample.pid for sample in {sample.camid: sample for sample in gallery}.values())
+        query = tuple(sample for sample in gallery if sample.pid > 0 and seen[sample.pid] > 1)
     if dataset.trials:
         return replace(dataset, train=train, query=query, gallery=gallery, trials=tuple(
             replace(trial, junk="same_camera_allowed") for trial in dataset.trials))

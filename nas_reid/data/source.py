@@ -185,6 +185,9 @@ def open_source(settings: DataSettings, *, protocol: str | None = None, folder: 
                               else len(getattr(dataset, part)) for part in ("query", "gallery"))
     log.info("%s: %d training, %d query, %d gallery images in %s", settings.name, len(dataset.train), num_query,
              num_gallery, dataset.root)
+    if named := dataset.camera_names:
+        log.info("cameras: %s%s", ", ".join(f"{number} is {name}" for number, name in list(named.items())[:20]),
+                 ", ..." if len(named) > 20 else "")
     _say_split(dataset, settings.name, folder)
     return DataSource(dataset, (height, width), cache, settings.workers, settings.on_corrupt)
 

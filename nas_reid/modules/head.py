@@ -58,7 +58,7 @@ class Head(nn.Module):
         for key, value, known in (("pooling", pooling, POOLINGS), ("reduction_form", reduction_form, REDUCTIONS),
                                   ("classifier", classifier, CLASSIFIERS),
                                   ("metric_features", metric_features, METRIC_FEATURES)):
-            if value not in known:
+            if value not in tuple(known):
                 raise ConfigError(f"head.{key}={value!r} is unknown; known are: {', '.join(known)}")
         self.num_classes, self.metric_features = num_classes, metric_features
         self.pooling = POOLINGS[pooling](in_channels, gem_power)

@@ -9,6 +9,7 @@ import torch
 
 from nas_reid.errors import CheckpointError
 from nas_reid.files import write_atomically
+from nas_reid.files.of_run import CHECKPOINTS
 from nas_reid.files.regular import NotARegularFile
 from nas_reid.network.torch_file import read_torch_file
 
@@ -37,6 +38,12 @@ def load_checkpoint(path: Path, *, device: torch.device | str = "cpu") -> dict[s
         CheckpointError: no such file, not a regular one, not one of ours, of a newer format, or with other bytes than
             were written.
     """
+    if path.is_dir():
+        what = (f"has none of {', '.join(CHECKPOINTS)}, nor the model.json of an exported one"
+                if not (path / "model.json").is_file() else
+                "is an exported one, which find and extract read; give the checkpoint that it was exported from")
+        raise CheckpointError(f"{path} is not a checkpoint of nas_reid, or is none yet: it is a folder, not a regular "
+                              f"file, and {what}")
     try:
         state = read_torch_file(path, device=device)
     except FileNotFoundError:
@@ -45,8 +52,7 @@ def load_checkpoint(path: Path, *, device: torch.device | str = "cpu") -> dict[s
     except (ValueError, NotARegularFile) as error:
         reason = str(error) if isinstance(error, NotARegularFile) else f"it {error}"
         raise CheckpointError(f"{path} is not a checkpoint of nas_reid, or is damaged: {reason}. Expected "
-                              "checkpoints/last.pt or checkpoints/best.pt of a run folder; a run whose own checkpoint "
-                              "is damaged starts anew with resume=never") from error
+                              "checkpoints/last.pt or checkpoints/best.pt of a run folder") from error
     if not isinstance(state, dict) or "format_version" not in state:
         raise CheckpointError(f"{path} is not a checkpoint of nas_reid: it has no format_version")
     if isinstance(state["format_version"], int) and (state["format_version"] is True or state["format_version"] < 1):

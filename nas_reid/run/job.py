@@ -15,7 +15,7 @@ from nas_reid.config.loading import to_plain
 from nas_reid.config.schemas import SCHEMAS
 from nas_reid.config.training import TrainingConfig
 from nas_reid.drawing.curves import draw_training
-from nas_reid.errors import NasReidError
+from nas_reid.errors import CheckpointError, NasReidError
 from nas_reid.files.foreign import read_text
 from nas_reid.network.checkpoint import load_checkpoint, save_checkpoint
 from nas_reid.network.execution import select_device
@@ -92,7 +92,11 @@ class Job:
             self.tracker.resume_at(1)
             self.kept.append(0)
             return None
-        state = load_checkpoint(self.last, device="cpu")
+        try:
+            state = load_checkpoint(self.last, device="cpu")
+        except CheckpointError as error:
+            raise CheckpointError(f"{error}; a run whose own checkpoint is damaged starts anew with "
+                                  "resume=never") from None
         require_same_config(self.last, state["config"], self.config)
         if state["epoch"] < self.config["epochs"]:
             self._remove(self.folder / "result.json")  # of fewer epochs, or half a file

@@ -176,7 +176,7 @@ class AutoReID:
 
 
 def _check_name(key: str, value: object, known: Collection[str]) -> None:
-    if value not in known:
+    if value not in tuple(known):
         raise ConfigError(f"space.{key}={value!r} is unknown; known are: {', '.join(sorted(known))}")
 
 

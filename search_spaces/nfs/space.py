@@ -58,7 +58,7 @@ class NFS:
         self._derivation = derivation_by_level(derivation, ratio, floor)
         for key, value, known in (("position", position, POSITIONS), ("levels", levels, LEVELS),
                                   ("combination", combination, COMBINATIONS)):
-            if value not in known:
+            if value not in tuple(known):
                 raise ConfigError(f"space.{key}={value!r} is unknown; known are: {', '.join(known)}")
         self._trunk: TwoStreamArguments = {"depth": depth, "width": width, "specific": specific,
                                            "last_stride": last_stride}

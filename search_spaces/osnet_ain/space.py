@@ -53,7 +53,7 @@ class OSNetAIN:
         for key, value, known in (("convolution", convolution, CONVOLUTIONS), ("fusion", fusion, FUSIONS),
                                   ("stem", stem, STEMS), ("candidates", candidates, CANDIDATES),
                                   ("execution", execution, EXECUTIONS)):
-            if value not in known:
+            if value not in tuple(known):
                 raise ConfigError(f"space.{key}={value!r} is unknown; known are: {', '.join(sorted(known))}")
         for key, number, smallest in (("streams", streams, 1), ("stream_depth", stream_depth, 0)):
             if not isinstance(number, int) or isinstance(number, bool) or not smallest <= number <= 64:
@@ -165,6 +165,6 @@ def _checked_body(genotype: Genotype) -> Mapping[str, str]:
     if set(body) != set(BLOCKS):
         raise GenotypeError(f"genotype body has {sorted(body)}; expected the blocks {', '.join(BLOCKS)}")
     for block, choice in body.items():
-        if choice not in PLACEMENTS:
+        if choice not in tuple(PLACEMENTS):
             raise GenotypeError(f"block {block} is {choice!r}; it can be: {', '.join(PLACEMENTS)}")
     return body

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nas_reid.data.places import OWN_PLACE
+from nas_reid.data.places import OWN_PLACE, under_protocol
 from nas_reid.data.readers import read_dataset
 from nas_reid.data.sample import Dataset
 from nas_reid.data.store import build_store
@@ -207,12 +207,17 @@ def test_cameras_keep_their_names(folder: Path) -> None:
 
 
 def test_one_camera_alone_names_the_way_out(folder: Path) -> None:
-    text = "\n".join(["path,pid,camera", *(row(number, number // 2, "door") for number in range(8))])
+    text = "\n".join(["path,pid,camera", *(row(number, number // 2 + 1, "door") for number in range(8))])
     alone = read(folder, text)
     assert alone.made_split is not None and not alone.query
     assert "no image in a second camera" in alone.made_split.says
     assert "'data.options.ignore=[camera]'" in alone.made_split.says
     assert len(read(folder, text, ignore=["camera"]).trials[0].query) == 4
+    allowed = under_protocol(alone, "same_camera_allowed")
+    assert len(allowed.trials[0].query) == len(allowed.trials[0].gallery) == 4  # both people, each with two images
+    alone.made_split.write(folder.parent / "split.csv")
+    again = under_protocol(read_dataset("table", folder, table=str(folder.parent / "split.csv")), "same_camera_allowed")
+    assert again.trials == allowed.trials and listed(again.train) == listed(allowed.train)
 
 
 def test_a_root_that_is_no_folder(folder: Path) -> None:

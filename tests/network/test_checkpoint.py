@@ -169,3 +169,11 @@ def test_a_tensor_under_two_names_is_stored_once(tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "one.pt", state, config=CONFIG)
     save_checkpoint(tmp_path / "two.pt", state | {"training": {"network": network.state_dict()}}, config=CONFIG)
     assert (tmp_path / "two.pt").stat().st_size < (tmp_path / "one.pt").stat().st_size + 1_000
+
+
+def test_a_folder_that_holds_none_is_told_from_an_exported_one(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"is a folder, .* none of checkpoints/best\.pt, .* nor the model\.json"):
+        load_checkpoint(tmp_path)
+    (tmp_path / "model.json").write_text("{}")
+    with pytest.raises(CheckpointError, match=r"is an exported one, which find and extract read; give the checkpoint"):
+        load_checkpoint(tmp_path)

@@ -132,7 +132,7 @@ def test_one_hot_refuses_ops_outside_the_primitives():
 @pytest.mark.parametrize(("changes", "message"), [
     ({"primitives": "nasnet"}, "space.primitives='nasnet' is unknown; known are: .*darts, reid"),
     ({"part_attention": "none"}, "known are: published, qkv"),
-    ({"stem": "resnet"}, "known are: cifar, reid, wide"),
+    ({"stem": "resnet"}, "known are: cifar, reid, wide"), ({"stem": {"a": 1}}, "space.stem={'a': 1} is unknown"),
     ({"channels": 2}, "space.channels=2 is illegal; expected an integer of at least 3"),
     ({"layers": []}, "space.layers=\\[\\] is illegal"),
     ({"layers": [2, 0]}, "space.layers=0"),

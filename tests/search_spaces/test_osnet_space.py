@@ -175,7 +175,7 @@ def test_initial_values_are_torchreids():
     ({"width": 0.2}, r"width=0\.2 leaves conv2's blocks 51 channels.*at least 0\.25"),
     ({"width": 0}, "positive"),
     ({"width": "wide"}, "positive"),
-    ({"fusion": "attention"}, "'attention'.*addition, concatenation"),
+    ({"fusion": "attention"}, "'attention'.*addition, concatenation"), ({"fusion": ["addition"]}, "space.fusion="),
     ({"stem": "layer"}, "'layer'.*batch, instance"),
     ({"convolution": "deep"}, "'deep'.*full, lite"),
     ({"candidates": "none"}, "'none'.*separate, shared"),

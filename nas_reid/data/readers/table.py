@@ -182,8 +182,8 @@ def _says(table: Table, parts: Parts, draw: Draw, lists: Sequence[Sequence[Sampl
             f"{len(query):,} queries and {len(gallery):,} gallery images of {len(tested):,} others"
             + (f", {lonely:,} of whom have no {second} to find and are distractors" if lonely else "")
             + ("" if query or not gallery or has_no_cameras(gallery) else
-               ". To let every other image of a person count, pass over the cameras: "
-               f"'data.options.ignore=[{table.named['camid']}]'"))
+               ". To let every other image of a person count: evaluation.protocol=same_camera_allowed (of inspect: "
+               f"protocol=), or pass over the cameras with 'data.options.ignore=[{table.named['camid']}]'"))
 
 
 def _unanswered(query: Sequence[Sample], gallery: Sequence[Sample]) -> Iterator[str]:
@@ -198,20 +198,24 @@ def _unanswered(query: Sequence[Sample], gallery: Sequence[Sample]) -> Iterator[
 
 def _write(table: Table, parts: Parts, samples: Sequence[Sample], query: Collection[Sample],
            gallery: Collection[Sample], path: Path) -> None:
-    """The table with the columns split, is_query and is_gallery, without the rows that were left out."""
+    """The table with the columns split, is_query and is_gallery, without the rows that were left out.
+
+    Where no image can be a query, the latter two are left to whom the file is given: they may pass over cameras.
+    """
     columns = [column for column in table.cells if column not in ("split", "is_query", "is_gallery")]
     head = [table.named[column] if table.named[column].lower() in (column, *COLUMNS[column]) else
             "identity" if column == "pid" else column for column in columns]
     tested = "test" if parts.validation.any() else "validation"
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*head, "split", "is_query", "is_gallery"])
+    flags = ["is_query", "is_gallery"] if query else []
+    writer.writerow([*head, "split", *flags])
     for row, sample in enumerate(samples):
         marks: list[Any] = []
         if parts.train[row]:
-            marks = ["validation" if parts.validation[row] else "train", "", ""]
+            marks = ["validation" if parts.validation[row] else "train", *("" for _ in flags)]
         elif parts.test[row]:
-            marks = [tested, sample in query, sample in gallery]
+            marks = [tested, *([sample in query, sample in gallery] if flags else [])]
         if marks:
             writer.writerow([*(table.cells[column][row] for column in columns), *marks])
     write_atomically(path, to_bytes(text.getvalue()))
