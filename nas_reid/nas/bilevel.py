@@ -86,7 +86,7 @@ class Level:
 
 @dataclass(frozen=True)
 class Bilevel:
-    """min over alphas of L_upper(w*(alphas), alphas), where w*(alphas) minimises L_lower(w, alphas).
+    """min over alphas of ``L_upper(w*(alphas), alphas)``, where ``w*(alphas)`` minimises ``L_lower(w, alphas)``.
 
     Args:
         network: the supernet with its head; its parameters are the weights w.
