@@ -12,6 +12,9 @@ from tqdm import tqdm
 from nas_reid.parallel.processes import is_main
 
 EVERY_S = 30.0
+_FORESEES = 200
+"""Time left is said once so many times what is done would be all: the first image, with the start of its processes in
+front of it, foretells days."""
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +70,9 @@ class LoggedProgress:
         self._said, spent = now, now - self._started
         of, left = "", f", {_clock(spent)} so far"
         if self._total is not None and self.n:
-            of, left = f" of {self._total}", f", {_clock(spent / self.n * (self._total - self.n))} left"
+            of = f" of {self._total}"
+            if self.n * _FORESEES >= self._total:
+                left = f", {_clock(spent / self.n * (self._total - self.n))} left"
         log.info("%s: %s %d%s%s%s", self._description, self._unit, self.n, of, self._numbers, left)
 
 

@@ -47,6 +47,14 @@ def test_the_total_is_that_of_what_is_counted(items: object, expected: str, seco
     assert caplog.messages == [expected]
 
 
+def test_the_first_of_many_foretells_nothing(seconds: list[float], caplog: pytest.LogCaptureFixture) -> None:
+    with progress_total(description="drawing", total=5000, unit="img") as bar:
+        for count in (1, 24):
+            seconds[0] += 60
+            bar.update(count)
+    assert caplog.messages == ["drawing: img 1 of 5000, 01:00 so far", "drawing: img 25 of 5000, 6:38:00 left"]
+
+
 def test_work_that_finishes_out_of_order(seconds: list[float], caplog: pytest.LogCaptureFixture) -> None:
     with progress_total(description="decoding", total=100, unit="img") as bar:
         for _ in range(4):
