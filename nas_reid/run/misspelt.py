@@ -92,8 +92,11 @@ def _unparsed(error: OverrideParseException) -> str:
     if not equals:
         return f"{key}: an override is written {key}=VALUE"
     reason = next(line for line in error.message.splitlines() if "Error parsing" not in line)
+    meant: str | list[str] = value
+    if value.startswith("[") and value.endswith("]") and not set("[]{}\"'") & set(value[1:-1]):  # a list of plain words
+        meant = [word.strip() for word in value[1:-1].split(",")]
     return (f"{error.override}: Hydra cannot read this value ({reason}); if it is meant as it stands, write "
-            f"{shlex.quote(override(key, value))}")
+            f"{shlex.quote(override(key, meant))}")
 
 
 def _of_another_command(command: str, experiment: str, config_dir: Path) -> str | None:

@@ -35,6 +35,8 @@ GENOTYPE = "genotype=auto_reid/baseline"
     (("search", "epochs", "3"), "epochs: an override is written epochs=VALUE"),
     (("search", "pretrained=a=b"), "pretrained=a=b: Hydra cannot read this value (mismatched input '=' expecting "
                                    "<EOF>); if it is meant as it stands, write 'pretrained=\"a=b\"'"),
+    (("tabulate", "recipe=[epochs=1,lr=2]"), "recipe=[epochs=1,lr=2]: Hydra cannot read this value (no viable "
+     "alternative at input '[epochs='); if it is meant as it stands, write 'recipe=[\"epochs=1\",\"lr=2\"]'"),
     (("search", "data=null"), "data=null: a file of conf/data is expected; leave it out for the default"),
     (("search", "experiment=null"), "experiment=null: a file of conf/experiment is expected; leave it out for the "
                                     "default"),
