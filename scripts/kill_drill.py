@@ -2,9 +2,11 @@
 
     python scripts/kill_drill.py --kills 200 --folder DIR
     python scripts/kill_drill.py --kills 20 --folder DIR --stages drawing checkpoint
+    python scripts/kill_drill.py --kills 20 --folder DIR --stages search --processes 2
 
 Every stage waits for a moment (an unfinished file, the first epoch) and kills (SIGKILL) the process up to a while
-later; after a few kills the run is let finish. Reports differences, files and processes that were left, and exits with
+later; after a few kills the run is let finish. Of several processes of a run one is killed, and the others must end by
+themselves with an exit code above 0. Reports differences, files and processes that were left, and exits with
 code 1 if there are any. Linux only. Tiny drawn data, some seconds a run.
 """
 
@@ -16,13 +18,14 @@ import os
 import random
 import shutil
 import signal
+import socket
 import sys
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from glob import glob
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 
@@ -34,6 +37,7 @@ RETRAIN = (*DATA, "genotype=auto_reid/retrieval", "network.channels=4", "network
            "optimizer.warmup_epochs=1", "evaluation.every=1", "threads=1", "wandb.mode=disabled")
 KILLS_PER_RUN = 10
 PATIENCE_S = 60.0  # in which the children of a killed process must end; they import torch before they look
+_ends_s: list[float] = []  # how long after a kill the last of the other processes ended
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ class Stage:
         moment: file pattern below the run's folder and the cache; the kill comes after its first match.
         spread_s: the kill comes at most so much later.
         cold: whether each run begins with an empty cache.
+        processes: of the run.
     """
 
     command: str
@@ -52,6 +57,7 @@ class Stage:
     moment: str
     spread_s: float
     cold: bool = False
+    processes: int = 1
 
 
 STAGES = {
@@ -72,14 +78,17 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True, help="scratch; what an earlier drill left is removed")
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES))
     parser.add_argument("--seed", type=int, default=0, help="of the moments (default 0)")
+    parser.add_argument("--processes", type=int, default=1, help="of each run, as torchrun starts them (default 1)")
     arguments = parser.parse_args()
     rng, failures = random.Random(arguments.seed), []
     for name in arguments.stages:
         folder = arguments.folder / name
         shutil.rmtree(folder, ignore_errors=True)
-        kills, runs, found = drill(STAGES[name], folder, -(-arguments.kills // len(arguments.stages)), rng)
+        stage = replace(STAGES[name], processes=arguments.processes)
+        kills, runs, found = drill(stage, folder, -(-arguments.kills // len(arguments.stages)), rng)
         failures += found
-        print(f"{name}: {kills} kills in {runs} runs, {len(found)} failures", flush=True)
+        ended = f"; the others ended within {max(_ends_s):.1f} s" if _ends_s else ""
+        print(f"{name}: {kills} kills in {runs} runs, {len(found)} failures{ended}", flush=True)
     print("\n".join(failures))
     sys.exit(bool(failures))
 
@@ -96,10 +105,13 @@ def drill(stage: Stage, folder: Path, wanted: int, rng: random.Random) -> tuple[
             shutil.copytree(whole / "cache", killed / "cache", copy_function=shutil.copy2)
         found = []
         for _ in range(min(KILLS_PER_RUN, wanted - kills)):
-            process = start(stage, killed)
-            was_killed = kill_after(process, killed, stage, rng)
+            processes = start(stage, killed)
+            victim = rng.choice(processes)
+            was_killed = kill_after(victim, killed, stage, rng)
             kills += was_killed
-            found += survivors(process)
+            others = [process for process in processes if process != victim]
+            found += ends_of(others, lost=was_killed and not (killed / "run" / "result.json").exists())
+            found += [left for process in processes for left in survivors(process)]
             if not was_killed:
                 break
         code = finish(stage, killed)
@@ -111,13 +123,27 @@ def drill(stage: Stage, folder: Path, wanted: int, rng: random.Random) -> tuple[
     return kills, runs, failures
 
 
-def start(stage: Stage, folder: Path) -> int:
-    """The process of a run, in a session of its own. Forked, so that it need not import everything again."""
+def start(stage: Stage, folder: Path) -> list[int]:
+    """The processes of a run, each in a session of its own. Forked, so that they need not import everything again."""
     folder.mkdir(parents=True, exist_ok=True)
     sys.stdout.flush()
-    process = os.fork()
-    if process:
-        return process
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    processes = []
+    for rank in range(stage.processes):
+        process = os.fork()
+        if not process:
+            if stage.processes > 1:
+                os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(stage.processes),
+                               "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+            run(stage, folder)
+        processes.append(process)
+    return processes
+
+
+def run(stage: Stage, folder: Path) -> NoReturn:
+    """What a forked process does."""
     os.setsid()
     output = os.open(folder / "output.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for stream in (1, 2):
@@ -128,6 +154,8 @@ def start(stage: Stage, folder: Path) -> int:
         sys.argv = [f"nas_reid/{stage.command}.py", *stage.arguments, f"hydra.run.dir={folder / 'run'}"]
         importlib.import_module(f"nas_reid.{stage.command}").main()
         code = 0
+    except SystemExit as end:
+        sys.stderr.write(f"{end.code}\n")
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -135,8 +163,8 @@ def start(stage: Stage, folder: Path) -> int:
 
 
 def finish(stage: Stage, folder: Path) -> int:
-    """Run to the end; returns the exit code."""
-    return os.waitstatus_to_exitcode(os.waitpid(start(stage, folder), 0)[1])
+    """Run to the end; returns the exit code, the largest of several."""
+    return max(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) for process in start(stage, folder))
 
 
 def kill_after(process: int, folder: Path, stage: Stage, rng: random.Random) -> bool:
@@ -154,6 +182,28 @@ def kill_after(process: int, folder: Path, stage: Stage, rng: random.Random) -> 
             passing, seen = passing - 1, seen | new
         time.sleep(0.0005)
     return False
+
+
+def ends_of(processes: Sequence[int], *, lost: bool) -> list[str]:
+    """What is wrong with how the others of a run end, in words.
+
+    Args:
+        processes: to be waited for.
+        lost: whether another was killed before the run was complete, so that they must fail.
+    """
+    began, found = time.monotonic(), []
+    for process in processes:
+        while (ended := os.waitpid(process, os.WNOHANG)) == (0, 0) and time.monotonic() < began + PATIENCE_S:
+            time.sleep(0.01)
+        if ended == (0, 0):
+            os.kill(process, signal.SIGKILL)
+            found.append(f"process {process} goes on without the one that was killed")
+            ended = os.waitpid(process, 0)
+        elif lost and os.waitstatus_to_exitcode(ended[1]) == 0:
+            found.append(f"process {process} ends with code 0 after another was killed")
+    if lost and processes:
+        _ends_s.append(time.monotonic() - began)
+    return found
 
 
 def survivors(session: int) -> list[str]:

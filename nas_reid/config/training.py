@@ -27,6 +27,7 @@ class TrainingConfig:
     channels_last: bool
     precision: str
     compile: str | None
+    deterministic: bool
     sync_norms: bool
     threads: int | None
     resume: str

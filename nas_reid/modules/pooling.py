@@ -19,7 +19,7 @@ class Max(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """[B, C, H, W] -> [B, C]."""
-        return nn.functional.adaptive_max_pool2d(maps, 1).flatten(1)
+        return _largest(maps)
 
 
 class AverageAndMax(nn.Module):
@@ -27,7 +27,7 @@ class AverageAndMax(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """[B, C, H, W] -> [B, C]."""
-        return (nn.functional.adaptive_avg_pool2d(maps, 1) + nn.functional.adaptive_max_pool2d(maps, 1)).flatten(1)
+        return nn.functional.adaptive_avg_pool2d(maps, 1).flatten(1) + _largest(maps)
 
 
 class GeneralisedMean(nn.Module):
@@ -73,6 +73,13 @@ class Attention(nn.Module):
         """[B, C, H, W] -> [B, C]."""
         weights = self.logits(maps).flatten(2).softmax(2)
         return (weights * maps.flatten(2)).sum(2)
+
+
+def _largest(maps: Tensor) -> Tensor:
+    """[B, C, H, W] -> [B, C]; the gradient goes to the first of several equal ones."""
+    if torch.are_deterministic_algorithms_enabled():  # the gradient of the other form is not, on a GPU
+        return maps.flatten(2).max(2).values
+    return nn.functional.adaptive_max_pool2d(maps, 1).flatten(1)
 
 
 POOLINGS: dict[str, Callable[[int, float], nn.Module]] = {

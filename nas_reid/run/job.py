@@ -18,6 +18,7 @@ from nas_reid.drawing.curves import draw_training
 from nas_reid.errors import CheckpointError, NasReidError
 from nas_reid.files.foreign import read_text
 from nas_reid.network.checkpoint import load_checkpoint, save_checkpoint
+from nas_reid.network.determinism import deterministic
 from nas_reid.network.execution import select_device
 from nas_reid.parallel.processes import PeerLost, is_main, rank, world
 from nas_reid.parallel.turns import barrier, main_first
@@ -178,7 +179,7 @@ def start_job(settings: TrainingConfig, folder: Path, *, name: str | None = None
         torch.set_num_threads(settings.threads)
     plain, device = to_plain(settings), select_device(settings.device, job=call.number if call else 0)
     kind = next(command for command, schema in SCHEMAS.items() if isinstance(settings, schema))
-    with sole_run(folder), \
+    with sole_run(folder), deterministic(settings.deterministic), \
             Tracker(folder, mode=settings.wandb.mode, project=settings.wandb.project,
                     group=settings.wandb.group or (call.group if call else None), name=name or folder.name,
                     job_type=kind, config={**plain, "versions": versions()}, tags=settings.wandb.tags, rank=rank(),

@@ -8,7 +8,7 @@ from nas_reid.errors import CheckpointError
 from nas_reid.parallel.processes import world
 
 # What may change between two parts of one run without changing its result, as ``differing_keys`` begins its lines.
-_FREE_KEYS = ("resume:", "wandb.", "data.workers:", "data.cache:", "false_positive_rate:")
+_FREE_KEYS = ("resume:", "wandb.", "data.workers:", "data.cache:", "false_positive_rate:", "deterministic:")
 _KEPT = "threads:"  # changes sums in their last bits: a run goes on with what it began with
 
 

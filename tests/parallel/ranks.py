@@ -21,14 +21,14 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def launch(module: str, *arguments: object, processes: int = 2) -> None:
+def launch(module: str, *arguments: object, processes: int = 2, patience_s: float = 240) -> None:
     """Run ``python -m <module> <arguments>`` that often side by side; every one must end well."""
     port = free_port()
     running = [subprocess.Popen([sys.executable, "-m", module, *map(str, arguments)], cwd=ROOT, text=True,
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                 env=environment(rank, processes, port)) for rank in range(processes)]
     try:
-        said = [process.communicate(timeout=240)[0] for process in running]
+        said = [process.communicate(timeout=patience_s)[0] for process in running]
     finally:
         for process in running:
             process.kill()

@@ -1,11 +1,13 @@
 """A search's first steps in float64, by one process with whole batches or by several with a part of each."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import hydra
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 
 from nas_reid.data.batches import Batch
 from nas_reid.nas.bilevel import Bilevel
@@ -65,7 +67,7 @@ class Batches:
 
 
 def run(case: Case, steps: int) -> dict[str, Any]:
-    """Alphas, weights with running statistics, and mean losses after so many steps."""
+    """The first step's gradients; alphas, weights with running statistics, and mean losses after so many steps."""
     configured = settings("search", f"space={case.space}", *SMALL[case.space].split(), *case.overrides.split(),
                           "batch.size=8", "batch.instances=2", "epochs=2", "algorithm.warmup_epochs=0",
                           "weights.lr=0.01")
@@ -76,11 +78,29 @@ def run(case: Case, steps: int) -> dict[str, Any]:
     method = configured.algorithm
     size = (64, 32) if case.space == "osnet_ain" else (32, 16)  # smaller maps of two pixels are ill conditioned
     batches = [Batches(seed, steps, size) for seed in ((1,) if method.has_one_level else (1, 2))]
+    gradients: dict[str, Tensor] = {}
+    for name, level in (("weights", bilevel.lower), ("alphas", bilevel.upper)):
+        level.optimizer.register_step_pre_hook(partial(note_gradients, gradients, name))
     losses = train_one_epoch(bilevel, batches, 0, algorithm=method, epochs=2, temperature=2.0)
     objective = bilevel.lower.objective.state_dict()
-    return {"alphas": {name: alpha.detach() for name, alpha in bilevel.arch.alphas().items()},
+    return {"gradients": gradients,
+            "alphas": {name: alpha.detach() for name, alpha in bilevel.arch.alphas().items()},
             "weights": bilevel.network.state_dict() | {f"objective.{name}": value for name, value in objective.items()},
             "losses": {name: torch.tensor(value) for name, value in losses.items() if "loss" in name}}
+
+
+def note_gradients(gradients: dict[str, Tensor], name: str, optimizer: Optimizer, *_: object) -> None:
+    """Keep the gradients of the first step, in one tensor."""
+    if name not in gradients:
+        gradients[name] = torch.cat([parameter.grad.flatten() for group in optimizer.param_groups
+                                     for parameter in group["params"] if parameter.grad is not None])
+
+
+def furthest(one: dict[str, Tensor], other: dict[str, Tensor]) -> tuple[float, str]:
+    """The largest difference of a tensor, relative to its largest entry, and whose it is."""
+    assert one.keys() == other.keys()
+    return max(((one[name].double() - other[name].double()).abs().max().item()
+                / max(one[name].double().abs().max().item(), 1e-9), name) for name in one if one[name].numel())
 
 
 def as_double(bilevel: Bilevel) -> None:
