@@ -178,8 +178,9 @@ def _add_group(pending: Tensor | None, fan: Fan, group: Group, edges: Sequence[n
     scales = weights.scaled.repeat_interleave(fan.channels, dim=1).unbind()                # Q of [G c]
     scaled = reduce(torch.add, (scaled_map(fan, [edge[name] for edge in edges], scale)
                                 for name, scale in zip(group.scaled, scales, strict=True)))
-    scaled = to_tokens(scaled).unflatten(-1, (fan.sources, fan.targets, -1)).sum(-3)       # [B, H', W', E, c]
-    scaled = scaled.permute(3, 0, 1, 2, 4)
+    # With a type of its own: a GPU's autocast would make float32 of the sum, and of all that it is added to.
+    tokens = to_tokens(scaled).unflatten(-1, (fan.sources, fan.targets, -1))
+    scaled = tokens.sum(-3, dtype=tokens.dtype).permute(3, 0, 1, 2, 4)                     # [E, B, H', W', c]
     return scaled if pending is None else pending.view_as(scaled) + scaled
 
 
