@@ -1,13 +1,13 @@
-"""Commands one after the other, as one of several processes; what each left is written down.
-
-    python -m tests.parallel.commands FOLDER
-"""
+"""Commands one after the other, as one of several processes; what each left is written down."""
 
 import json
-import sys
+import os
+import signal
 from pathlib import Path
+from unittest.mock import patch
 
-from nas_reid.parallel.processes import rank, start, stop
+from nas_reid.parallel.processes import rank
+from nas_reid.run.job import Job
 from tests.cli.commands import EVALUATE, RETRAIN, SEARCH, invoke
 
 PRETRAIN = ("genotype=auto_reid/retrieval", "network.channels=4", "network.layers=[1,1]", "data.synthetic.size=tiny",
@@ -31,11 +31,23 @@ def lines(folder: Path) -> dict[str, tuple[str, ...]]:
             "compiled": ("search", *SEARCH, "compile=default")}
 
 
-if __name__ == "__main__":
-    start()
-    folder = Path(sys.argv[1])
+def run_commands(folder: Path) -> None:
+    """All lines, and what each process said and left."""
     for name, (command, *arguments) in lines(folder).items():
         place = folder / ("retrain" if name == "again" else name)
         outcome = invoke(command, *arguments, f"hydra.{'sweep' if name == 'sweep' else 'run'}.dir={place}")
         (folder / f"{name}.{rank()}.json").write_text(json.dumps([outcome.code, outcome.out, outcome.err]))
-    stop()
+
+
+def lose_a_process(folder: Path) -> None:
+    """A search whose second process is killed when the first epoch is written; what the first one says is kept."""
+    save = Job.save
+
+    def save_and_die(*arguments: object) -> None:
+        save(*arguments)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with patch.object(Job, "save", save_and_die if rank() else save):
+        outcome = invoke("search", *SEARCH, "augment=none", "epochs=3", "wandb.mode=disabled",
+                         f"hydra.run.dir={folder / 'lost'}")
+    (folder / "lost.json").write_text(json.dumps([outcome.code, outcome.out, outcome.err]))

@@ -1,10 +1,4 @@
-"""What the room offers, and whatever is built on it, by one process with whole batches or by several with a part each.
-
-    python -m tests.parallel.pieces FOLDER     # as one of several processes
-"""
-
-import sys
-from pathlib import Path
+"""What the room offers, and whatever is built on it: by one process with whole batches, or by several with parts."""
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +13,7 @@ from nas_reid.evaluation.features import extract
 from nas_reid.losses.objective import Objective
 from nas_reid.modules.head import Head
 from nas_reid.network.model import Output, ReIDNetwork
-from nas_reid.parallel.processes import rank, start, stop, world
+from nas_reid.parallel.processes import rank, world
 from nas_reid.parallel.tensors import average, gather, join, own_part, total
 from nas_reid.parallel.turns import barrier, everyones, from_main, main_first
 from nas_reid.parallel.whole_batch import whole_batch
@@ -182,10 +176,3 @@ def run(steps: int) -> dict[str, dict[str, dict[str, Tensor]]]:
     pieces = {"losses": losses(), "norms": norms(), "unequal": unequal_rows(), "draws": draws(),
               "training": training(), "turns": turns()}
     return {"pieces": pieces, **run_all(steps)}
-
-
-if __name__ == "__main__":
-    torch.set_num_threads(1)
-    start()
-    torch.save(run(int(sys.argv[2])), Path(sys.argv[1]) / f"{rank()}.pt")
-    stop()

@@ -5,25 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from nas_reid.errors import ConfigError
 from nas_reid.parallel.processes import start
 from tests.cli.commands import Outcome, invoke
 from tests.parallel.commands import lines
-from tests.parallel.ranks import environment, launch
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where two processes ran all commands, with ten pictures to extract features from."""
-    folder = tmp_path_factory.mktemp("several")
-    (folder / "images").mkdir()
-    rng = np.random.default_rng(0)
-    for number in range(10):
-        Image.fromarray(rng.integers(0, 256, (32, 16, 3), np.uint8)).save(folder / "images" / f"{number}.png")
-    launch("tests.parallel.commands", folder)
-    return folder
+from tests.parallel.ranks import environment
 
 
 def outcomes(folder: Path, name: str) -> list[Outcome]:

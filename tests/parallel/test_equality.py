@@ -1,22 +1,20 @@
 """Two processes with half a batch each are one process with all of it: in float64, up to the order of sums."""
 
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
 from tests.parallel.pieces import run
-from tests.parallel.ranks import launch
 from tests.parallel.search_steps import CASES, furthest
 
 Found = dict[str, dict[str, dict[str, Tensor]]]
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[Found, Found, Found]:
+def found(folder: Path) -> tuple[Found, Found, Found]:
     """What one process finds, and what each of two does."""
-    folder = tmp_path_factory.mktemp("ranks")
-    launch("tests.parallel.pieces", folder, 1)
     first, second = (torch.load(folder / f"{rank}.pt", weights_only=True) for rank in (0, 1))
     return run(1), first, second
 
