@@ -41,8 +41,8 @@ CHAINS = (
     Chain("auto_reid", "darts",
           "space.execution=plain space.primitives=darts algorithm.order=weights_first algorithm.stop_skips=0 "
           "algorithm.regularisers.beta_decay=[0,1] head.pooling=max augment=standard epochs=2 "
-          "algorithm.warmup_epochs=1 weights.weight_decay=0.01 weights.momentum=0.5 alphas.weight_decay=0 "
-          "alphas.betas=[0.9,0.99] evaluation.batch_size=5 evaluation.single_gallery_shot=true",
+          "deterministic=true algorithm.warmup_epochs=1 weights.weight_decay=0.01 weights.momentum=0.5 "
+          "alphas.weight_decay=0 alphas.betas=[0.9,0.99] evaluation.batch_size=5 evaluation.single_gallery_shot=true",
           retrain="optimizer.name=sgd optimizer.nesterov=true freeze_trunk_epochs=1 epochs=2 head.stripes=2 "
                   "head.pooling=attention augment=bag_of_tricks clip=1 optimizer.schedule=multi_step "
                   "optimizer.milestones=[1] optimizer.gamma=0.5 head.dropout=0.2",
