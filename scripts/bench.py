@@ -1,6 +1,6 @@
 """Measure each fast form against its plain form, alternating in one process.
 
-    python scripts/bench.py all                      # at most a quarter of an hour on two CPU cores
+    python scripts/bench.py all                      # some twenty minutes on two CPU cores
     python scripts/bench.py step sampled --paper     # the papers' sizes, for a GPU
     python scripts/bench.py --markdown outputs/bench.json
 
@@ -24,6 +24,8 @@ from benchmarks.report import Report, cells, load_average
 from benchmarks.steps import sampled, step
 from tqdm import tqdm
 
+from nas_reid.run.memory import keep_freed_memory
+
 ITEMS: dict[str, Callable[[Setting], Iterator[Comparison]]] = {
     "step": step,
     "sampled": sampled,
@@ -33,7 +35,7 @@ ITEMS: dict[str, Callable[[Setting], Iterator[Comparison]]] = {
     "evaluation": evaluation,
     "reranking": reranking,
 }
-_ROUGH_SECONDS = {"step": 120, "sampled": 60, "dilated": 5, "inference": 20, "data": 60, "evaluation": 60,
+_ROUGH_SECONDS = {"step": 300, "sampled": 120, "dilated": 5, "inference": 20, "data": 60, "evaluation": 60,
                   "reranking": 240}
 """Of two CPU cores, for the bar's time left."""
 
@@ -52,6 +54,7 @@ def main() -> None:
         print(Report.load_from(arguments.markdown).markdown())
         return
     items = list(ITEMS) if "all" in arguments.items else arguments.items
+    keep_freed_memory()  # as commands do
     setting = Setting(arguments.paper, torch.device(arguments.device))
     report = Report.begin(" ".join(["python scripts/bench.py", *sys.argv[1:]]), setting.device)
     for done in measure(items, setting, report):

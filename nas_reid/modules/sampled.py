@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import reduce
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,7 +29,7 @@ def sampled_mixture(weights: Tensor, ops: Sequence[Callable[[], Tensor]], chosen
     """
     if not weights.requires_grad:
         return ops[chosen]()
-    mixed = weights[chosen] * ops[chosen]()
+    mixed: Tensor = _TimesOne.apply(weights[chosen], ops[chosen]())
     if all_gradients:
         for choice, op in enumerate(ops):
             if choice != chosen:
@@ -36,3 +37,19 @@ def sampled_mixture(weights: Tensor, ops: Sequence[Callable[[], Tensor]], chosen
                     output = op()
                 mixed = mixed + weights[choice] * output
     return mixed
+
+
+class _TimesOne(torch.autograd.Function):
+    """w · y for a weight w of value 1, without the products of that."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, y: Tensor) -> Tensor:
+        ctx.save_for_backward(weight, y)
+        return y.view_as(y)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        weight, y = ctx.saved_tensors
+        of_weight = (gradient * y).sum().to(weight.dtype)
+        # The product counts where this is differentiated again.
+        return of_weight, gradient * weight.to(gradient.dtype) if torch.is_grad_enabled() else gradient

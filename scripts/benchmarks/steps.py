@@ -1,18 +1,25 @@
 """Search iterations (a step of the alphas and one of the weights) as ``nas_reid.search`` runs them."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from functools import partial
+from itertools import count
 from typing import NamedTuple
 
 import torch
+from torch import nn
 
 from benchmarks.measurement import Comparison, Setting, timed
+from benchmarks.own_process import in_own_process
 from nas_reid.data.batches import Batch
+from nas_reid.modules.instance_norm import InstanceNorm
+from nas_reid.nas.temperature import build_temperature
 from nas_reid.registry import create_space
 from nas_reid.run import compose
 from nas_reid.search import build_bilevel, train_one_epoch
 
 _CLASSES, _INSTANCES = 751, 4
+_STEPS = 2  # of an epoch, which is what a round runs; each has samples of its own, the same in both forms
 _AUTO_REID = ["space=auto_reid", "space.layers=[2,2,2,2]"]
 _HARD = "algorithm.relaxation=gumbel_hard"
 
@@ -38,6 +45,12 @@ def step(setting: Setting) -> Iterator[Comparison]:
         yield _comparison(_Case("OSNet-AIN soft step, fused", _osnet_shape(setting, batch),
                                 [*space, "space.execution=fused"], [*space, "space.execution=plain"],
                                 "every candidate of a block by itself (the default)"), setting)
+    if setting.device.type == "cpu":
+        shape, space = (16, 3, 256, 128), ["space=osnet_ain", "algorithm=osnet_ain"]
+        plain = in_own_process(partial(_iteration, space, shape, setting.device, change=_by_torch))
+        yield Comparison(f"OSNet-AIN soft step, {'×'.join(map(str, shape))}", _iteration(space, shape, setting.device),
+                         plain, "torch's instance norm, memory returned to the system, both in channels-last memory",
+                         "≥ 1.5×", rounds=3)
 
 
 def sampled(setting: Setting) -> Iterator[Comparison]:
@@ -71,27 +84,51 @@ def _comparison(case: _Case, setting: Setting) -> Comparison:
 def _in_faster_format(shape: tuple[int, ...], device: torch.device, overrides: list[str]) -> Callable[[], object]:
     """The iteration in the memory format in which it takes less time."""
     works = [_iteration([*overrides, f"channels_last={value}"], shape, device) for value in ("true", "false")]
-    trials = [min(timed(work, device) for _ in range(3)) for work in works]
+    trials = [min(timed(work, device) for _ in range(2)) for work in works]
     return works[trials.index(min(trials))]
 
 
-def _iteration(overrides: list[str], shape: tuple[int, ...], device: torch.device) -> Callable[[], object]:
-    """One iteration on a batch of noise, by the command's own code."""
-    settings = compose.settings("search", [*overrides, "algorithm.warmup_epochs=0"])
+def _by_torch(network: nn.Module) -> None:
+    """Let instance norms run as torch's own."""
+    for module in network.modules():
+        if isinstance(module, InstanceNorm):
+            module.__class__ = nn.InstanceNorm2d
+
+
+def _iteration(overrides: list[str], shape: tuple[int, ...], device: torch.device,
+               change: Callable[[nn.Module], object] = nn.Module.train) -> Callable[[], object]:
+    """An epoch of two iterations on a batch of noise by the command's own code, each call the next one: every step
+    draws anew, and what the command does once an epoch is shared by the steps.
+
+    Args:
+        overrides: of the search's configuration.
+        shape: of the batch.
+        device: what runs it.
+        change: what is done to the network first.
+    """
+    settings = compose.settings("search", [*overrides, "algorithm.warmup_epochs=0", "epochs=1000"])
     arguments = dict(settings.space)
     space = create_space(arguments.pop("name"), arguments)
     torch.manual_seed(0)
-    bilevel = build_bilevel(settings, space, _CLASSES, device, steps=1)
+    bilevel = build_bilevel(settings, space, _CLASSES, device, steps=_STEPS)
+    change(bilevel.network)
     memory_format = torch.channels_last if settings.channels_last else torch.contiguous_format
     images = torch.randn(shape).to(device, memory_format=memory_format)
     labels = torch.arange(len(images), device=device) // _INSTANCES
     source = _OneBatch(Batch(images, labels, torch.zeros_like(labels)))
     batches = [source] if settings.algorithm.scheme == "joint" else [source, source]
-    return lambda: train_one_epoch(bilevel, batches, 0, algorithm=settings.algorithm, epochs=1, temperature=1.0)
+    temperature, epochs = build_temperature(**asdict(settings.algorithm.temperature)), count()
+
+    def run() -> None:
+        epoch = next(epochs)
+        train_one_epoch(bilevel, batches, epoch, algorithm=settings.algorithm, epochs=settings.epochs,
+                        temperature=temperature(epoch, settings.epochs))
+
+    return run
 
 
 class _OneBatch:
-    """An epoch of a single batch, for ``train_one_epoch``."""
+    """Epochs of a single batch, for ``train_one_epoch``."""
 
     waited_s = 0.0
 
@@ -99,7 +136,7 @@ class _OneBatch:
         self._batch = batch
 
     def __len__(self) -> int:
-        return 1
+        return _STEPS
 
     def stream(self, first: int, count: int) -> Iterator[Batch]:
         """The batch, ``count`` times."""
