@@ -56,6 +56,7 @@ def test_a_single_pixel_cannot_be_normalised():
         instance_norm(make_maps(2, 3, 1, 1))
 
 
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")  # torch's own looks at the size
 def test_a_trace_holds_operations_of_torch_alone(tmp_path):
     x = make_maps(2, 3, 5, 4, dtype=torch.float32)
     torch.jit.trace(InstanceNorm(3), x, check_trace=False).save(tmp_path / "norm.pt")
