@@ -150,7 +150,7 @@ class FeatureExtractor:
     def search(self, query: ImageLike | Iterable[ImageLike], gallery: str | Path | Tensor | Iterable[ImageLike],
                k: int = 10, *, distance: str | None = None, colours: str = "RGB",
                cache: str | Path | None = None) -> Found:
-        """The k images of a gallery that are most like each query.
+        """The k images of a gallery that are most like each query; a query that is in the gallery finds itself first.
 
         Args:
             query: one or many images, as of a call.
