@@ -47,7 +47,7 @@ def test_fewer_identities_than_a_batch_wants(command: str, arguments: tuple[str,
 def test_a_training_without_anything_to_evaluate_on_is_refused_before_decoding(mine: Path, tmp_path: Path) -> None:
     outcome = invoke("retrain", *own(mine), *GENOTYPE, "data.options.combineall=true", f"data.cache={tmp_path / 'own'}",
                      f"hydra.run.dir={tmp_path / 'run'}")
-    assert_refused(outcome, "has no query or no gallery", "targets= to evaluate on")
+    assert_refused(outcome, "has neither query nor gallery", "targets=, to evaluate on")
     assert not (tmp_path / "own" / "stores").exists()
     assert_nothing_half_written(tmp_path / "run")
 

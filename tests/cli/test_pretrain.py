@@ -142,7 +142,7 @@ def test_bad_folders_are_refused(damage, parts: tuple[str, ...], tmp_path: Path)
 
 @pytest.mark.parametrize(("override", "parts"), [
     ("genotype=resnet/resnet19", ("no published genotype", "resnet/resnet18")),
-    ("network.depth=19", (r"space\.depth=19 is unknown",)),
+    ("network.depth=19", (r"network\.depth=19 is unknown",)),
     ("augment.blur={p: 1}", ("blur", "crop.*flip")),
     ("crop.scale=[1,0.5]", (r"crop\.scale=\[1\.0, 0\.5\] must be two positive numbers", "at most 1")),
     ("crop.centre=0", (r"crop\.centre=0\.0 must lie in \(0, 1\]",)),

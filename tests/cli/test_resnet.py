@@ -38,5 +38,5 @@ def test_a_residual_network_is_described(tmp_path: Path) -> None:
 def test_an_argument_that_it_does_not_have(no_data: Path, tmp_path: Path) -> None:
     outcome = invoke("retrain", *RETRAIN, "genotype=resnet/resnet18", "network.depth=20",
                      f"hydra.run.dir={tmp_path / 'run'}")
-    assert_refused(outcome, r"ConfigError: space\.depth=20 is unknown; known are: 18, 34, 50, 101, 152")
+    assert_refused(outcome, r"ConfigError: network\.depth=20 is unknown; known are: 18, 34, 50, 101, 152")
     assert not no_data.exists()

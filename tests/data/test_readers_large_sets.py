@@ -122,7 +122,7 @@ def test_cuhksysu_is_for_training_only(tmp_path):
     touch(tmp_path / "cuhksysu/cropped_images", ["p11422_s16929_1.jpg", "p2_s1_1.jpg", "p2_s9_1.jpg"])
     dataset = read_dataset("cuhksysu", tmp_path)
     assert labels(dataset.train) == [(11_423, 0), (3, 0), (3, 0)] and dataset.query == dataset.gallery == ()
-    with pytest.raises(DataError, match=r"cuhksysu in .* has no query or no gallery"):
+    with pytest.raises(DataError, match=r"cuhksysu in .* has neither query nor gallery"):
         source("cuhksysu", tmp_path).test_stores()
     touch(tmp_path / "cuhksysu/cropped_images", ["s1_p2.jpg"])
     with pytest.raises(DataError, match=r"1 images are not named like p11422_s16929_1.jpg: cropped_images/s1_p2.jpg"):
