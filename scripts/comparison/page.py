@@ -62,7 +62,7 @@ def section_lines(findings: Findings, command: str) -> Iterator[str]:
                     *variant_lines(findings.variants, by_lot=findings.table))
     yield from ("", "| asked | measured | |", "|---|---|---|", *_verdicts(findings))
     if plan.tuning:
-        yield from ("", f"Tried before, on validation people of the table ({len(plan.tuning)}):", "",
+        yield from ("", f"Tried before ({len(plan.tuning)}):", "",
                     *(f"- {each}" for each in plan.tuning))
 
 
@@ -77,8 +77,8 @@ def _cost(findings: Findings) -> Iterator[str]:
 
 def _verdicts(findings: Findings) -> Iterator[str]:
     plan, best = findings.plan, max(findings.scorers, key=lambda scorer: scorer.tau)
-    yield _verdict(f"mean searched at the {100 * plan.percentile:.0f}th percentile of random",
-                   f"{100 * findings.percentile_of_mean:.0f}th", findings.percentile_of_mean >= plan.percentile)
+    yield _verdict(f"mean searched at percentile {100 * plan.percentile:.0f} of random",
+                   f"{100 * findings.percentile_of_mean:.0f}", findings.percentile_of_mean >= plan.percentile)
     if findings.equal:
         yield _verdict(f"{plan.standard_errors:g} standard errors above random of equal parameters",
                        f"{findings.above_equal:.1f}", findings.above_equal >= plan.standard_errors)

@@ -102,7 +102,7 @@ def test_the_numbers_of_a_comparison_by_hand(parts) -> None:
 def test_what_is_not_reached_says_so(parts) -> None:
     found = findings_of(parts, searched=[trained(parts, 0.5)] * 2, random=[trained(parts, 0.6), trained(parts, 0.4)])
     lines = list(parts["page"].section_lines(found, "command"))
-    assert "| mean searched at the 85th percentile of random | 50th | **not reached** |" in lines
+    assert "| mean searched at percentile 85 of random | 50 | **not reached** |" in lines
     assert "| τ of the best scorer ≥ 0.5, interval above 0.3 | 0.60, from 0.20 | **not reached** |" in lines
 
 
