@@ -177,7 +177,9 @@ def test_what_a_table_must_not_hold(text: str, parts: tuple[str, ...], folder: P
     ({"columns": {"who": "x"}}, "columns names who"), ({"columns": {"pid": "nobody"}}, "names nobody, which"),
     ({"ignore": ["nothing"]}, "names nothing, which"), ({"folds": 1}, "folds=1 must be at least 2"),
     ({"fold": 1}, "set folds too"), ({"test_fraction": 1}, "strictly between 0 and 1"),
-    ({"ignore": "note"}, "expected"),
+    ({"ignore": "note"}, "expected"), ({"ignore": [1]}, "expected"), ({"columns": {"pid": 1}}, "expected"),
+    ({"test_fraction": [1]}, "test_fraction=.1. must be a number"), ({"folds": {"a": 1}}, "folds=.* whole number"),
+    ({"fold": "first"}, "fold='first' must be a whole number"), ({"folds": True}, "folds=True must be"),
     ({"absent": "maybe"}, "absent=maybe is unknown"), ({"split_seed": -1}, "split_seed=-1")])
 def test_options_out_of_range(options: dict[str, Any], message: str, folder: Path) -> None:
     with pytest.raises(ConfigError, match=message):

@@ -53,7 +53,8 @@ def read_table_of_images(root: Path, *, table: str | None = None, columns: Any =
     """
     if table is None:
         raise ConfigError("data.reader=table needs data.table=FILE.csv, with the columns path and pid")
-    if not isinstance(columns or {}, Mapping) or isinstance(ignore, str) or not isinstance(ignore or (), Collection):
+    if (not isinstance(columns or {}, Mapping) or isinstance(ignore, str) or not isinstance(ignore or (), Collection)
+            or not all(isinstance(name, str) for name in (*(columns or {}).values(), *(ignore or ())))):
         raise ConfigError(f"data.options.columns={columns} and .ignore={ignore}: expected {{pid: NAME}} and "
                           "[NAME,NAME]")
     check_option("split_seed", split_seed, SEEDS)

@@ -36,6 +36,11 @@ class Draw:
     fold: int
 
     def __post_init__(self) -> None:
+        for name, kinds, what in (("test_fraction", int | float, "a number"), ("folds", int | None, "a whole number"),
+                                  ("fold", int, "a whole number")):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, kinds):
+                raise ConfigError(f"data.options.{name}={value!r} must be {what}")
         if not 0 < self.test_fraction < 1:
             raise ConfigError(f"data.options.test_fraction={self.test_fraction} must lie strictly between 0 and 1")
         if self.folds is not None and self.folds < 2:
