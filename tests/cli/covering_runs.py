@@ -44,8 +44,8 @@ CHAINS = (
           "deterministic=true algorithm.warmup_epochs=1 weights.weight_decay=0.01 weights.momentum=0.5 "
           "alphas.weight_decay=0 alphas.betas=[0.9,0.99] evaluation.batch_size=5 evaluation.single_gallery_shot=true",
           retrain="optimizer.name=sgd optimizer.nesterov=true freeze_trunk_epochs=1 epochs=2 head.stripes=2 "
-                  "head.pooling=attention augment=bag_of_tricks clip=1 optimizer.schedule=multi_step "
-                  "optimizer.milestones=[1] optimizer.gamma=0.5 head.dropout=0.2",
+                  "deterministic=true head.pooling=attention augment=bag_of_tricks clip=1 "
+                  "optimizer.schedule=multi_step optimizer.milestones=[1] optimizer.gamma=0.5 head.dropout=0.2",
           evaluate="evaluation.distance=cosine evaluation.flip=false evaluation.camera_pairs=false "
                    "evaluation.roc=false evaluation.transductive_expansion={k:2} channels_last=false "
                    "evaluation.batch_size=3 evaluation.single_gallery_shot=true"),
