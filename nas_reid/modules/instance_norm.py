@@ -52,7 +52,7 @@ class _Normalised(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, eps: float) -> tuple[Tensor, Tensor]:
         y = x - x.mean((2, 3), keepdim=True)  # first of all: a sum of squares would cancel (torch's group norm does)
-        inverse = y.square().mean((2, 3), keepdim=True).add_(eps).rsqrt_()
+        inverse = (y * y).mean((2, 3), keepdim=True).add_(eps).rsqrt_()
         y.mul_(inverse)
         ctx.save_for_backward(y, inverse)
         return y, inverse

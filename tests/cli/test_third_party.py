@@ -60,6 +60,7 @@ def test_it_is_searched_and_retrained_by_name(package: Path, environment: Mappin
 def test_it_is_drawn_by_lot_tabulated_and_selected_from(package: Path, monkeypatch: pytest.MonkeyPatch,
                                                         tmp_path: Path) -> None:
     monkeypatch.syspath_prepend(str(package))
+    monkeypatch.setattr("nas_reid.registry._spaces", {})  # this process forgets the space again
     monkeypatch.delitem(sys.modules, "zigzag_space", raising=False)
     space = ("space=zigzag", "space.channels=4", "space.length=2")
     settings, folder = [override for override in SEARCH if override not in SPACE], tmp_path / "search"
@@ -85,7 +86,7 @@ def test_it_is_drawn_by_lot_tabulated_and_selected_from(package: Path, monkeypat
 
 
 def test_it_conforms(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The page's own test, after which this process forgets the space again."""
+    """The page's own test."""
     monkeypatch.syspath_prepend(str(package))
     monkeypatch.setattr("nas_reid.registry._spaces", {})
     page: dict[str, Any] = {}

@@ -91,7 +91,7 @@ def test_blocks_of_any_size_are_bit_identical(monkeypatch):
     assert torch.equal(torch.cat([provider.block(i, i + 1) for i in range(9)]), whole)
     monkeypatch.setattr(distance_module, "BLOCK_MEMORY", 1)
     monkeypatch.setattr(distance_module, "_CHUNK_MEMORY", 1)
-    monkeypatch.setattr(distance_module, "_PAIR_MEMORY", 1)
+    monkeypatch.setattr(distance_module, "_TILE_MEMORY", 1)
     monkeypatch.setattr(reranking, "_TILE", 9)
     monkeypatch.setattr(sparse_rows, "_ENTRIES", 7)
     assert torch.equal(full(query, gallery), whole)
