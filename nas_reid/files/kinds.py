@@ -5,7 +5,6 @@ import re
 HEAD = 1024
 """So many bytes are enough to tell."""
 _BEGINNINGS = {
-    b"version https://git-lfs": "is a pointer of Git LFS in place of the file; fetch the file itself (git lfs pull)",
     b"PK\x03\x04": "is a ZIP archive or an Excel workbook",
     b"\xd0\xcf\x11\xe0": "is a workbook of old Excel",
     b"\x1f\x8b": "is compressed by gzip",
@@ -24,7 +23,7 @@ def pointer_or_page(head: bytes) -> str | None:
         head: the first ``HEAD`` bytes.
     """
     if head.startswith(b"version https://git-lfs"):
-        return _BEGINNINGS[b"version https://git-lfs"]
+        return "is a pointer of Git LFS in place of the file; fetch the file itself (git lfs pull)"
     if re.match(rb"\s*<(!doctype|html|\?xml|head)", head, re.IGNORECASE):
         return "is a web page, not what the page offers; download the file itself"
     return None

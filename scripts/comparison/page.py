@@ -5,7 +5,6 @@ from pathlib import Path
 from statistics import fmean, stdev
 
 from comparison.findings import Findings, Trained, worth
-from comparison.variants import variant_lines
 from nas_reid.files import write_atomically
 
 _TITLE = """# Evidence: searched against random
@@ -51,7 +50,7 @@ def section_lines(findings: Findings, command: str) -> Iterator[str]:
     if findings.curve:
         yield from ("", "| derived after epoch | " + " | ".join(map(str, findings.curve)) + " |",
                     "|---" * (len(findings.curve) + 1) + "|",
-                    "| mAP | " + " | ".join(_mean(group) for group in findings.curve.values()) + " |")
+                    "| mAP | " + " | ".join(_mean(worth(group)) for group in findings.curve.values()) + " |")
     if (variance := findings.variance) is not None:
         yield from ("", f"Of the variance in the table {variance.share:.0%} lies between genotypes (standard deviation "
                     f"{100 * variance.between ** 0.5:.2f} points), the rest between seeds "
@@ -59,7 +58,7 @@ def section_lines(findings: Findings, command: str) -> Iterator[str]:
     if findings.variants:
         yield from ("", "Other ways to search, on the table's people, before anything was final: trained alone under "
                     "the recipe, and ranked by people held out of the training.", "",
-                    *variant_lines(findings.variants, by_lot=findings.table))
+                    *_variants(findings))
     yield from ("", "| asked | measured | |", "|---|---|---|", *_verdicts(findings))
     if plan.tuning:
         yield from ("", f"Tried before ({len(plan.tuning)}):", "",
@@ -73,6 +72,18 @@ def _cost(findings: Findings) -> Iterator[str]:
            f"{fmean(one.seconds for one in findings.random):.0f} s of a processor; {first['hardware']}, torch "
            f"{first['versions']['torch']}. Searched with `{' '.join([*plan.search, *plan.final])}`, trained with "
            f"`{' '.join([*plan.recipe, *plan.final])}`.")
+
+
+def _variants(findings: Findings) -> Iterator[str]:
+    """The best first."""
+    yield from ("| way to search | overrides | n | validation mAP, mean ± sd | test mAP | parameters | minutes |",
+                "|---|---|---|---|---|---|---|")
+    for name, found in sorted(findings.variants.items(), key=lambda item: -fmean(item[1].validation)):
+        words = " ".join([*found.variant.search, *([f"on {found.variant.on}:"] if found.variant.on else []),
+                          *(["select", *found.variant.select] if found.variant.select is not None else [])])
+        yield (f"| {name} | {f'`{words}`' if words else ''} | {len(found.validation)} | {_mean(found.validation)} | "
+               f"{_mean(found.mAP)} | {fmean(found.params):,.0f} | {found.minutes:.1f} |")
+    yield f"| by lot, of the table | | {len(findings.table)} | {_mean(findings.table)} | | | |"
 
 
 def _verdicts(findings: Findings) -> Iterator[str]:
@@ -93,12 +104,12 @@ def _verdict(asked: str, measured: str, reached: bool) -> str:
 def _row(name: str, group: Sequence[Trained]) -> str:
     params = sorted(one.params for one in group)
     span = f"{params[0]:,}" if len(params) == 1 else f"{params[0]:,} to {params[-1]:,}"
-    return f"| {name} | {len(group)} | {_mean(group)} | {_percent(max(worth(group)))} | {span} |"
+    return f"| {name} | {len(group)} | {_mean(worth(group))} | {_percent(max(worth(group)))} | {span} |"
 
 
-def _mean(group: Sequence[Trained]) -> str:
-    spread = f" ± {100 * stdev(worth(group)):.1f}" if len(group) > 1 else ""
-    return f"{_percent(fmean(worth(group)))}{spread}"
+def _mean(values: Sequence[float]) -> str:
+    spread = f" ± {100 * stdev(values):.1f}" if len(values) > 1 else ""
+    return f"{_percent(fmean(values))}{spread}"
 
 
 def _percent(value: float) -> str:

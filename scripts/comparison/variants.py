@@ -1,10 +1,10 @@
 """Other ways to search, one beside the other: on the people of the recipe, by validation mAP."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 
 from comparison.plan import Plan, Variant
 from comparison.runs import hardware, keep, note, timed, train
@@ -77,19 +77,3 @@ def read_variants(plan: Plan, folder: Path) -> dict[str, Found]:
                                [line.params for line in lines],
                                sum(fmean(minutes[each]) for each in {name, variant.on or name}))
     return made
-
-
-def variant_lines(variants: Mapping[str, Found], *, by_lot: Sequence[float]) -> Iterator[str]:
-    """A table in Markdown, the best first; ``by_lot``: validation mAP of the table's random genotypes."""
-    yield from ("| way to search | overrides | n | validation mAP, mean ± sd | test mAP | parameters | minutes |",
-                "|---|---|---|---|---|---|---|")
-    for name, found in sorted(variants.items(), key=lambda item: -fmean(item[1].validation)):
-        words = " ".join([*found.variant.search, *([f"on {found.variant.on}:"] if found.variant.on else []),
-                          *(["select", *found.variant.select] if found.variant.select is not None else [])])
-        yield (f"| {name} | {f'`{words}`' if words else ''} | {len(found.validation)} | {_spread(found.validation)} | "
-               f"{_spread(found.mAP)} | {fmean(found.params):,.0f} | {found.minutes:.1f} |")
-    yield f"| by lot, of the table | | {len(by_lot)} | {_spread(by_lot)} | | | |"
-
-
-def _spread(values: Sequence[float]) -> str:
-    return f"{100 * fmean(values):.1f}" + (f" ± {100 * stdev(values):.1f}" if len(values) > 1 else "")
