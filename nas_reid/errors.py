@@ -1,5 +1,7 @@
 """Errors a user can cause. Each message says what was given, what was expected and what to do."""
 
+from collections.abc import Iterable
+
 
 class NasReidError(Exception):
     """Root of every error that a user's input or environment can cause."""
@@ -27,3 +29,19 @@ class ExportError(NasReidError, RuntimeError):
 
 class NonFiniteError(NasReidError, ArithmeticError):
     """A loss became NaN or infinite."""
+
+
+def require_known(key: str, value: object, known: Iterable[object]) -> None:
+    """Refuse a value that is none of those known; a list or a mapping is none of any names.
+
+    Args:
+        key: of the configuration, or of a call.
+        value: that it was given.
+        known: in the order in which the error lists them.
+
+    Raises:
+        ConfigError: with the known ones.
+    """
+    choices = tuple(known)  # compared one by one: not every value can be looked up in a mapping
+    if value not in choices:
+        raise ConfigError(f"{key}={value!r} is unknown; known are: {', '.join(map(str, choices))}")

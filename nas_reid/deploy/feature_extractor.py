@@ -24,7 +24,7 @@ from nas_reid.data.formats import is_image, left_out
 from nas_reid.deploy.folder import CONTRACT
 from nas_reid.deploy.gallery import Found, cached_features, nearest_images
 from nas_reid.deploy.opening import RUNTIMES, open_model
-from nas_reid.errors import ConfigError, DataError
+from nas_reid.errors import ConfigError, DataError, require_known
 from nas_reid.evaluation.distance import feature_distances
 from nas_reid.evaluation.threshold import Threshold, choose
 from nas_reid.files.foreign import user_path
@@ -70,10 +70,8 @@ class FeatureExtractor:
     def __init__(self, model: str | Path, *, device: torch.device | str = "cpu", batch_size: int = 64,
                  flip: bool = False, not_rgb: str = "convert", modality: int = 0,
                  runtime: str = "auto") -> None:
-        if not_rgb not in NOT_RGB:
-            raise ConfigError(f"not_rgb={not_rgb!r} is unknown; known are: {', '.join(NOT_RGB)}")
-        if runtime not in RUNTIMES:
-            raise ConfigError(f"runtime={runtime!r} is unknown; known are: {', '.join(RUNTIMES)}")
+        require_known("not_rgb", not_rgb, NOT_RGB)
+        require_known("runtime", runtime, RUNTIMES)
         if batch_size < 1 or modality not in (0, 1):
             raise ConfigError(f"batch_size={batch_size}, modality={modality}: expected at least 1, and 0 (visible) or "
                               "1 (infrared)")
@@ -97,8 +95,7 @@ class FeatureExtractor:
                 shape; embeddings that are not finite.
             ConfigError: unknown ``colours``.
         """
-        if colours not in COLOURS:
-            raise ConfigError(f"colours={colours!r} is unknown; known are: {', '.join(COLOURS)}")
+        require_known("colours", colours, COLOURS)
         several = [images] if isinstance(images, str | Path | np.ndarray | Image.Image) or (
             isinstance(images, Tensor) and images.ndim == 3) else images
         rest = iter(several)

@@ -17,7 +17,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from nas_reid.errors import ConfigError, DataError
+from nas_reid.errors import DataError, require_known
 from nas_reid.network.finite import require_finite_features
 
 BLOCK_MEMORY = 256 * 2**20  # bytes that one block of rows and its temporaries may take
@@ -118,8 +118,7 @@ class FeatureDistances:
     """
 
     def __init__(self, query: GridFeatures, gallery: GridFeatures, *, distance: str = "euclidean") -> None:
-        if distance not in DISTANCES:
-            raise ConfigError(f"distance={distance!r} is unknown; known are: {', '.join(sorted(DISTANCES))}")
+        require_known("distance", distance, sorted(DISTANCES))
         if query.rows.shape[1] != gallery.rows.shape[1]:
             raise DataError(f"query features have {query.rows.shape[1]} dimensions and gallery features "
                             f"{gallery.rows.shape[1]}; extract both with the same network")

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import max_pool2d, normalize
 
-from nas_reid.errors import ConfigError
+from nas_reid.errors import ConfigError, require_known
 from nas_reid.evaluation.distance import DistanceBlocks, feature_distances
 from nas_reid.evaluation.features import Embedded
 from nas_reid.evaluation.nearest import smallest
@@ -51,8 +51,7 @@ class SpatialReconstruction:
     needs_cosine = True
 
     def __post_init__(self) -> None:
-        if self.form not in FORMS:
-            raise ConfigError(f"evaluation.dsr.form={self.form!r} is unknown; known are: {', '.join(FORMS)}")
+        require_known("evaluation.dsr.form", self.form, FORMS)
         if not 0 <= self.weight <= 1 or self.candidates < 1 or self.ridge < 1e-4:
             raise ConfigError(f"evaluation.dsr has weight={self.weight}, candidates={self.candidates}, ridge="
                               f"{self.ridge}; needs 0 <= weight <= 1, candidates >= 1 and ridge >= 1e-4")

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nas_reid.errors import ConfigError
+from nas_reid.errors import ConfigError, require_known
 from nas_reid.modules.pooling import POOLINGS
 from nas_reid.modules.typed_lists import ModuleListOf
 from nas_reid.search_space import OffersHead
@@ -58,8 +58,7 @@ class Head(nn.Module):
         for key, value, known in (("pooling", pooling, POOLINGS), ("reduction_form", reduction_form, REDUCTIONS),
                                   ("classifier", classifier, CLASSIFIERS),
                                   ("metric_features", metric_features, METRIC_FEATURES)):
-            if value not in tuple(known):
-                raise ConfigError(f"head.{key}={value!r} is unknown; known are: {', '.join(known)}")
+            require_known(f"head.{key}", value, known)
         self.num_classes, self.metric_features = num_classes, metric_features
         self.pooling = POOLINGS[pooling](in_channels, gem_power)
         self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()

@@ -1,14 +1,14 @@
 """The search space itself: what the engine sees of Auto-ReID."""
 
 import functools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 
 from nas_reid.drawing.graph import Graph
-from nas_reid.errors import ConfigError, GenotypeError
+from nas_reid.errors import ConfigError, GenotypeError, require_known
 from nas_reid.genotype import Genotype
 from nas_reid.network.complexity import count_macs_of
 from nas_reid.registry import register
@@ -52,10 +52,11 @@ class AutoReID:
 
     def __init__(self, channels: int, layers: Sequence[int], *, nodes: int, primitives: str, parts: int,
                  part_attention: str, stem: str, execution: str = "fused", partial: int = 1) -> None:
-        _check_name("primitives", primitives, PRIMITIVES)
-        _check_name("part_attention", part_attention, PART_AWARE)
-        _check_name("stem", stem, STEMS)
-        _check_name("execution", execution, EXECUTIONS)
+        names: tuple[tuple[str, str, Iterable[str]], ...] = (
+            ("primitives", primitives, PRIMITIVES), ("part_attention", part_attention, PART_AWARE),
+            ("stem", stem, STEMS), ("execution", execution, EXECUTIONS))
+        for key, name, known in names:
+            require_known(f"space.{key}", name, sorted(known))
         for key, value, smallest, largest in (("channels", channels, 3, 65_536), ("nodes", nodes, 1, 64),
                                               ("parts", parts, 1, 1_024), ("partial", partial, 1, 1_024)):
             _check_integer(key, value, smallest, largest)
@@ -173,11 +174,6 @@ class AutoReID:
             ops = [OPS[name](self.channels, 1, settings) for name in self.primitives]
         macs = [count_macs_of(op, x) for op in ops]
         return [count / max(1, *macs) for count in macs]  # pools and skips alone cost nothing
-
-
-def _check_name(key: str, value: object, known: Collection[str]) -> None:
-    if value not in tuple(known):
-        raise ConfigError(f"space.{key}={value!r} is unknown; known are: {', '.join(sorted(known))}")
 
 
 def _check_integer(key: str, value: object, smallest: int, largest: int) -> None:

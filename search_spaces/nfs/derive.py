@@ -7,7 +7,7 @@ from typing import TypedDict
 import torch
 from torch import Tensor
 
-from nas_reid.errors import ConfigError
+from nas_reid.errors import ConfigError, require_known
 
 DERIVATIONS = ("threshold", "top_k")
 
@@ -48,8 +48,7 @@ def derivation_by_level(derivation: str, ratio: Share, floor: Share) -> dict[str
     Raises:
         ConfigError: names the argument of the space that is illegal.
     """
-    if derivation not in DERIVATIONS:
-        raise ConfigError(f"space.derivation={derivation!r} is unknown; known are: {', '.join(DERIVATIONS)}")
+    require_known("space.derivation", derivation, DERIVATIONS)
     ratios, floors = _by_level("ratio", ratio, may_be_0=False), _by_level("floor", floor, may_be_0=True)
     return {level: {"derivation": derivation, "ratio": ratios[level], "floor": floors[level]} for level in ratios}
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from nas_reid.backbones.two_stream import TwoStreamArguments, block_channels, check_arguments, fan_out
 from nas_reid.drawing.masks import FeatureMasks
-from nas_reid.errors import ConfigError, GenotypeError
+from nas_reid.errors import ConfigError, GenotypeError, require_known
 from nas_reid.genotype import Genotype
 from nas_reid.registry import register
 from nas_reid.search_space import Choice, Decision
@@ -58,8 +58,7 @@ class NFS:
         self._derivation = derivation_by_level(derivation, ratio, floor)
         for key, value, known in (("position", position, POSITIONS), ("levels", levels, LEVELS),
                                   ("combination", combination, COMBINATIONS)):
-            if value not in tuple(known):
-                raise ConfigError(f"space.{key}={value!r} is unknown; known are: {', '.join(known)}")
+            require_known(f"space.{key}", value, known)
         self._trunk: TwoStreamArguments = {"depth": depth, "width": width, "specific": specific,
                                            "last_stride": last_stride}
         self.levels, self.combination, self.initial_logit = levels, combination, initial_logit

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from nas_reid.drawing.graph import Graph
-from nas_reid.errors import ConfigError, GenotypeError
+from nas_reid.errors import ConfigError, GenotypeError, require_known
 from nas_reid.genotype import Genotype
 from nas_reid.registry import register
 from nas_reid.search_space import Choice, Decision
@@ -53,8 +53,7 @@ class OSNetAIN:
         for key, value, known in (("convolution", convolution, CONVOLUTIONS), ("fusion", fusion, FUSIONS),
                                   ("stem", stem, STEMS), ("candidates", candidates, CANDIDATES),
                                   ("execution", execution, EXECUTIONS)):
-            if value not in tuple(known):
-                raise ConfigError(f"space.{key}={value!r} is unknown; known are: {', '.join(sorted(known))}")
+            require_known(f"space.{key}", value, sorted(known))
         for key, number, smallest in (("streams", streams, 1), ("stream_depth", stream_depth, 0)):
             if not isinstance(number, int) or isinstance(number, bool) or not smallest <= number <= 64:
                 raise ConfigError(f"space.{key}={number!r} is illegal; expected an integer of at least {smallest} and "
