@@ -79,6 +79,7 @@ class RandomCropBatches:
         numbers = draw_crops(len(rows), self._generator("crop", epoch, step)).tolist()
 
         def gather(part: slice) -> Tensor:
+            """Crops of a part of the batch, uint8 [n, H, W, 3]."""
             boxes = [partial(self._crop, numbers=row) for row in numbers[part]]
             return _decode(self.images, rows[part], boxes, self.image_size).to(self.device)
 

@@ -94,6 +94,7 @@ def nearest_images(query: Tensor, gallery: Tensor, *, k: int, distance: str, own
         raise ConfigError(f"k={k} must be at least 1")
 
     def hide(block: Tensor, start: int, stop: int) -> None:
+        """Put the queries' own images infinitely far away."""
         for row, column in (own or {}).items():
             if start <= row < stop:
                 block[row - start, column] = torch.inf

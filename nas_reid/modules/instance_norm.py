@@ -51,6 +51,7 @@ class _Normalised(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+        """x̂, [B, C, H, W], and r, [B, C, 1, 1]."""
         y = x - x.mean((2, 3), keepdim=True)  # first of all: a sum of squares would cancel (torch's group norm does)
         inverse = (y * y).mean((2, 3), keepdim=True).add_(eps).rsqrt_()
         y.mul_(inverse)
@@ -59,6 +60,7 @@ class _Normalised(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor, of_inverse: Tensor) -> tuple[Tensor, None]:
+        """The gradient of x from those of x̂ and r."""
         y, inverse = ctx.saved_tensors
         pixels = y.shape[2] * y.shape[3]
         mean = gradient.mean((2, 3), keepdim=True)

@@ -44,11 +44,13 @@ class _TimesOne(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, weight: Tensor, y: Tensor) -> Tensor:
+        """A view of y."""
         ctx.save_for_backward(weight, y)
         return y.view_as(y)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        """The gradients of w, a number, and of y."""
         weight, y = ctx.saved_tensors
         of_weight = (gradient * y).sum().to(weight.dtype)
         # The product counts where this is differentiated again.

@@ -27,6 +27,7 @@ def dropped(form: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """
     @wraps(form)
     def drop(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+        """As ``form`` of all processes' rows; this process's, [B, ...]."""
         if not training or not p or input.is_meta:
             return form(input, p, training, inplace)
         mask = form(_ones(input), p, True).chunk(world())[rank()]
