@@ -19,17 +19,16 @@ def contact_sheet(rows: Mapping[str, Sequence[Image.Image | None]], columns: Seq
         cell: height and width of one picture in pixels.
     """
     height, width = cell
-    letters = lettering(10)
-    label_width = max([LABEL, *(int(letters.getlength(line)) + 2 * MARGIN
+    label_width = max([LABEL, *(int(lettering(10, line).getlength(line)) + 2 * MARGIN
                                 for label in rows for line in label.split("\n"))])
     sheet = Image.new("RGB", (label_width + len(columns) * (width + MARGIN), 16 + len(rows) * (height + MARGIN)),
                       "white")
     pen = ImageDraw.Draw(sheet)
     for column, name in enumerate(columns):
-        pen.text((label_width + column * (width + MARGIN) + 4, 2), name, fill="black", font=letters)
+        pen.text((label_width + column * (width + MARGIN) + 4, 2), name, fill="black", font=lettering(10, name))
     for row, (label, images) in enumerate(rows.items()):
         top = 16 + row * (height + MARGIN)
-        pen.text((4, top + height // 2 - 5), label, fill="black", font=letters)
+        pen.text((4, top + height // 2 - 5), label, fill="black", font=lettering(10, label))
         for column, image in enumerate(images):
             if image is not None:
                 resized = image.convert("RGB").resize((width, height), Image.Resampling.BICUBIC)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nas_reid.drawing.lettering import legible
 from nas_reid.drawing.picture_file import write_picture
 from nas_reid.drawing.ranked_lists import QUERY, compose, tile
 
@@ -35,6 +36,6 @@ def draw_found(path: Path, queries: Sequence[Named], found: Sequence[Sequence[tu
 
 
 def _short(name: str) -> str:
-    """The end of a path, where files differ."""
-    name = name.rpartition("/")[2]
+    """The end of a path, where files differ, as far as it can be drawn."""
+    name = legible(name.rpartition("/")[2])
     return name if len(name) <= _MOST else f"…{name[-_MOST + 1:]}"

@@ -36,7 +36,7 @@ def image_grid(rows: Sequence[Sequence[np.ndarray]], *, height: int = 150,
     scaled = [[image.resize((max(1, round(image.width * height / image.height)), height), Image.Resampling.BICUBIC)
                for image in row] for row in scaled]
     width = max(sum(image.width + GAP for image in row) for row in scaled)
-    step, font = height + GAP + (CAPTION if captions else 0), lettering(11)
+    step = height + GAP + (CAPTION if captions else 0)
     sheet = Image.new("RGB", (GAP + width, GAP + len(scaled) * step), "white")
     pen = ImageDraw.Draw(sheet)
     for number, row in enumerate(scaled):
@@ -44,6 +44,7 @@ def image_grid(rows: Sequence[Sequence[np.ndarray]], *, height: int = 150,
         for column, image in enumerate(row):
             sheet.paste(image, (left, top))
             if captions:
-                pen.text((left, top + height + 1), captions[number][column], fill=(50, 50, 50), font=font)
+                caption = captions[number][column]
+                pen.text((left, top + height + 1), caption, fill=(50, 50, 50), font=lettering(11, caption))
             left += image.width + GAP
     return sheet

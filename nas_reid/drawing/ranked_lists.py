@@ -125,7 +125,7 @@ def tile(pixels: Array, border: tuple[int, int, int], caption: str) -> Image.Ima
     """One image at the common height, framed, with two centred lines of text under it."""
     image = Image.fromarray(np.asarray(pixels))
     image = image.resize((max(1, round(image.width * HEIGHT / image.height)), HEIGHT), Image.Resampling.BICUBIC)
-    font = lettering(11)
+    font = lettering(11, caption)
     framed = (image.width + 2 * BORDER, HEIGHT + 2 * BORDER)
     width = max(framed[0], *(int(font.getlength(line)) + 2 for line in caption.split("\n")))
     tile = Image.new("RGB", (width, framed[1] + CAPTION), "white")
