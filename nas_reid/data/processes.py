@@ -3,10 +3,11 @@
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from multiprocessing.connection import wait
 from typing import Any
 
@@ -24,12 +25,36 @@ def mapper(workers: int, *,
     context, others = multiprocessing.get_context("spawn"), set(multiprocessing.active_children())
     with ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_parent) as pool:
         try:
-            yield lambda function, items: pool.map(function, items, chunksize=chunk)
+            yield lambda function, items: _started(pool, function, items, chunk)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)  # else leaving would wait for everything that was asked for,
             for worker in set(multiprocessing.active_children()) - others:  # and for what is being done
                 worker.terminate()
             raise
+
+
+def _started(pool: ProcessPoolExecutor, function: Callable[[Any], Any], items: Iterable[Any],
+             chunk: int) -> Iterator[Any]:
+    """``pool.map``, whose first call starts the processes."""
+    of_main = getattr(function, "func", function).__module__ == "__main__"  # of a partial: what it calls
+    with nullcontext() if of_main else _main_hidden():
+        return pool.map(function, items, chunksize=chunk)
+
+
+@contextmanager
+def _main_hidden() -> Iterator[None]:
+    """Let processes that are spawned meanwhile not run the main module again, which they have no use for.
+
+    It may be a script that does not ask for its ``__name__`` and would begin anew in each of them, and a command would
+    import torch.
+    """
+    main = sys.modules["__main__"]
+    kept = {name: vars(main).pop(name) for name in ("__spec__", "__file__") if name in vars(main)}
+    main.__spec__ = None
+    try:
+        yield
+    finally:
+        vars(main).update(kept)
 
 
 def end_with_parent() -> None:

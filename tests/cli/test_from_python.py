@@ -11,7 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from tests.cli.commands import DATA, ROOT, SEARCH
 
 SMALLER = {'"data=synthetic", "data.synthetic.size=tiny", "data.image_size=[64,32]"': ", ".join(map(repr, DATA)),
-           '"space.channels=8", "epochs=2"': ", ".join(map(repr, SEARCH[len(DATA):])),
+           '"space.channels=8", "epochs=3"': ", ".join(map(repr, SEARCH[len(DATA):])),
            '"epochs=3"': '"epochs=2", "batch.size=8", "optimizer.warmup_epochs=0", "threads=1", '
                          '"targets={mine: {image_size: [32, 16]}}"'}
 

@@ -67,6 +67,15 @@ def test_an_exception_in_the_parent_does_not_wait_for_all_that_was_asked_for(tmp
     assert not any(is_alive(pid) for pid in workers)
 
 
+def test_a_script_is_not_run_again_by_its_workers(tmp_path: Path) -> None:
+    script = tmp_path / "plain.py"
+    script.write_text("import sys\nfrom functools import partial\nfrom nas_reid.data.processes import mapper\n"
+                      "print('began')\nwith mapper(2) as run:\n    print(*run(partial(pow, 2), range(3)))\n"
+                      "assert __file__ == sys.argv[0] and __spec__ is None\n")
+    done = subprocess.run([sys.executable, str(script)], text=True, capture_output=True)
+    assert done.returncode == 0 and done.stdout == "began\n1 2 4\n", done.stderr
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_results_come_in_order(workers: int) -> None:
     with mapper(workers) as run:
