@@ -173,9 +173,11 @@ OPS: dict[str, Callable[[int, int, OpSettings], nn.Module]] = {
     "part_aware": _part_aware,
 }
 
-# The op sets a search can choose from: O_reid (Auto-ReID, section 3.3) and the one of DARTS.
+# The op sets a search can choose from: O_reid (Auto-ReID, section 3.3), the one of DARTS, and O_reid without `none`:
+# nothing derived is ever `none`, but its probability grows all through a search and the others' gradients shrink by it.
 PRIMITIVES: dict[str, tuple[str, ...]] = {
     "reid": ("none", "max_pool_3x3", "avg_pool_3x3", "skip_connect", "sep_conv_3x3", "dil_conv_3x3", "part_aware"),
+    "reid_without_none": ("max_pool_3x3", "avg_pool_3x3", "skip_connect", "sep_conv_3x3", "dil_conv_3x3", "part_aware"),
     "baseline": ("none", "max_pool_3x3", "avg_pool_3x3", "skip_connect", "sep_conv_3x3", "dil_conv_3x3"),
     "darts": ("none", "max_pool_3x3", "avg_pool_3x3", "skip_connect",
               "sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5"),

@@ -92,7 +92,7 @@ CHAINS = (
     Chain("auto_reid", "sdarts",
           "algorithm.perturbation=adversarial algorithm.perturbation_steps=1 algorithm.perturbation_size=[0.1,0.2] "
           "algorithm.regularisers.expected_cost=0.1 algorithm.stop_none=0.0 epochs=2"),
-    Chain("auto_reid", "oles", "algorithm.stop_ops=1 algorithm.stop_ops_after=1"),
+    Chain("auto_reid", "oles", "space.primitives=reid_without_none algorithm.stop_ops=1 algorithm.stop_ops_after=1"),
     Chain("osnet_ain", "oles", "space.fusion=addition space.streams=1"),
     Chain("norm_sites", "oles"),
     Chain("auto_reid", "gdas",
