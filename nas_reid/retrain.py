@@ -212,8 +212,7 @@ def taught(settings: RetrainConfig, teachers: Sequence[Teacher], network: ReIDNe
         return None
     check_teachers(teachers, build_distillation(settings.distillation), network.head, description.identities)
     for teacher in teachers:
-        place(teacher.network, next(network.parameters()).device, channels_last=settings.channels_last,
-              precision=settings.precision)
+        place(teacher.network, next(network.parameters()).device, channels_last=settings.channels_last)
     return Distillation(settings.distillation, [(teacher.network, teacher.image_size) for teacher in teachers])
 
 

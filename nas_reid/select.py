@@ -86,7 +86,7 @@ def run(settings: SelectConfig, folder: Path, device: torch.device) -> float:
     bilevel = build_bilevel(search, space, num_classes, device, steps=len(batches[0]))
     bilevel.load_state_dict(state["bilevel"])
     if settings.precision is not None:
-        bilevel.network.trunk_dtype = trunk_dtype(settings.precision, device)
+        bilevel.network.trunk_dtype = bilevel.network.judged_dtype = trunk_dtype(settings.precision, device)
     supernet = open_supernet(bilevel, search, batches[0], lists, reestimate=settings.reestimate)
 
     # Look at candidates.

@@ -72,6 +72,7 @@ class TwoStreamResNet(nn.Module):
         for layer in self.shared:
             self.add_module(layer, stages[layer])
         self.out_channels = self.layer4.out_channels
+        self._compiled: Callable[..., Tensor] | None = None
         initialise(self)
 
     def run(self, images: Tensor, modality: Tensor | None, *, after_block: AfterBlock | None = None,
@@ -93,6 +94,15 @@ class TwoStreamResNet(nn.Module):
             raise ConfigError(f"images of {tuple(images.shape[2:])} pixels are too small for a residual network; use "
                               "at least data.image_size=[32,16]")
         x, samples, place = group(images, modality, extra)
+        x = (self._compiled or TwoStreamResNet._run_grouped)(self, x, samples, after_block or {})
+        return x if place is None else x[place]
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """As of ``nn.Module``, but for the grouping of the images: how many are infrared is no constant of a graph."""
+        # The function, not the method, which would run this network in every copy of it.
+        self._compiled = torch.compile(TwoStreamResNet._run_grouped, *args, **kwargs)
+
+    def _run_grouped(self, x: Tensor, samples: Samples, after_block: AfterBlock) -> Tensor:
         if self.specific:
             streams = [self._stream(self.get_submodule(name), part, own) for name, part, own in samples.parts(x)]
             x = streams[0] if len(streams) == 1 else torch.cat(streams)
@@ -100,8 +110,8 @@ class TwoStreamResNet(nn.Module):
             x = self.stem(x, context=samples)
         for layer in self.shared:
             stage: Stage = getattr(self, layer)
-            x = _through(layer, stage, x, samples, after_block or {})
-        return x if place is None else x[place]
+            x = _through(layer, stage, x, samples, after_block)
+        return x
 
     def forward(self, images: Tensor, modality: Tensor | None = None) -> Tensor:
         """As ``run``, for a network whose norms need nothing else."""

@@ -37,6 +37,7 @@ def place(network: ReIDNetwork, device: torch.device, *, channels_last: bool, pr
         in_channels_last(network)
     if compile is not None:
         network.trunk.compile(mode=compile)
+        network.trunk_is_compiled = True
         log.info("the network is compiled at its first steps, which may take minutes (compile=null: not at all)")
     return network
 
@@ -47,10 +48,11 @@ def in_channels_last(network: nn.Module) -> nn.Module:
 
 
 def trunk_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """The number format of the trunk's convolutions and products, by autocast.
+    """The number format of the trunk's convolutions and products when it is trained, by autocast.
 
     bfloat16 halves the memory of the maps and uses a GPU's tensor cores; with 8 bits of mantissa it is not exact.
-    Parameters, statistics of norms, alphas, head, losses and metrics are float32 in any case.
+    Parameters, statistics of norms, alphas, head, losses and metrics are float32 in any case, and so is the trunk of a
+    network in evaluation mode: teachers, validation and test do not depend on it.
 
     float32 says how numbers are kept. NVIDIA GPUs from Ampere on multiply them in convolutions as TF32, with 10 bits of
     mantissa, unless ``torch.backends.cudnn.allow_tf32`` is false; second order switches that off for itself.

@@ -40,7 +40,9 @@ class ReIDNetwork(nn.Module):
         self.trunk = trunk
         self.head = head
         self.trunk_is_frozen = False  # then only the head is trained
-        self.trunk_dtype = torch.float32  # what the trunk computes in; see ``execution.place``
+        self.trunk_dtype = torch.float32  # what the trunk computes in when it is trained; see ``execution.place``
+        self.judged_dtype = torch.float32  # and when it embeds, classifies or teaches
+        self.trunk_is_compiled = False  # then nothing in it is of the whole batch of several processes
         self.has_whole_batch_norms = True  # in training; of several processes, see ``execution.place``
 
     def train(self, mode: bool = True) -> "ReIDNetwork":
@@ -53,31 +55,40 @@ class ReIDNetwork(nn.Module):
     def forward(self, images: Tensor, mixes: Mapping[str, Mix] | None = None,
                 modality: Tensor | None = None) -> Output | Tensor:
         """Run images [B, 3, H, W] through the network; a supernet also needs its mixing weights."""
-        with whole_batch(self.training, norms=self.has_whole_batch_norms):
-            features, embedding = self._features(images, mixes, modality)
+        maps = self._maps(images, mixes, modality)
+        with self._whole_batch():
+            features, embedding = self._embedded(maps)
             return self._output(features, embedding) if self.training else embedding.flatten(1)
 
     def outputs(self, images: Tensor, modality: Tensor | None = None) -> Output:
         """What the losses would see, also in evaluation mode: a teacher's features and logits."""
-        return self._output(*self._features(images, None, modality))
+        return self._output(*self._embedded(self._maps(images, None, modality)))
 
-    def _features(self, images: Tensor, mixes: Mapping[str, Mix] | None,
-                  modality: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _maps(self, images: Tensor, mixes: Mapping[str, Mix] | None, modality: Tensor | None) -> Tensor:
+        """The trunk's, in the format of the images."""
+        with torch.no_grad() if self.trunk_is_frozen else nullcontext(), self._autocast(images), \
+                nullcontext() if self.trunk_is_compiled else self._whole_batch():  # no graph holds what that puts in
+            maps: Tensor = (self.trunk(images, modality=modality) if mixes is None
+                            else self.trunk(images, mixes, modality=modality))
+        return maps.to(images.dtype)
+
+    def _embedded(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         """Features before and after the neck."""
-        with torch.no_grad() if self.trunk_is_frozen else nullcontext(), self._autocast(images):
-            maps = (self.trunk(images, modality=modality) if mixes is None
-                    else self.trunk(images, mixes, modality=modality))
-        features = self.head.pool(maps.to(images.dtype))
+        features = self.head.pool(maps)
         return features, self.head.embed(features)
 
     def _output(self, features: Tensor, embedding: Tensor) -> Output:
         seen = embedding if self.head.metric_features == "after_neck" else features
         return Output(seen, self.head.classify(embedding))
 
+    def _whole_batch(self) -> AbstractContextManager[object]:
+        return whole_batch(self.training, norms=self.has_whole_batch_norms)
+
     def _autocast(self, images: Tensor) -> AbstractContextManager[object]:
-        if self.trunk_dtype == torch.float32 or images.is_meta:  # the meta device knows no autocast
+        dtype = self.trunk_dtype if self.training else self.judged_dtype
+        if dtype == torch.float32 or images.is_meta:  # the meta device knows no autocast
             return nullcontext()
-        return torch.autocast(images.device.type, self.trunk_dtype)
+        return torch.autocast(images.device.type, dtype)
 
 
 def build_network(trunk: nn.Module, num_classes: int, **head: Any) -> ReIDNetwork:

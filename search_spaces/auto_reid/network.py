@@ -19,15 +19,25 @@ class DropPath(nn.Module):
     The outputs are divided by the keep probability, so that evaluation needs no change (FractalNet, DARTS).
     """
 
+    _keep: Tensor
+
     def __init__(self) -> None:
         super().__init__()
-        self.rate = 0.0
+        self.rate, self.is_used = 0.0, False
+        self.register_buffer("_keep", torch.ones(()), persistent=False)
+
+    def set_rate(self, rate: float) -> None:
+        """From now on drop with this probability, in [0, 1)."""
+        self.rate, self.is_used = rate, True
+        self._keep.fill_(1 - rate)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, c, H, W], unchanged in evaluation or at rate 0."""
-        if not self.training or self.rate == 0:
+        if not (self.training and self.is_used):
             return x
-        return x * functional.dropout(x.new_ones(len(x), 1, 1, 1), self.rate)
+        if torch.compiler.is_compiling():  # a graph would hold the float fast, and be compiled anew in every epoch
+            return x * (torch.rand(len(x), 1, 1, 1, device=x.device) < self._keep) / self._keep
+        return x * functional.dropout(x.new_ones(len(x), 1, 1, 1), self.rate) if self.rate else x
 
 
 class FixedCell(nn.Module):
@@ -91,7 +101,7 @@ class Network(nn.Module):
         """
         for module in self.modules():
             if isinstance(module, DropPath):
-                module.rate = rate
+                module.set_rate(rate)
 
     def forward(self, images: Tensor, modality: Tensor | None = None) -> Tensor:
         """Images [B, 3, H, W] to a map [B, out_channels, H', W']; ``modality`` is ignored."""

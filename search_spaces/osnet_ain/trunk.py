@@ -97,8 +97,8 @@ class Trunk(nn.Module):
 
 def _candidate_arguments(mixes: Mapping[str, Mix]) -> dict[str, tuple[Tensor, int | None, bool]]:
     """Block name -> its weights [4], the choice to run alone, if any, and whether all weights want their gradients."""
-    alone = [index for block in BLOCKS if (index := mixes[block].alone()) is not None]
-    chosen = [index for [index] in alone] if len(alone) == len(BLOCKS) else [None] * len(BLOCKS)
+    alone = [mixes[block].alone() for block in BLOCKS]
+    chosen = [None if index is None else index[0] for index in alone]
     return {block: (mixes[block].weights[0], index, mixes[block].all_gradients)
             for block, index in zip(BLOCKS, chosen, strict=True)}
 

@@ -3,10 +3,13 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 import nas_reid.training.epoch
+from nas_reid.network.model import ReIDNetwork
 from tests.cli.commands import RETRAIN, Outcome, invoke
 from tests.cli.refusals import assert_nothing_half_written, assert_refused
 from tests.cli.test_resume import Stopped, assert_same_run, metrics, stop_at
@@ -21,12 +24,30 @@ def teacher_of(retrained: Ran) -> Path:
     return retrained[0] / "checkpoints" / "best.pt"
 
 
+def note_formats(patch: pytest.MonkeyPatch) -> set[tuple[bool, torch.dtype]]:
+    """Fills while networks run: whether the network is trained, and the format of its trunk's maps."""
+    seen, run = set(), ReIDNetwork._maps
+
+    def noted(network: ReIDNetwork, *arguments: Any) -> Any:
+        hook = network.trunk.register_forward_hook(lambda _, __, maps: seen.add((network.training, maps.dtype)))
+        try:
+            return run(network, *arguments)
+        finally:
+            hook.remove()
+
+    patch.setattr(ReIDNetwork, "_maps", noted)
+    return seen
+
+
 def test_a_student_records_its_teachers_and_continues_bit_for_bit(retrained: Ran, tmp_path: Path,
                                                                   monkeypatch: pytest.MonkeyPatch) -> None:
     own = shutil.copy(teacher_of(retrained), tmp_path / "teacher.pt")
-    student = (*STUDENT, f"teacher=[{own},{teacher_of(retrained)}]")
+    student = (*STUDENT, f"teacher=[{own},{teacher_of(retrained)}]", "precision=bfloat16")
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
-    assert invoke("retrain", *student, f"hydra.run.dir={whole}").code == 0
+    with monkeypatch.context() as patch:
+        formats = note_formats(patch)
+        assert invoke("retrain", *student, f"hydra.run.dir={whole}").code == 0
+    assert formats == {(True, torch.bfloat16), (False, torch.float32)}  # teachers, validation and test
     record, = (each for each in metrics(whole) if each["epoch"] == 2)
     assert record.keys() >= {"retrain/loss_teacher_kl", "retrain/loss_teacher_l1", "retrain/loss_teacher_pkt"}
     taught = json.loads((whole / "result.json").read_text())["teachers"]

@@ -8,11 +8,13 @@ import torch
 from nas_reid.errors import ConfigError
 from nas_reid.modules.head import Head
 from nas_reid.network.execution import place, select_device, trunk_dtype
-from nas_reid.network.model import ReIDNetwork
+from nas_reid.network.model import ReIDNetwork, WithMixes
+from nas_reid.parallel import whole_batch
 from nas_reid.search_space import Mix
 from tests.toy_space import ToySpace
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
+plain = torch.nn.Module.compile
 
 
 def make_network() -> tuple[ReIDNetwork, dict[str, Mix]]:
@@ -57,16 +59,34 @@ def test_only_the_trunk_computes_in_bfloat16() -> None:
     assert all(mix.weights.grad.dtype == torch.float32 and mix.weights.grad.any() for mix in mixes.values())
 
 
+def test_what_is_not_trained_computes_in_float32() -> None:
+    images, (network, mixes) = torch.randn(4, 3, 16, 8), make_network()
+    judged = WithMixes(network.eval(), mixes)
+    exact = judged(images)
+    place(network, CPU, channels_last=False, precision="bfloat16")
+    assert torch.equal(judged(images), exact)
+    network.judged_dtype = torch.bfloat16  # as nas_reid.select may ask
+    assert not torch.equal(judged(images), exact)
+
+
 def test_compiling_changes_neither_names_nor_results(monkeypatch: pytest.MonkeyPatch) -> None:
     network, mixes = make_network()
     names, images = list(network.state_dict()), torch.randn(4, 3, 16, 8)
     exact = network(images, mixes)
     modes = []
-    plain = torch.nn.Module.compile
     monkeypatch.setattr(torch.nn.Module, "compile",  # inductor needs a compiler of its own and half a minute
                         lambda module, mode: modes.append(mode) or plain(module, backend="eager"))
     output = place(network, CPU, channels_last=False, compile="reduce-overhead")(images, mixes)
     assert modes == ["reduce-overhead"] and list(network.state_dict()) == names
+    torch.testing.assert_close(output, exact)
+
+
+def test_a_compiled_trunk_is_whole_in_several_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, mixes = make_network()
+    exact = network(images := torch.randn(4, 3, 16, 8), mixes)
+    monkeypatch.setattr(whole_batch, "world", lambda: 2)
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda module, mode: plain(module, backend="eager", fullgraph=True))
+    output = place(network, CPU, channels_last=False, compile="default", sync_norms=False)(images, mixes)
     torch.testing.assert_close(output, exact)
 
 
