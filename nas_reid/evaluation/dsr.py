@@ -15,6 +15,7 @@ Cells are scaled to length 1. The distance is mixed with the cosine distance of 
 fixed beforehand; the published code takes the one of 101 weights with which the *test* set comes out best.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,7 @@ from nas_reid.errors import ConfigError, require_known
 from nas_reid.evaluation.distance import DistanceBlocks, feature_distances
 from nas_reid.evaluation.features import Embedded
 from nas_reid.evaluation.nearest import smallest
+from nas_reid.evaluation.placing import BLOCKS, feature_bytes
 from nas_reid.evaluation.protocol import JunkRule
 
 FORMS = ("paper", "reconstruction")
@@ -64,6 +66,14 @@ class SpatialReconstruction:
         return DsrDistances(feature_distances(query.features, gallery.features, distance=distance),
                             *(cells_of(_maps(side), pyramid=self.form == "reconstruction")
                               for side in (query, gallery)), method=self)
+
+    def memory(self, query: Embedded, gallery: Embedded) -> int:
+        """See ``variants.Variant``: maps and their cells, which are pooled, joined and scaled; a query's candidates."""
+        (channels, height, width), num_images = _maps(query).shape[1:], len(query) + len(gallery)
+        scales = _scales((height, width), pyramid=self.form == "reconstruction")
+        cells = sum(((height - side) // 2 + 1) * ((width - side) // 2 + 1) for side in scales) or height * width
+        return (feature_bytes(query, gallery, copies=2) + 4 * num_images * channels * (height * width + 3 * cells)
+                + 8 * min(self.candidates, len(gallery)) * cells * (2 * channels + 6 * cells) + BLOCKS)
 
     def describe(self) -> dict[str, Any]:
         """See ``variants.Variant``."""
@@ -114,9 +124,13 @@ def cells_of(maps: Tensor, *, pyramid: bool) -> Tensor:
         pyramid: max-pool with the windows of ``SCALES`` that fit the map (a 24 x 8 map gives 110 cells); else, and
             for a map smaller than the smallest window, its H'W' places.
     """
-    scales = [side for side in SCALES if pyramid and side <= min(maps.shape[2:])]
-    levels = [max_pool2d(maps, side, stride=2) for side in scales] or [maps]
+    levels = [max_pool2d(maps, side, stride=2) for side in _scales(maps.shape[2:], pyramid=pyramid)] or [maps]
     return normalize(torch.cat([level.flatten(2) for level in levels], dim=2).transpose(1, 2), dim=2)
+
+
+def _scales(size: Sequence[int], *, pyramid: bool) -> list[int]:
+    """The windows by which maps of that height and width are pooled; none: they are taken as they are."""
+    return [side for side in SCALES if pyramid and side <= min(size)]
 
 
 def best_match_distances(query: Tensor, gallery: Tensor) -> Tensor:

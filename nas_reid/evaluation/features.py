@@ -56,6 +56,11 @@ class Embedded:
         """N."""
         return len(self.features)
 
+    def to(self, device: torch.device) -> "Embedded":
+        """Features and maps on another device; labels stay on the host."""
+        return Embedded(self.features.to(device), self.pids, self.camids,
+                        None if self.maps is None else self.maps.to(device))
+
     def __getitem__(self, images: Tensor | slice) -> "Embedded":
         """Some of the images, by index or mask."""
         return Embedded(self.features[images], self.pids[images], self.camids[images],

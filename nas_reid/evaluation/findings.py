@@ -36,9 +36,9 @@ class Decisions:
 def verify(retrieval: Retrieval, *, distance: str) -> Roc:
     """The ROC of the pairs that were ranked; of the first trial, where there are several."""
     query, gallery = retrieval.query, retrieval.gallery
-    return roc(feature_distances(query.features, gallery.features, distance=distance), query_pids=query.pids,
-               query_camids=query.camids, gallery_pids=gallery.pids, gallery_camids=gallery.camids,
-               junk=retrieval.junk)
+    distances = feature_distances(query.features.to(retrieval.place), gallery.features, distance=distance)
+    return roc(distances, query_pids=query.pids, query_camids=query.camids, gallery_pids=gallery.pids,
+               gallery_camids=gallery.camids, junk=retrieval.junk)
 
 
 def decide(retrieval: Retrieval, thresholds: Sequence[Threshold], *, distance: str, flip: bool) -> Decisions:
@@ -51,7 +51,7 @@ def decide(retrieval: Retrieval, thresholds: Sequence[Threshold], *, distance: s
     """
     threshold = choose(thresholds, distance=distance, flip=flip)
     pairs = pair_histogram(retrieval.query, retrieval.gallery, distance=distance, junk=retrieval.junk,
-                           threshold=None if threshold is None else threshold.value)
+                           threshold=None if threshold is None else threshold.value, device=retrieval.place)
     return Decisions(pairs, distance, threshold)
 
 

@@ -104,20 +104,22 @@ def fit_threshold(query: Embedded, gallery: Embedded, *, rate: float, distance: 
 
 
 def pair_histogram(query: Embedded, gallery: Embedded, *, distance: str, junk: JunkRule = same_identity_and_camera,
-                   threshold: float | None = None, bins: int = BINS) -> PairHistogram:
+                   threshold: float | None = None, bins: int = BINS,
+                   device: torch.device | str = "cpu") -> PairHistogram:
     """Count the pairs by their distance, in blocks.
 
     Args:
         query, gallery, distance, junk: as of ``collect_pairs``.
         threshold: distance up to which pairs are accepted.
         bins: of equal width from 0 to the largest distance that the features allow.
+        device: where it is computed.
     """
     query, gallery = known_people(query), known_people(gallery)
     genuine, impostor = (torch.zeros(bins, dtype=torch.int64) for _ in range(2))
     accepted = [0, 0]
     if not len(query) or not len(gallery):
         return PairHistogram(torch.linspace(0, 1, bins + 1, dtype=torch.float64), genuine, impostor)
-    distances = feature_distances(query.features, gallery.features, distance=distance)
+    distances = feature_distances(query.features.to(device), gallery.features, distance=distance)
     labels, largest = _labels(query, gallery, junk).to(distances), _largest(distances, distance)
     size = rows_per_block(len(gallery), bytes_per_pair=_BYTES_PER_PAIR)
     for start in progress(range(0, len(query), size), description="pair distances", unit="block"):

@@ -16,6 +16,7 @@ from nas_reid.errors import ConfigError
 from nas_reid.evaluation.distance import BLOCK_MEMORY, FeatureDistances, GridFeatures, feature_distances
 from nas_reid.evaluation.features import Embedded
 from nas_reid.evaluation.nearest import nearest
+from nas_reid.evaluation.placing import BLOCKS, feature_bytes
 from nas_reid.evaluation.protocol import JunkRule
 from nas_reid.evaluation.reranking import neighbours_of_all
 
@@ -49,8 +50,12 @@ class QueryExpansion:
         """See ``variants.Variant``."""
         found = nearest(query.features, gallery.features, k=self.k, query_pids=query.pids, query_camids=query.camids,
                         gallery_pids=gallery.pids, gallery_camids=gallery.camids, distance=distance, junk=junk)
-        return feature_distances(expanded_queries(query.features, gallery.features, found), gallery.features,
-                                 distance=distance)
+        expanded = expanded_queries(query.features, gallery.features, found.to(query.features.device))
+        return feature_distances(expanded, gallery.features, distance=distance)
+
+    def memory(self, query: Embedded, gallery: Embedded) -> int:
+        """See ``variants.Variant``: features as they are and on the grid, before and after the expansion."""
+        return feature_bytes(query, gallery, copies=5) + 16 * self.k * len(query) + BLOCKS
 
     def describe(self) -> dict[str, Any]:
         """See ``variants.Variant``."""
@@ -90,6 +95,10 @@ class TransductiveExpansion:
         features = expanded_union(torch.cat([query.features, gallery.features]), k=self.k, alpha=self.alpha,
                                   rounds=self.rounds)
         return feature_distances(features[:len(query)], features[len(query):], distance=distance)
+
+    def memory(self, query: Embedded, gallery: Embedded) -> int:
+        """See ``variants.Variant``: features, their union, on the grid, and what they become; neighbours thrice."""
+        return feature_bytes(query, gallery, copies=5) + 48 * self.k * (len(query) + len(gallery)) + BLOCKS
 
     def describe(self) -> dict[str, Any]:
         """See ``variants.Variant``."""

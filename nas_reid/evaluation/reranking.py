@@ -22,6 +22,7 @@ from nas_reid.errors import ConfigError
 from nas_reid.evaluation.distance import FeatureDistances, GridFeatures, rows_per_block
 from nas_reid.evaluation.features import Embedded
 from nas_reid.evaluation.nearest import smallest
+from nas_reid.evaluation.placing import BLOCKS, feature_bytes
 from nas_reid.evaluation.protocol import JunkRule
 from nas_reid.evaluation.sparse_rows import SparseRows
 from nas_reid.progress import progress
@@ -59,6 +60,18 @@ class KReciprocal:
     def distances(self, query: Embedded, gallery: Embedded, *, distance: str, junk: JunkRule) -> "Reranked":
         """See ``variants.Variant``; junk takes part, as in the published code."""
         return rerank(query.features, gallery.features, k1=self.k1, k2=self.k2, weight=self.weight, distance=distance)
+
+    def memory(self, query: Embedded, gallery: Embedded) -> int:
+        """See ``variants.Variant``: features, their union and that on the grid; neighbours thrice; neighbourhoods.
+
+        An image's neighbourhood has at most 1 + k + k h members with k = k1 + 1 and h = k1 / 2 + 1, and the mean of k2
+        of them k2 times as many. The entries, 16 bytes each, are there as parts and as a whole, are turned over, and
+        sorted meanwhile: five times.
+        """
+        num_images, k = len(query) + len(gallery), self.k1 + 1
+        members = min(num_images, (1 + k + k * (round(self.k1 / 2) + 1)) * self.k2)
+        return (feature_bytes(query, gallery, copies=3) + 48 * max(k, self.k2) * num_images
+                + 5 * 16 * members * num_images + BLOCKS)
 
     def describe(self) -> dict[str, Any]:
         """See ``variants.Variant``."""

@@ -12,6 +12,7 @@ from nas_reid.data.trial import Trial
 from nas_reid.evaluation.distance import DistanceBlocks, feature_distances
 from nas_reid.evaluation.features import Embedded, extract, extract_with_maps
 from nas_reid.evaluation.identity_cmc import identity_cmc
+from nas_reid.evaluation.placing import BLOCKS, feature_bytes, place_for
 from nas_reid.evaluation.protocol import JUNK_RULES, JunkRule
 from nas_reid.evaluation.ranking import Ranking, rank_blocks
 from nas_reid.evaluation.single_gallery_shot import single_gallery_shot_cmc
@@ -21,6 +22,7 @@ from nas_reid.parallel.processes import world
 from nas_reid.parallel.turns import from_main
 
 _NONE: Mapping[str, Variant] = {}
+_CPU = torch.device("cpu")
 _NOBODY = Embedded(torch.empty(0, 0), torch.empty(0, dtype=torch.int64), torch.empty(0, dtype=torch.int64))
 
 
@@ -52,6 +54,7 @@ class Retrieval:
         trial: which of the lists' images these are; None for all.
         trials: name -> means and standard deviations over the trials of that name; empty without trials. Those of a
             variant are under "<name>, <variant>".
+        place: where the plain ranking was computed, and pairs can be counted.
     """
 
     ranking: Ranking
@@ -60,6 +63,7 @@ class Retrieval:
     variants: Mapping[str, Ranking] = field(default_factory=dict)
     trial: Trial | None = None
     trials: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    place: torch.device = _CPU
 
     @property
     def junk(self) -> JunkRule:
@@ -161,7 +165,7 @@ def compare(query: Embedded, gallery: Embedded, *, distance: str, single_gallery
         query, gallery: the two lists.
         distance, single_gallery_shot, variants: as of ``retrieve``.
         junk, cmc: as of ``Trial``.
-        device: where the plain ranking is computed; variants are where the features lie.
+        device: where the rankings are computed, each if it fits there, else on the CPU.
     """
     rule = JUNK_RULES[junk]
     labels: _Labels = {"query_pids": query.pids, "query_camids": query.camids, "gallery_pids": gallery.pids,
@@ -173,11 +177,15 @@ def compare(query: Embedded, gallery: Embedded, *, distance: str, single_gallery
             return replace(ranking, cmc=single_gallery_shot_cmc(distances, **labels))
         return replace(ranking, cmc=identity_cmc(distances, **labels)) if cmc == "identities" else ranking
 
-    plain = ranked(feature_distances(query.features.to(device), gallery.features, distance=distance),
+    place = place_for(feature_bytes(query, gallery, copies=2) + BLOCKS, device, what="ranking")
+    plain = ranked(feature_distances(query.features.to(place), gallery.features, distance=distance),
                    single_shot=single_gallery_shot)
-    others = {name: ranked(variant.distances(query, gallery, distance=distance, junk=rule), single_shot=False)
-              for name, variant in variants.items()}
-    return Retrieval(plain, query, gallery, others)
+    others = {}
+    for name, variant in variants.items():
+        there = place_for(variant.memory(query, gallery), device, what=f"evaluation.{name}")
+        others[name] = ranked(variant.distances(query.to(there), gallery.to(there), distance=distance, junk=rule),
+                              single_shot=False)
+    return Retrieval(plain, query, gallery, others, place=place)
 
 
 def describe_protocol(distance: str, flip: bool, single_gallery_shot: bool = False,

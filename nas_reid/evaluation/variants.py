@@ -37,6 +37,10 @@ class Variant(Protocol):
         """What to rank by, for ``ranking.rank_blocks``."""
         ...
 
+    def memory(self, query: Embedded, gallery: Embedded) -> int:
+        """Upper bound of the bytes that ranking this way takes, features, maps and blocks included."""
+        ...
+
     def describe(self) -> dict[str, Any]:
         """Method and arguments, for the protocol of a result file."""
         ...

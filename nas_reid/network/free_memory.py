@@ -10,7 +10,7 @@ class Memory(NamedTuple):
     """Bytes; None where nobody tells.
 
     Attributes:
-        free: that can be taken now.
+        free: that can be taken now; of a GPU with what torch has freed and keeps for itself.
         total: that there is, swap included.
     """
 
@@ -26,7 +26,9 @@ def memory_of(device: torch.device, *, root: Path = Path("/")) -> Memory:
         root: where ``proc`` and ``sys`` are.
     """
     if device.type == "cuda":
-        return Memory(*torch.cuda.mem_get_info(device))
+        free, total = torch.cuda.mem_get_info(device)
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return Memory(free + kept, total)
     limits = [_of_machine(root), *_of_groups(root)]
     return Memory(*(min((value for value in values if value is not None), default=None)
                     for values in zip(*limits, strict=True)))

@@ -97,6 +97,9 @@ def test_variants_are_averaged_beside_the_plain_ranking(extracted):
         def check(self, num_gallery):
             assert num_gallery == 10  # a trial's, not all 20
 
+        def memory(self, query, gallery):
+            return 0
+
         def distances(self, query, gallery, *, distance, junk):
             assert junk is JUNK_RULES["same_room"]
             return feature_distances(-query.features, gallery.features, distance=distance)

@@ -50,6 +50,13 @@ def test_the_tightest_limit_counts(files: Mapping[str, str], expected: Memory, t
     assert memory_of(torch.device("cpu"), root=tmp_path) == expected
 
 
+def test_what_torch_keeps_for_itself_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, answer in (("mem_get_info", (2 * GIB, 8 * GIB)), ("memory_reserved", 4 * GIB),
+                         ("memory_allocated", GIB)):
+        monkeypatch.setattr(torch.cuda, name, lambda _, answer=answer: answer)
+    assert memory_of(torch.device("cuda", 1)) == Memory(5 * GIB, 8 * GIB)
+
+
 def test_this_machine_has_some() -> None:
     free, total = memory_of(torch.device("cpu"))
     assert free is None or total is None or 2**20 < free <= total
