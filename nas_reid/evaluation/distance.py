@@ -21,14 +21,12 @@ from nas_reid.errors import DataError, require_known
 from nas_reid.network.finite import require_finite_features
 
 BLOCK_MEMORY = 256 * 2**20  # bytes that one block of rows and its temporaries may take
-# Bytes of gallery features widened to float64 for one product. Smaller ones start so many parallel operations that a
-# shared CPU waits; larger ones leave its cache.
-_CHUNK_MEMORY = 16 * 2**20
-_TILE_MEMORY = 2**20  # bytes of float64 at a time where there is little arithmetic, so that only the cache counts
+_TILE_MEMORY = 2**19  # bytes of float64 at a time where there is little arithmetic, so that only the cache counts
 
 
+# In place of the dot products.
 def _squared_euclidean(dots: Tensor, squares_x: Tensor, squares_y: Tensor) -> Tensor:
-    return (squares_x + squares_y).sub_(dots, alpha=2).clamp_min_(0)
+    return torch.sub(squares_x + squares_y, dots, alpha=2, out=dots).clamp_min_(0)
 
 
 def _euclidean(dots: Tensor, squares_x: Tensor, squares_y: Tensor) -> Tensor:
@@ -38,7 +36,7 @@ def _euclidean(dots: Tensor, squares_x: Tensor, squares_y: Tensor) -> Tensor:
 def _cosine(dots: Tensor, squares_x: Tensor, squares_y: Tensor) -> Tensor:
     # sqrt(a·a) is exactly a, which sqrt(a)·sqrt(a) is not; a zero vector is orthogonal to everything.
     norms = (squares_x * squares_y).sqrt_()
-    return (1 - dots.div_(norms.masked_fill_(norms == 0, 1))).clamp_min_(0)
+    return torch.sub(1, dots.div_(norms.masked_fill_(norms == 0, 1)), out=dots).clamp_min_(0)
 
 
 DISTANCES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
@@ -69,7 +67,7 @@ class GridFeatures:
     """Feature rows rounded to the grid on which dot products are exact; build with ``GridFeatures.of``.
 
     Attributes:
-        rows: float32 [N, D].
+        rows: float64 [N, D]: float32 would have to be widened anew for each block.
         squares: float64 [N], the exact squared norms.
     """
 
@@ -87,7 +85,7 @@ class GridFeatures:
             raise DataError(f"features have shape {list(features.shape)}; expected [images, dimensions] without "
                             "zeros: is the query or gallery list empty?")
         bits = min(24, (53 - math.ceil(math.log2(features.shape[1]))) // 2)
-        rows = torch.empty_like(features, dtype=torch.float32)
+        rows = torch.empty_like(features, dtype=torch.float64)
         squares = features.new_empty(len(features), dtype=torch.float64)
         for part in _slices(len(features), _TILE_MEMORY // (8 * features.shape[1])):
             values = features[part].float()
@@ -95,7 +93,7 @@ class GridFeatures:
             exponents = torch.frexp(values.abs().amax(dim=1, keepdim=True)).exponent  # |value| < 2^exponent
             step = torch.ldexp(squares.new_ones(len(values), 1), exponents - bits)
             rows[part] = (values / step).round_().mul_(step)
-            squares[part] = rows[part].double().square_().sum(dim=1)
+            squares[part] = rows[part].square().sum(dim=1)
         return cls(rows, squares)
 
     def __getitem__(self, images: slice) -> "GridFeatures":
@@ -134,14 +132,9 @@ class FeatureDistances:
 
     def block(self, start: int, stop: int) -> Tensor:
         """Float64 distances [stop - start, N_g] of queries ``start`` to ``stop - 1``."""
-        from_dots = DISTANCES[self._distance]
-        queries = self.query.rows[start:stop].double()
-        squares = self.query.squares[start:stop, None]
-        block = queries.new_empty(len(queries), self.shape[1])
-        for part in _slices(self.shape[1], _CHUNK_MEMORY // (8 * queries.shape[1])):
-            dots, squares_y = queries @ self.gallery.rows[part].double().T, self.gallery.squares[part]
-            for tile in _slices(len(queries), _TILE_MEMORY // (8 * len(squares_y))):
-                block[tile, part] = from_dots(dots[tile], squares[tile], squares_y)
+        block, squares = self.query.rows[start:stop] @ self.gallery.rows.T, self.query.squares[start:stop, None]
+        for tile in _slices(len(block), _TILE_MEMORY // (8 * self.shape[1])):
+            DISTANCES[self._distance](block[tile], squares[tile], self.gallery.squares)
         return block
 
     def pairs(self, queries: Tensor, gallery: Tensor) -> Tensor:
@@ -149,7 +142,7 @@ class FeatureDistances:
         result = self.query.squares.new_empty(len(queries))
         size = max(1, _TILE_MEMORY // (8 * self.query.rows.shape[1]))
         for x, y, out in zip(queries.split(size), gallery.split(size), result.split(size), strict=True):
-            dots = (self.query.rows[x].double() * self.gallery.rows[y]).sum(dim=1)
+            dots = (self.query.rows[x] * self.gallery.rows[y]).sum(dim=1)
             out.copy_(DISTANCES[self._distance](dots, self.query.squares[x], self.gallery.squares[y]))
         return result
 

@@ -10,7 +10,8 @@ The protocol of Market-1501 as the field computes it, for every data set that do
 * equal distances rank by gallery index, lower first, as a stable sort would.
 
 Neither the distance matrix nor an order of the gallery is ever held: a match's rank is one plus the number of gallery
-images that are closer, so a block of rows needs its distances, their sorted values, and a search for the few matches.
+images that are closer, so a block of rows needs its distances, of each row the sorted values up to the last match, and
+a search for the few matches.
 """
 
 from dataclasses import dataclass
@@ -127,14 +128,28 @@ def match_ranks(distances: Tensor, is_match: Tensor) -> Tensor:
     matches = distances.new_full((len(counts), width), torch.inf)
     matches[filled] = distances[rows, columns]
     matches = matches.sort(dim=1).values
-    ascending = sorted_rows(distances)
-    closer = torch.searchsorted(ascending, matches)
-    within = torch.searchsorted(ascending, matches, right=True)
+    closer, within = _positions(distances, matches, counts)
     ranks = closer + 1
     tied = ((within - closer > 1) & filled).any(dim=1)
     if tied.any():
         ranks[tied] = _stable_ranks(distances[tied], is_match[tied], filled[tied])
     return ranks.masked_fill_(~filled, 0)
+
+
+def _positions(distances: Tensor, matches: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
+    """How many distances of a row [b, N_g] are less than each of its sorted matches [b, P], and how many at most that.
+
+    The first ``counts`` [b] of a row's matches are some; for the others the numbers mean nothing.
+    """
+    if distances.device.type != "cpu":
+        ascending = sorted_rows(distances)
+        return torch.searchsorted(ascending, matches), torch.searchsorted(ascending, matches, right=True)
+    less, at_most = torch.zeros_like(matches, dtype=torch.int64), torch.zeros_like(matches, dtype=torch.int64)
+    rows = zip(distances.numpy(), matches.numpy(), counts.tolist(), less.numpy(), at_most.numpy(), strict=True)
+    for row, found, count, below, up_to in rows:
+        near = np.sort(row[row <= found[count - 1]])  # most of a gallery is farther than the last match
+        below[:], up_to[:] = near.searchsorted(found), near.searchsorted(found, side="right")
+    return less, at_most
 
 
 def sorted_rows(distances: Tensor) -> Tensor:

@@ -43,7 +43,7 @@ def test_a_huge_row_does_not_coarsen_the_others():
 
 @pytest.mark.parametrize("distance", sorted(DISTANCES))
 def test_bit_identical_at_every_position_and_block(distance, monkeypatch):
-    """Rows repeated at many positions, single rows, small chunks, and the pairwise form."""
+    """Rows repeated at many positions, single rows, small tiles, and the pairwise form."""
     generator = torch.Generator().manual_seed(1)
     query, row = torch.randn(37, 512, generator=generator), torch.randn(1, 512, generator=generator)
     gallery = torch.cat([torch.randn(131, 512, generator=generator), row.expand(70, -1)])
@@ -53,7 +53,7 @@ def test_bit_identical_at_every_position_and_block(distance, monkeypatch):
     assert torch.equal(torch.cat([provider.block(i, i + 1) for i in range(37)]), whole)
     rows, columns = torch.cartesian_prod(torch.arange(37), torch.arange(201)).T
     assert torch.equal(provider.pairs(rows, columns).view(37, 201), whole)
-    monkeypatch.setattr(distance_module, "_CHUNK_MEMORY", 8 * 512 * 3)
+    monkeypatch.setattr(distance_module, "_TILE_MEMORY", 1)
     assert torch.equal(full(query, gallery, distance), whole)
 
 

@@ -90,7 +90,6 @@ def test_blocks_of_any_size_are_bit_identical(monkeypatch):
     provider = rerank(query, gallery)
     assert torch.equal(torch.cat([provider.block(i, i + 1) for i in range(9)]), whole)
     monkeypatch.setattr(distance_module, "BLOCK_MEMORY", 1)
-    monkeypatch.setattr(distance_module, "_CHUNK_MEMORY", 1)
     monkeypatch.setattr(distance_module, "_TILE_MEMORY", 1)
     monkeypatch.setattr(reranking, "_TILE", 9)
     monkeypatch.setattr(sparse_rows, "_ENTRIES", 7)
