@@ -101,11 +101,11 @@ def run(settings: EvaluateConfig, folder: Path, *, next_line: str | None = None)
               "protocol": describe_protocol(distance, flip, single_shot, variants, {settings.data.name: stores.trials}),
               "versions": versions(), "config": to_plain(settings), **size_of(network, size),
               **({"next": next_line} if next_line else {})}
-    pairs = (list(camera_pair_rows(retrieval, distance=distance, first_camera=stores.first_camera))
+    pairs = (list(camera_pair_rows(retrieval, distance=distance, naming=stores.naming))
              if settings.evaluation.camera_pairs else [])
-    write_tables(retrieval, stores.query.paths, folder, pairs=pairs, first_camera=stores.first_camera)
+    write_tables(retrieval, stores.query.paths, folder, pairs=pairs, naming=stores.naming)
     draw_retrieval(retrieval, stores.query, stores.gallery, folder / "pictures", distance=distance, curve=curve,
-                   decisions=decisions, pairs=pairs, first_camera=stores.first_camera)
+                   decisions=decisions, pairs=pairs, naming=stores.naming)
     result = plain_record(result | {"seconds": time.monotonic() - started})
     write_report(folder, result)
     write_atomically(folder / "result.json", (json.dumps(result, indent=2) + "\n").encode())

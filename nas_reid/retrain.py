@@ -244,7 +244,7 @@ def finish(settings: RetrainConfig, test: Mapping[str, RetrievalStores], job: Jo
     if not is_main():
         return validation.get("mAP", float("nan"))
     export_safetensors(job.folder / "model.safetensors", network, description)
-    pictures += draw_trunk(network.trunk, first.query, folder, device=job.device, first_camera=first.first_camera)
+    pictures += draw_trunk(network.trunk, first.query, folder, device=job.device, naming=first.naming)
     cells = draw_genotype(space_of(description.genotype, description.network), description.genotype,
                           folder / "cells.png", stores=first[:2])
     result = {"kind": "retrain", "space": description.genotype.space, "data": settings.data.name,
@@ -269,10 +269,10 @@ def tell(settings: RetrainConfig, name: str, retrieval: Retrieval, stores: Retri
     found = findings(retrieval, bootstrap=asked.intervals(), curve=curve, decisions=decisions)
     for line in (*retrieval.lines(name), *findings_lines(name, found)):
         log.info(line)
-    write_tables(retrieval, stores.query.paths, job.folder, suffix=suffix, first_camera=stores.first_camera)
+    write_tables(retrieval, stores.query.paths, job.folder, suffix=suffix, naming=stores.naming)
     return found, draw_retrieval(retrieval, stores.query, stores.gallery, job.folder / "pictures",
                                  distance=asked.distance, suffix=suffix, curve=curve, decisions=decisions,
-                                 first_camera=stores.first_camera)
+                                 naming=stores.naming)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from nas_reid.data.pixels import upright_rgb
 from nas_reid.data.places import OWN_PLACE
 from nas_reid.data.sample import Dataset, Sample
 from nas_reid.data.threads import map_in_order
-from nas_reid.drawing.lettering import is_legible, shortened
+from nas_reid.drawing.lettering import written
 from nas_reid.errors import DataError
 from nas_reid.progress import progress
 
@@ -155,16 +155,11 @@ def sheet(dataset: Dataset, *, identities: int, columns: int) -> tuple[dict[str,
         own = [sample for sample in samples if sample.pid == pid]
         shown = ([next((s for s in own if s.camid == camera), None) for camera in cameras] if cameras
                  else [*own[:columns], *[None] * (columns - len(own))])
-        label = _label(dataset.names.get(pid, ""), f"{pid:04d}", 28)
+        label = written(dataset.names.get(pid), f"{pid:04d}", 28)
         rows[f"{pid:04d}" if label in rows else label] = [_picture(dataset.root, sample) for sample in shown]
     numbers = [camera + dataset.first_camera for camera in cameras]
-    return rows, ([_label(dataset.camera_names.get(number, ""), f"camera {number}", 10) for number in numbers]
+    return rows, ([written(dataset.camera_names.get(number), f"camera {number}", 10) for number in numbers]
                   or [f"image {number + 1}" for number in range(columns)])
-
-
-def _label(name: str, number: str, most: int) -> str:
-    """What a picture calls somebody: the name, its number where there is none or it cannot be drawn."""
-    return shortened(name, most) if name and is_legible(name) else number
 
 
 def _picture(root: Path, sample: Sample | None) -> Image.Image | None:

@@ -12,6 +12,7 @@ from nas_reid.data.augment import Augment
 from nas_reid.data.batches import EvalBatches, TrainBatches
 from nas_reid.data.cache import cache_root
 from nas_reid.data.modality_pairs import ModalityPairSampler
+from nas_reid.data.naming import Naming
 from nas_reid.data.places import under_protocol
 from nas_reid.data.readers import find_reader, read_dataset
 from nas_reid.data.sample import Dataset, Sample
@@ -31,15 +32,12 @@ log = logging.getLogger(__name__)
 
 
 class RetrievalStores(NamedTuple):
-    """The decoded images of a test: two lists, which may be one object, and the trials over their rows.
-
-    ``first_camera`` is the data set's.
-    """
+    """The decoded images of a test: two lists, which may be one object, the trials over their rows, and names."""
 
     query: ImageStore
     gallery: ImageStore
     trials: tuple[Trial, ...] = ()
-    first_camera: int = 1
+    naming: Naming = Naming()
 
 
 class RetrievalLists(NamedTuple):
@@ -117,7 +115,8 @@ class DataSource:
             if not trial.query or not trial.gallery:
                 raise DataError(f"{self.dataset.name} in {self.dataset.root}: {trial.name} has {len(trial.query)} "
                                 f"queries and {len(trial.gallery)} gallery images; each needs at least one")
-        return RetrievalStores(stores[0], stores[-1], trials, self.dataset.first_camera)
+        return RetrievalStores(stores[0], stores[-1], trials,
+                               Naming(self.dataset.first_camera, self.dataset.names, self.dataset.camera_names))
 
     def store(self, samples: Sequence[Sample]) -> ImageStore:
         """The decoded images of ``samples``; see ``build_store``. Of several processes the first decodes them."""

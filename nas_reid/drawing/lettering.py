@@ -28,6 +28,12 @@ def lettering(size: int, text: str = "") -> Font:
     return usual if _has(usual, text) else next((font for font in _further(size, _FURTHER) if _has(font, text)), usual)
 
 
+def font_file(text: str) -> Path | None:
+    """File of the font that ``lettering`` takes, for matplotlib; None for the usual one, which it has itself."""
+    font = lettering(12, text)
+    return Path(str(font.path)) if font is not _usual(12) and isinstance(font, ImageFont.FreeTypeFont) else None
+
+
 def is_legible(text: str) -> bool:
     """Whether ``lettering`` finds a font with every character; it would draw boxes otherwise."""
     return _has(lettering(12, text), text)
@@ -41,6 +47,17 @@ def legible(text: str) -> str:
     while "……" in kept:
         kept = kept.replace("……", "…")
     return kept if is_legible(kept) else "…"  # each is in some font, and no font has all
+
+
+def written(name: str | None, number: str, most: int) -> str:
+    """What a picture calls somebody or something: the name, its number where there is none or no font has it.
+
+    Args:
+        name: empty or None where there is none.
+        number: taken instead.
+        most: characters of the name.
+    """
+    return shortened(name, most) if name and is_legible(name) else number
 
 
 def shortened(text: str, most: int) -> str:

@@ -1,6 +1,6 @@
 """Ranked lists: each query with the gallery images that the network finds most alike, right or wrong."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -14,7 +14,8 @@ from nas_reid.drawing.picture_file import write_picture
 HEIGHT = 150
 BORDER = 4
 GAP = 8
-CAPTION = 30
+LINE = 15  # of a caption
+_WIDEST = 15  # characters of a caption in one line
 HEAD = 58
 RIGHT, WRONG, JUNK, QUERY = (46, 150, 70), (206, 56, 50), (150, 150, 150), (40, 90, 170)
 DISTRACTOR = (224, 150, 30)
@@ -58,6 +59,8 @@ def draw_ranked_lists(
     query_camids: Array,
     gallery_pids: Array,
     gallery_camids: Array,
+    query_labels: Mapping[int, Sequence[str]],
+    gallery_labels: Mapping[int, Sequence[str]],
     ap: Array | None = None,
     chosen: str = "",
 ) -> None:
@@ -72,7 +75,8 @@ def draw_ranked_lists(
         ranked: gallery indices from rank 1, [len(queries), k]; a shorter list ends in -1.
         distances: their distances, [len(queries), k].
         query_images, gallery_images: by row, uint8 [H, W, 3]; arrays [Q, H, W, 3] and [G, H, W, 3], or stores.
-        query_pids, query_camids, gallery_pids, gallery_camids: [Q] and [G]; a camera of -1 is none.
+        query_pids, query_camids, gallery_pids, gallery_camids: [Q] and [G]; an unknown camera is one of its own.
+        query_labels, gallery_labels: row of an image that is shown -> who is seen, and by which camera.
         ap: average precision of every query [Q], written under it.
         chosen: how the queries were chosen, for the headline.
 
@@ -86,23 +90,24 @@ def draw_ranked_lists(
     for row, query in enumerate(queries):
         pid, camid = int(query_pids[query]), int(query_camids[query])
         score = "query" if ap is None else f"AP {float(ap[query]):.2f}"
-        tiles = [tile(query_images[query], QUERY, f"{score}\n{_label(pid, camid)}")]
+        tiles = [tile(query_images[query], QUERY, f"{score}\n{_lines(query_labels[query])}")]
         for index, distance in zip(ranked[row], distances[row], strict=True):
             if index < 0:
                 break
             other, camera = int(gallery_pids[index]), int(gallery_camids[index])
-            border = (DISTRACTOR if other == 0 else WRONG if other != pid
-                      else JUNK if camera == camid >= 0 else RIGHT)
-            tiles.append(tile(gallery_images[index], border, f"{float(distance):.3f}\n{_label(other, camera)}"))
+            border = (DISTRACTOR if other == 0 else WRONG if other != pid else JUNK if camera == camid else RIGHT)
+            tiles.append(tile(gallery_images[index], border,
+                              f"{float(distance):.3f}\n{_lines(gallery_labels[int(index)])}"))
         strips.append(tiles)
     title = "Each row: a query, and what the network finds most alike, with distances"
     title += f"; {chosen}" if chosen else ""
     write_picture(path, lambda file: _with_head(compose(strips), title).save(file, format="PNG"))
 
 
-def _label(pid: int, camera: int) -> str:
-    person = "distractor" if pid == 0 else f"pid {pid}"
-    return person if camera < 0 else f"{person} cam {camera}"
+def _lines(label: Sequence[str]) -> str:
+    """A label as wide as a picture, about."""
+    line = ", ".join(label)
+    return line if len(line) <= _WIDEST else "\n".join(label)
 
 
 def _with_head(sheet: Image.Image, title: str) -> Image.Image:
@@ -122,13 +127,13 @@ def _with_head(sheet: Image.Image, title: str) -> Image.Image:
 
 
 def tile(pixels: Array, border: tuple[int, int, int], caption: str) -> Image.Image:
-    """One image at the common height, framed, with two centred lines of text under it."""
+    """One image at the common height, framed, with centred lines of text under it."""
     image = Image.fromarray(np.asarray(pixels))
     image = image.resize((max(1, round(image.width * HEIGHT / image.height)), HEIGHT), Image.Resampling.BICUBIC)
     font = lettering(11, caption)
     framed = (image.width + 2 * BORDER, HEIGHT + 2 * BORDER)
     width = max(framed[0], *(int(font.getlength(line)) + 2 for line in caption.split("\n")))
-    tile = Image.new("RGB", (width, framed[1] + CAPTION), "white")
+    tile = Image.new("RGB", (width, framed[1] + LINE * (caption.count("\n") + 1)), "white")
     left = (width - framed[0]) // 2
     tile.paste(border, (left, 0, left + framed[0], framed[1]))
     tile.paste(image, (left + BORDER, BORDER))
@@ -141,7 +146,7 @@ def compose(strips: list[list[Image.Image]]) -> Image.Image:
     """All strips below one another, in common columns, with a wider gap after the query."""
     widths = [max(strip[k].width for strip in strips if k < len(strip)) for k in range(max(map(len, strips)))]
     starts = np.cumsum([GAP, *(width + GAP for width in widths)]) + np.array([0] + [GAP] * len(widths))
-    height = strips[0][0].height + GAP
+    height = max(tile.height for strip in strips for tile in strip) + GAP
     sheet = Image.new("RGB", (int(starts[-1]), height * len(strips) + GAP), "white")
     for row, strip in enumerate(strips):
         for k, tile in enumerate(strip):

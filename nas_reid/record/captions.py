@@ -33,8 +33,8 @@ SECTIONS: dict[str, tuple[Caption, ...]] = {
                 "person."),
         Caption("roc", "Verification", "Which share of true pairs is accepted, at which share of false ones."),
         Caption("cameras", "Pairs of cameras",
-                "mAP from each camera to each other one: where it is low, the views differ most. Cameras have the "
-                "numbers of the file names."),
+                "mAP from each camera to each other one: where it is low, the views differ most. Cameras are "
+                "called as the data set calls them."),
     ),
     "Why": (
         Caption("alphas", "Alphas",

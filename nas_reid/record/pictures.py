@@ -1,6 +1,6 @@
 """Which pictures a command leaves, drawn from what it has at hand."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
+from nas_reid.data.naming import Naming
 from nas_reid.data.normalise import normalise
-from nas_reid.data.places import OWN_PLACE
 from nas_reid.data.store import ImageStore
 from nas_reid.data.trial import Trial
 from nas_reid.drawing.activations import activation_maps, draw_activations
@@ -21,6 +21,7 @@ from nas_reid.drawing.curves import draw_cmc, draw_roc
 from nas_reid.drawing.decisions import draw_choices
 from nas_reid.drawing.distances import Accepted, draw_distances
 from nas_reid.drawing.gates import draw_gate_clusters
+from nas_reid.drawing.lettering import written
 from nas_reid.drawing.masks import draw_masks, mean_images
 from nas_reid.drawing.ranked_lists import choose_queries, draw_ranked_lists
 from nas_reid.evaluation.findings import Decisions
@@ -37,6 +38,8 @@ from nas_reid.search_space import (
     OffersSupernetGraphs,
     SearchSpace,
 )
+
+_NUMBERS = Naming()
 
 
 def draw_search(space: SearchSpace, genotype: Genotype, history: Sequence[Mapping[str, Tensor]],
@@ -91,7 +94,7 @@ def _choice_names(space: SearchSpace) -> list[str]:
 
 
 def draw_trunk(trunk: nn.Module, query: ImageStore, folder: Path, *, device: torch.device,
-               first_camera: int = 1) -> list[Path]:
+               naming: Naming = _NUMBERS) -> list[Path]:
     """Activation maps of some queries, and clusters of gates for a trunk that offers gating vectors.
 
     Args:
@@ -99,7 +102,7 @@ def draw_trunk(trunk: nn.Module, query: ImageStore, folder: Path, *, device: tor
         query: the images; those shown are spread evenly over them.
         folder: of the pictures.
         device: of the trunk.
-        first_camera: as of ``draw_retrieval``.
+        naming: of people and cameras.
     """
     def spread(count: int) -> Tensor:
         return torch.linspace(0, len(query.paths) - 1, min(count, len(query.paths))).round().long()
@@ -113,24 +116,32 @@ def draw_trunk(trunk: nn.Module, query: ImageStore, folder: Path, *, device: tor
         gates = [found for rows in clustered.split(64) if isinstance(trunk, OffersGates)
                  and (found := trunk.gating_vectors(load(rows))) is not None]
     pictures = [folder / "activations.png"]
-    cameras = _numbers(query.camids[shown], first_camera).tolist()
     draw_activations(pictures[0], images=query.take(shown).numpy(), maps=maps.numpy(),
-                     labels=[f"pid {pid}" + (f" cam {camera}" if camera >= 0 else "")
-                             for pid, camera in zip(query.pids[shown].tolist(), cameras, strict=True)])
+                     labels=[", ".join(label) for label in _labels(query, naming, shown.tolist()).values()])
     if gates:
         pictures.append(folder / "gates.png")
         draw_gate_clusters(pictures[1], images=query.take(clustered).numpy(), gates=torch.cat(gates).cpu().numpy())
     return pictures
 
 
-def _numbers(camids: Tensor, first_camera: int) -> np.ndarray:
-    """What cameras are called, int64 [N]; -1 where there is none."""
-    return (camids + first_camera).masked_fill(camids >= OWN_PLACE, -1).numpy()
+def _labels(store: ImageStore, naming: Naming, rows: Iterable[int]) -> dict[int, tuple[str, ...]]:
+    """Row -> who is seen and by which camera, where that is known; by number where names are missing or illegible."""
+    labels: dict[int, tuple[str, ...]] = {}
+    for row in rows:
+        pid, camid = int(store.pids[row]), int(store.camids[row])
+        person = "distractor" if pid == 0 else written(naming.people.get(pid), f"pid {pid}", 16)
+        labels[row] = (person,) if naming.number(camid) is None else (person, _camera(naming, camid, "cam "))
+    return labels
+
+
+def _camera(naming: Naming, camid: int, what: str = "") -> str:
+    number = camid + naming.first_camera
+    return written(naming.cameras.get(number), f"{what}{number}", 12)
 
 
 def draw_retrieval(retrieval: Retrieval, query: ImageStore, gallery: ImageStore, folder: Path, *, distance: str,
                    suffix: str = "", seed: int = 0, curve: Roc | None = None, decisions: Decisions | None = None,
-                   pairs: Sequence[Mapping[str, Any]] = (), first_camera: int = 1) -> list[Path]:
+                   pairs: Sequence[Mapping[str, Any]] = (), naming: Naming = _NUMBERS) -> list[Path]:
     """Ranked lists of the five worst and five other queries, CMC curves; ROC, distances and camera pairs if given.
 
     Args:
@@ -143,7 +154,7 @@ def draw_retrieval(retrieval: Retrieval, query: ImageStore, gallery: ImageStore,
         curve: of the verification.
         decisions: the distances of the pairs, and the threshold on them.
         pairs: rows of ``tables.camera_pair_rows``.
-        first_camera: number that the camera of camid 0 has in the pictures; see ``Dataset``.
+        naming: of people and cameras, with which ``pairs`` were made.
     """
     ap = retrieval.ranking.ap
     trial = retrieval.trial or Trial("", range(len(query.paths)), range(len(gallery.paths)))
@@ -157,10 +168,13 @@ def draw_retrieval(retrieval: Retrieval, query: ImageStore, gallery: ImageStore,
     anchors, found = retrieval.query.features[chosen][:, None], retrieval.gallery.features[ranked]  # [q, 1 and k, D]
     distances = 1 - cosine_similarity(anchors, found, dim=2) if distance == "cosine" else (anchors - found).norm(dim=2)
     lists, cmc = folder / f"ranked_lists{suffix}.png", folder / f"cmc{suffix}.png"
-    draw_ranked_lists(lists, queries=rows[chosen].tolist(), ranked=columns[ranked].where(ranked >= 0, ranked).numpy(),
+    shown = columns[ranked].where(ranked >= 0, ranked)
+    draw_ranked_lists(lists, queries=rows[chosen].tolist(), ranked=shown.numpy(),
                       distances=distances.numpy(), query_images=query, gallery_images=gallery,
-                      query_pids=query.pids.numpy(), query_camids=_numbers(query.camids, first_camera),
-                      gallery_pids=gallery.pids.numpy(), gallery_camids=_numbers(gallery.camids, first_camera),
+                      query_pids=query.pids.numpy(), query_camids=query.camids.numpy(),
+                      gallery_pids=gallery.pids.numpy(), gallery_camids=gallery.camids.numpy(),
+                      query_labels=_labels(query, naming, rows[chosen].tolist()),
+                      gallery_labels=_labels(gallery, naming, shown[shown >= 0].unique().tolist()),
                       ap=torch.full((len(query.paths),), torch.nan).index_copy(0, rows, ap.float()).numpy(),
                       chosen=f"first the {min(worst, len(chosen))} worst queries by AP, then "
                              f"{max(0, len(chosen) - worst)} others by lot")
@@ -175,9 +189,10 @@ def draw_retrieval(retrieval: Retrieval, query: ImageStore, gallery: ImageStore,
         _draw_decisions(decisions, pictures[-1])
     if pairs:
         pictures.append(folder / f"cameras{suffix}.png")
+        cameras = [{naming.camera(camid): _camera(naming, camid) for camid in side.camids.unique().tolist()}
+                   for side in (retrieval.query, retrieval.gallery)]
         draw_camera_pairs({(row["query_camera"], row["gallery_camera"]): row["mAP"] for row in pairs}, pictures[-1],
-                          queries=(retrieval.query.camids.unique() + first_camera).tolist(),
-                          gallery=(retrieval.gallery.camids.unique() + first_camera).tolist(), metric="mAP")
+                          queries=cameras[0], gallery=cameras[1], metric="mAP")
     return pictures
 
 

@@ -7,7 +7,7 @@ from nas_reid.drawing.cameras import draw_camera_pairs
 
 
 def drawn(path, values) -> np.ndarray:
-    draw_camera_pairs(values, path, queries=[0, 3], gallery=[1, 2, 3], metric="mAP")
+    draw_camera_pairs(values, path, queries={0: "0", 3: "3"}, gallery={1: "1", 2: "2", 3: "3"}, metric="mAP")
     with Image.open(path) as image:
         assert image.format == "PNG"
         return np.asarray(image.convert("RGB")).astype(int)

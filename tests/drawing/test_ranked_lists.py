@@ -12,6 +12,7 @@ from nas_reid.drawing.ranked_lists import (
     HEAD,
     HEIGHT,
     JUNK,
+    LINE,
     QUERY,
     RIGHT,
     WRONG,
@@ -19,6 +20,7 @@ from nas_reid.drawing.ranked_lists import (
     draw_ranked_lists,
 )
 
+LABELS = {row: (f"pid {row}", "cam 1") for row in range(5)}
 AP = np.array([0.9, np.nan, 0.1, 0.5, 0.3, 1.0])
 
 
@@ -41,6 +43,7 @@ def draw(tmp_path, queries=(1, 0), as_tensor=True, **more):
         "query_images": convert(images[:2]), "gallery_images": convert(images),
         "query_pids": convert(np.array([7, 8])), "query_camids": convert(np.array([0, 0])),
         "gallery_pids": convert(np.array([8, 7, 8, 9, 7])), "gallery_camids": convert(np.array([1, 1, 0, 1, 1])),
+        "query_labels": LABELS, "gallery_labels": LABELS,
     }
     draw_ranked_lists(tmp_path / "ranked.png", queries=list(queries), **{**arguments, **more})
     with Image.open(tmp_path / "ranked.png") as image:
@@ -75,6 +78,12 @@ def test_captions_follow_the_distances(tmp_path):
     first = draw(tmp_path)
     second = draw(tmp_path, distances=np.full((2, 3), 0.777), ap=[0.25, 0.75])
     assert first.shape == second.shape and (first != second).any()
+
+
+def test_long_names_have_lines_of_their_own(tmp_path):
+    short = draw(tmp_path)
+    long = draw(tmp_path, gallery_labels={row: ("Annabel Lee", "Parking lot") for row in range(5)})
+    assert long.shape[0] == short.shape[0] + 2 * LINE and frames(long, 0) == frames(short, 0)
 
 
 def test_no_query(tmp_path):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from nas_reid.data.naming import Naming
 from nas_reid.evaluation.features import Embedded
 from nas_reid.evaluation.retrieval import compare
 from nas_reid.evaluation.tables import camera_pair_rows, camera_rows, query_rows, write_table
@@ -62,12 +63,23 @@ def test_a_row_for_every_camera(lists):
 
 def test_a_row_for_every_pair_of_cameras_with_a_match(lists):
     query, gallery = lists
-    rows = list(camera_pair_rows(compare(query, gallery, distance="euclidean"), distance="euclidean", first_camera=0))
+    rows = list(camera_pair_rows(compare(query, gallery, distance="euclidean"), distance="euclidean",
+                                 naming=Naming(first_camera=0)))
     pairs = [(row["query_camera"], row["gallery_camera"]) for row in rows]
     assert pairs == [(0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1)]  # in its own camera a query has only junk
     for row in rows:
         part = query[query.camids == row["query_camera"]], gallery[gallery.camids == row["gallery_camera"]]
         assert row == pytest.approx({**row, **means(expected(*part))})
+
+
+def test_people_and_cameras_have_the_names_of_the_data_set(lists):
+    query, result = lists[0], compare(*lists, distance="euclidean")
+    naming = Naming(people={99: "\u738b\u4f1f"}, cameras={1: "door"})
+    [row] = [row for row in query_rows(result.ranking, query, ["a"] * 30, {}, naming=naming) if row["pid"] == 99]
+    assert row["person"] == "\u738b\u4f1f" and list(row)[:4] == ["path", "pid", "person", "camera"]
+    assert [row["query_camera"] for row in camera_rows(result.ranking, query, naming=naming)] == ["door", 2, 3]
+    pairs = list(camera_pair_rows(result, distance="euclidean", naming=naming))
+    assert (pairs[0]["query_camera"], pairs[0]["gallery_camera"]) == ("door", 2)
 
 
 def test_a_camera_for_every_image_is_no_table(lists):
