@@ -133,7 +133,8 @@ class OffersOneHot(Protocol):
     """A space that can read a genotype back: for tests, and for whoever selects among genotypes."""
 
     def one_hot(self, genotype: Genotype) -> Mapping[str, Tensor]:
-        """The probabilities ``{decision: [R, K]}``, one-hot, that ``derive`` turns into this genotype."""
+        """The probabilities ``{decision: [R, K]}`` that ``derive`` turns into this genotype: one-hot rows; zeros where
+        the genotype leaves a row out and there is no choice for that; equal parts where it takes several choices."""
         ...
 
 

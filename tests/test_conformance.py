@@ -22,7 +22,7 @@ def test_the_toy_space_conforms() -> None:
     check_search_space(ToySpace(), **SMALL, one_hot_equals_network=True)
 
 
-@pytest.mark.parametrize("primitives", ["reid", "darts"])
+@pytest.mark.parametrize("primitives", ["reid", "darts", "reid_without_none"])
 def test_auto_reid_conforms(primitives: str) -> None:
     check_search_space(AutoReID(channels=4, layers=[1, 1], nodes=2, primitives=primitives, parts=2,
                                 part_attention="published", stem="reid"))

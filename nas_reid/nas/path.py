@@ -12,10 +12,11 @@ from nas_reid.search_space import Mix, OffersOneHot, SearchSpace
 
 def path_of(space: SearchSpace, genotype: Genotype, probabilities: Mapping[str, Tensor], *,
             device: torch.device | str = "cpu") -> dict[str, Mix]:
-    """One-hot mixing weights that run a genotype's own ops in the supernet.
+    """Mixing weights that run a genotype's own ops in the supernet.
 
     Those of ``space.one_hot``, in which what the genotype leaves out is left out; a space without it runs the likeliest
-    choice of every row.
+    choice of every row. Choices run alone in the decisions all of whose rows are one-hot; where a row is zero or takes
+    several choices in parts, that decision's all run and are weighted.
 
     Args:
         space: of the genotype.
@@ -24,10 +25,13 @@ def path_of(space: SearchSpace, genotype: Genotype, probabilities: Mapping[str, 
         device: of the mixing weights.
     """
     if isinstance(space, OffersOneHot):
-        rows = {name: weights.argmax(1) for name, weights in space.one_hot(genotype).items()}
+        tables = space.one_hot(genotype)
+        dense = {name: table for name, table in tables.items() if bool((table.max(1).values != 1).any())}
     else:
-        rows = {name: table.argmax(1) for name, table in probabilities.items()}
-    return mixes_of(space, rows, device=device)
+        tables, dense = probabilities, {}
+    alone = {name: table.argmax(1) for name, table in tables.items() if name not in dense}
+    return mixes_of(space, alone, device=device) | {
+        name: Mix(table.float().to(device, non_blocking=True)) for name, table in dense.items()}
 
 
 def mixes_of(space: SearchSpace, rows: Mapping[str, Tensor], *, device: torch.device | str = "cpu") -> dict[str, Mix]:

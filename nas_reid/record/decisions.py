@@ -24,7 +24,7 @@ def drawn_decisions(space: SearchSpace, genotype: Genotype | None = None) -> dic
 def _drawn(decision: Decision, taken: Tensor | None) -> DrawnDecision:
     excluded = frozenset(column for column, choice in enumerate(decision.choices)
                          if "none" in choice.tags and len(decision.choices) > 2)
-    chosen = None if taken is None else tuple(-1 if column in excluded else column
-                                              for column in taken.argmax(1).tolist())
+    chosen = None if taken is None else tuple(-1 if column in excluded or not worth else column for worth, column
+                                              in zip(*(each.tolist() for each in taken.max(1)), strict=True))
     return DrawnDecision(tuple(choice.name for choice in decision.choices),
                          decision.row_names or tuple(map(str, range(decision.rows))), excluded, chosen)

@@ -50,13 +50,13 @@ def derive_cell(probs: Tensor, *, primitives: Sequence[str], nodes: int) -> list
 def one_hot_cell(cell: Sequence[Mapping[str, Any]], *, primitives: Sequence[str]) -> Tensor:
     """Probabilities [rows, K] from which ``derive_cell`` returns ``cell``: 1 on its ops, and on ``none`` elsewhere.
 
-    Where there is no ``none``, the edges that the cell does not have are undecided.
+    Where there is no ``none``, the rows of edges that the cell does not have are zero.
     """
     chosen = {(entry["source"], node["node"]): entry["op"] for node in cell for entry in node["inputs"]}
     ops = [chosen.get((source_name(edge.source), source_name(edge.node)), "none") for edge in cell_edges(len(cell))]
     rows = dict(zip(primitives, torch.eye(len(primitives), dtype=torch.float64), strict=True))
-    undecided = torch.full((len(primitives),), 1 / len(primitives), dtype=torch.float64)
-    return torch.stack([rows.get(op, undecided) for op in ops])
+    absent = torch.zeros(len(primitives), dtype=torch.float64)
+    return torch.stack([rows.get(op, absent) for op in ops])
 
 
 def check_body(body: Mapping[str, Any], *, nodes: int) -> None:

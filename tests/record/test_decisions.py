@@ -9,12 +9,13 @@ from nas_reid.registry import create_space, load_genotype
 from nas_reid.search_space import Choice, Decision
 
 
-def test_edges_of_a_cell_have_names_and_none_is_excluded():
-    genotype = load_genotype("auto_reid/baseline")
-    space = create_space("auto_reid", genotype.arguments)
+@pytest.mark.parametrize(("primitives", "excluded"), [("reid", ["none"]), ("reid_without_none", [])])
+def test_edges_of_a_cell_have_names_and_none_is_excluded(primitives, excluded):
+    genotype = load_genotype("auto_reid/retrieval")
+    space = create_space("auto_reid", {**genotype.arguments, "primitives": primitives})
     cell = drawn_decisions(space, genotype)["normal"]
     assert cell.rows[:3] == ("input0 → node2", "input1 → node2", "input0 → node3")
-    assert [cell.choices[column] for column in cell.excluded] == ["none"]
+    assert [cell.choices[column] for column in cell.excluded] == excluded
     taken = {row: cell.choices[column] for row, column in zip(cell.rows, cell.chosen, strict=True) if column >= 0}
     expected = {f"{entry['source']} → {node['node']}": entry["op"] for node in genotype.body["normal"]
                 for entry in node["inputs"]}

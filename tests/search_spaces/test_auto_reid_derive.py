@@ -34,7 +34,8 @@ def test_derive_breaks_ties_towards_the_lowest_index():
 
 
 @settings(max_examples=20, deadline=None, derandomize=True)
-@given(seed=st.integers(0, 2**31), nodes=st.integers(1, 5), primitives=st.sampled_from(["reid", "darts"]))
+@given(seed=st.integers(0, 2**31), nodes=st.integers(1, 5),
+       primitives=st.sampled_from(["reid", "darts", "reid_without_none"]))
 def test_derived_genotypes_survive_one_hot_and_json(seed, nodes, primitives):
     space = make_space(nodes=nodes, primitives=primitives)
     generator = torch.Generator().manual_seed(seed)

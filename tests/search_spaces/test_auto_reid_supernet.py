@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from nas_reid.errors import ConfigError
+from nas_reid.nas.path import path_of
 from nas_reid.search_space import Mix
 from search_spaces.auto_reid.ops import OPS, OpSettings, Zero
 from search_spaces.auto_reid.part_aware import (
@@ -170,3 +171,16 @@ def test_a_path_without_gradients_leaves_sampled_nones_out(monkeypatch):
     with torch.no_grad():
         assert torch.allclose(supernet(images, mixes), expected, rtol=1e-12, atol=1e-12)
     assert not runs
+
+
+def test_without_none_a_path_closes_the_edges_that_its_genotype_lacks():
+    """With the same weights it computes what the supernet that has `none` computes."""
+    with_none, without = make_space(), make_space(primitives="reid_without_none")
+    first, second, images = build(with_none).float().eval(), build(without).float().eval(), make_images().float()
+    second.load_state_dict(dict(zip(second.state_dict(), first.state_dict().values(), strict=True)))
+    probabilities = {name: alpha.softmax(-1) for name, alpha in make_alphas(without).items()}
+    genotype = without.derive(probabilities)
+    path = path_of(without, genotype, probabilities)
+    assert (path["normal"].weights.sum(1) == 0).sum() == 14 - 8
+    expected = first(images, path_of(with_none, genotype, probabilities))
+    assert torch.allclose(second(images, path), expected, rtol=1e-4, atol=1e-5)
