@@ -19,7 +19,7 @@ def fold(network: nn.Module, *, image_size: tuple[int, int] = (256, 128)) -> nn.
 
     Args:
         network: takes images [B, 3, H, W] and returns embeddings in evaluation mode; or such a network's trunk.
-        image_size: (height, width) of images that it accepts; the wiring is read off a pass on the meta device.
+        image_size: (height, width) of images that it accepts; the wiring is read off a pass over two of them.
     """
     return in_channels_last(_prepared(folded_norms(network, image_size=image_size)))
 

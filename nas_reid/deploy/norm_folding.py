@@ -2,8 +2,9 @@
 
 In evaluation mode a batch norm multiplies each channel by a constant and adds another, which the layer before it can do
 itself: w' = w s and b' = (b - mean) s + shift, with s = scale / sqrt(variance + eps). That is exact where nothing but
-the batch norm reads the layer's output. Which layer that is, and who else reads, is seen by running the network once on
-the meta device, not guessed from names; so it does not matter how a network's forward is written.
+the batch norm reads the layer's output. Which layer that is, and who else reads, is seen by running the network once,
+not guessed from names; so it does not matter how a network's forward is written. It runs on its own device: on the meta
+device torch needs its compiler, whose import takes longer than the run.
 """
 
 from collections import Counter
@@ -13,7 +14,6 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
@@ -135,13 +135,12 @@ def fold_norms(network: nn.Module, image_size: tuple[int, int]) -> int:
 
 
 def _foldable(network: nn.Module, image_size: tuple[int, int]) -> Iterator[tuple[str, tuple[_Rows, ...]]]:
-    state = {name: tensor.detach().to("meta")
-             for source in (network.named_parameters(), network.named_buffers()) for name, tensor in source}
-    wiring = _Wiring({id(tensor): name for name, tensor in state.items()})
-    # The images' type is the network's, and two of them, as a supernet's batch norms refuse a single one.
-    images = torch.empty(2, 3, *image_size, device="meta", dtype=next(network.parameters()).dtype)
+    state = (*network.named_parameters(), *network.named_buffers())
+    wiring = _Wiring({id(tensor): name for name, tensor in state})
+    # Of the network's type and place, and two of them, as a supernet's batch norms refuse a single one.
+    images = next(network.parameters()).new_zeros(2, 3, *image_size)
     with torch.no_grad(), wiring:
-        functional_call(network, state, (images,))
+        network(images)
     taken: set[str] = set()  # one fold per layer and pass
     for norm, channels in wiring.norms:
         layers = {part.layer for part in channels.rows}

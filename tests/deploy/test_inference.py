@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from nas_reid.deploy.inference import fold, folded_norms
 from nas_reid.modules.head import Head, head_arguments
@@ -102,6 +103,25 @@ def test_a_trunk_alone_and_single_precision() -> None:
     assert difference(trunk, fold(trunk, image_size=SIZE), images()) < 1e-10
     trunk = trunk.float()
     assert difference(trunk, fold(trunk, image_size=SIZE), images().float()) < 1e-4
+
+
+class Devices(TorchDispatchMode):
+    """Where results lie."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[str] = set()
+
+    def __torch_dispatch__(self, op, types, args=(), kwargs=None):
+        result = op(*args, **(kwargs or {}))
+        self.seen |= {leaf.device.type for leaf in tree_leaves(result) if isinstance(leaf, Tensor)}
+        return result
+
+
+def test_nothing_runs_on_the_meta_device_which_would_import_a_compiler() -> None:
+    with Devices() as devices:
+        fold(network("osnet_ain/paper", width=0.25), image_size=SIZE)
+    assert devices.seen == {"cpu"}
 
 
 class Wired(nn.Module):
