@@ -17,7 +17,6 @@ from safetensors.numpy import save as save_tensors
 from torch import Tensor
 
 from nas_reid.data.cache import cache_root
-from nas_reid.data.readers.listing import some
 from nas_reid.data.store import unreadable
 from nas_reid.data.threads import map_in_order
 from nas_reid.errors import ConfigError, DataError
@@ -120,7 +119,7 @@ def folder_features(extractor: Extracts, folder: Path, files: Sequence[Path], *,
                 images.append(extractor.read(file))
                 paths.append(name)
             except DataError as error:
-                failures.append(f"{name}: {error}")
+                failures.append(f"{name}: {str(error).removeprefix(f'{file} ')}")
         return images, paths, failures
 
     batches = [files[start:start + batch_size] for start in range(0, len(files), batch_size)]
@@ -151,7 +150,8 @@ def require_readable(failures: Sequence[str], files: Sequence[Path], folder: Pat
     if failures and (on_corrupt == "error" or len(failures) == len(files)):
         raise DataError(unreadable(failures, len(files), folder, keys=(key, "on_corrupt")))
     if failures:
-        log.warning("left out %d of %d images, which cannot be read: %s", len(failures), len(files), some(failures))
+        log.warning("left out %s of %s images, which cannot be read:\n  %s", f"{len(failures):,}", f"{len(files):,}",
+                    "\n  ".join([*failures[:5], *(["..."] if len(failures) > 5 else [])]))
 
 
 def cached_features(extractor: Extracts, folder: Path, files: Sequence[Path], *, cache: str | Path | None,

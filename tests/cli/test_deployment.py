@@ -154,10 +154,10 @@ def test_images_that_cannot_be_read_are_refused(checkpoint: Path, images: Path, 
     run = f"hydra.run.dir={tmp_path / 'run'}"
     Image.open(images / "a.png").convert("L").save(tmp_path / "grey.png")
     assert_refused(invoke("extract", f"checkpoint={checkpoint}", f"images={tmp_path}", "not_rgb=refuse", run),
-                   r"grey\.png has colour mode L")
+                   r"grey\.png: has colour mode L")
     (tmp_path / "broken.jpg").write_bytes(b"no image")
     assert_refused(invoke("extract", f"checkpoint={checkpoint}", f"images={tmp_path}", run),
-                   r"DataError: 1 of 2 images in .*\n  broken\.jpg: \S+broken\.jpg cannot be read as an image")
+                   r"DataError: 1 of 2 images in .*\n  broken\.jpg: cannot be read as an image")
     assert_refused(invoke("extract", f"checkpoint={checkpoint}", f"images={tmp_path / 'no'}", run), "is no folder")
     assert left(tmp_path / "run") == []
 
@@ -176,7 +176,7 @@ def test_unreadable_images_are_all_named_or_left_out(checkpoint: Path, images: P
     assert outcome.code == 0, outcome.err
     with np.load(tmp_path / "run" / "features.npz") as file:
         assert file["paths"].tolist() == good and file["features"].shape == (len(good), 8)
-    assert re.search(rf"left out 2 of {len(good) + 2} images, which cannot be read: a.jpg", outcome.out)
+    assert re.search(rf"left out 2 of {len(good) + 2} images, which cannot be read:\n  a.jpg: ", outcome.out)
     assert "left out 1 entries that are no images (1 .txt)" in outcome.out
     assert json.loads(outcome.out.splitlines()[-1])["skipped"] == 2
 

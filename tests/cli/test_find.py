@@ -56,7 +56,8 @@ def test_what_is_not_there_is_refused(images: Path, tmp_path: Path) -> None:
     assert_refused(find(images, f"query={tmp_path / 'text.jpg'}"), "text.jpg cannot be read as an image")
     assert not (tmp_path / "cache").exists()  # told before the gallery's features, which may take long
     (images / "broken.jpg").write_bytes(b"no image")
-    assert_refused(find(images, f"query={images / 'a.png'}"), "1 of 4 images in .*on_corrupt=skip\n  broken.jpg: ")
+    assert_refused(find(images, f"query={images / 'a.png'}", "on_corrupt=error"),
+                   "1 of 4 images in .*on_corrupt=skip\n  broken.jpg: cannot be")
     assert sorted(path.name for path in (tmp_path / "run").glob("found*")) == []
-    outcome = find(images, f"query={images / 'a.png'}", "on_corrupt=skip")
-    assert outcome.code == 0 and "left out 1 of 4 images, which cannot be read: broken.jpg" in outcome.out
+    outcome = find(images, f"query={images / 'a.png'}")
+    assert outcome.code == 0 and "left out 1 of 4 images, which cannot be read:\n  broken.jpg: " in outcome.out
