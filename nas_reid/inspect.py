@@ -128,8 +128,10 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
                + (f"; {of['infrared']:,} infrared" if of["infrared"] else ""))
     if found["sizes"]:
         width, height = found["sizes"]["width"], found["sizes"]["height"]
-        yield (f"sizes: {width['least']} x {height['least']} to {width['most']} x {height['most']} pixels, median "
-               f"{width['median']:g} x {height['median']:g} (width x height)")
+        least, most = ((width[which], height[which]) for which in ("least", "most"))
+        yield (f"sizes: all {least[0]} x {least[1]} pixels (width x height)" if least == most else
+               f"sizes: {least[0]} x {least[1]} to {most[0]} x {most[1]} pixels, median {width['median']:g} x "
+               f"{height['median']:g} (width x height)")
     for name, reason in list(found["unreadable"].items())[:5]:
         yield f"cannot be read: {name}: {reason}"
     if (count := len(found["unreadable"])) > 5:
@@ -138,7 +140,8 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
         yield "replace these files, or leave them out with data.on_corrupt=skip"
     if same := found.get("duplicates", {}).get("groups"):
         told = found["duplicates"]
-        yield (f"the same file under several names: {len(same):,} groups, such as {some(same[0])}; "
+        groups = f"{len(same):,} group{'s' if len(same) > 1 else ''}"
+        yield (f"the same file under several names: {groups}, such as {some(same[0])}; "
                f"{told['of_several_identities']:,} of them with several identities, "
                f"{told['in_training_and_test']:,} in training and test")
     elif "duplicates" in found:

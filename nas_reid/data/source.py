@@ -1,6 +1,8 @@
 """From plain settings to images: the data set (drawn first when it is synthetic) and the store of decoded images."""
 
 import logging
+import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -199,8 +201,15 @@ def _say_split(dataset: Dataset, name: str, folder: Path | None) -> None:
     if folder is not None and is_main():
         file = folder / f"split_{name}.csv"
         dataset.made_split.write(file)
-        written = f"; others use the same with data=table data.table={file} data.root={dataset.root}"
+        words = ["data=table", _typed("data.table", file), _typed("data.root", dataset.root)]
+        written = f"; others use the same with {' '.join(words)}"
     log.info("%s%s", dataset.made_split.says, written)
+
+
+def _typed(key: str, path: Path) -> str:
+    """The override as a person types it: quoted for the shell and for Hydra where the path has a space, say."""
+    plain = re.fullmatch(r"[A-Za-z0-9_./-]+", str(path))
+    return f"{key}={path}" if plain else shlex.quote(f'{key}="{path}"')
 
 
 def synthetic_spec(factors: Mapping[str, Any]) -> SyntheticSpec:

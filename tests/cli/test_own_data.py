@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -22,13 +23,13 @@ def people(drawn: Path, tmp_path: Path) -> Path:
     """Drawn people in nested folders with a table that names neither cameras nor a split."""
     dataset, rows = read_dataset("market1501", drawn), [("file", "identity", "weather")]
     for sample in (*dataset.train, *dataset.query, *dataset.gallery):
-        place = tmp_path / "mine" / f"day {sample.camid}"
+        place = tmp_path / "my people" / f"day {sample.camid}"
         place.mkdir(parents=True, exist_ok=True)
         shutil.copy(drawn / sample.path, place)
         rows.append((f"{place.name}/{Path(sample.path).name}", f"p{sample.pid}" if sample.pid else "unknown", "fine"))
-    with open(tmp_path / "mine" / "people.csv", "w", newline="") as file:
+    with open(tmp_path / "my people" / "people.csv", "w", newline="") as file:
         csv.writer(file).writerows(rows)
-    return tmp_path / "mine" / "people.csv"
+    return tmp_path / "my people" / "people.csv"
 
 
 def own(people: Path, *more: str) -> list[str]:
@@ -46,7 +47,10 @@ def test_inspected_and_trained_on(people: Path, tmp_path: Path) -> None:
     summary = json.loads(outcome.out.splitlines()[-1])
     assert summary["unreadable"] == 0 and summary["duplicates"] == 1
     assert re.search(r"training +\d+ +7 +\d+ to \d+   unknown", outcome.out)
-    assert "the same file under several names: 1 groups, such as day 0/" in outcome.out
+    assert "sizes: all 24 x 48 pixels" in outcome.out
+    same = re.search(r"others use the same with (.*)", outcome.out)
+    assert same, outcome.out
+    assert "the same file under several names: 1 group, such as day 0/" in outcome.out
     assert re.search(rf"next: python -m nas_reid\.retrain genotype=\S+ network\.channels=16 data=table .*{people}",
                      outcome.out)
     found = json.loads((tmp_path / "look" / "inspection.json").read_text())
@@ -56,7 +60,7 @@ def test_inspected_and_trained_on(people: Path, tmp_path: Path) -> None:
 
     split = tmp_path / "look" / "split_table.csv"
     results = []
-    for name, table in (("made", data), ("given", [f"data.table={split}", f"data.root={people.parent}"])):
+    for name, table in (("made", data), ("given", shlex.split(same[1]))):
         outcome = invoke("retrain", *own(people), *table, *(["data.options.ignore=[]"] if name == "given" else []),
                          *GENOTYPE, "batch.size=4", "batch.instances=2", f"hydra.run.dir={tmp_path / name}")
         assert outcome.code == 0, outcome.err
