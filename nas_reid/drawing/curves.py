@@ -86,7 +86,7 @@ def draw_training(records: Sequence[Mapping[str, Any]], path: Path) -> bool:
         epochs = [epoch for points in panel.curves.values() for epoch, _ in points]
         axes.set_xlim(min(epochs) - 0.5, max(epochs) + 0.5)  # of a single one there are no round numbers
         if panel.unit == "share":
-            axes.set_ylim(0, 1)
+            axes.set_ylim(0, 1.02)
     for axes in grid[len(panels):]:
         axes.axis("off")
     write_picture(path, lambda file: figure.savefig(file, format="png"))
@@ -121,6 +121,7 @@ def draw_cmc(curves: Mapping[str, np.ndarray], path: Path, *, max_rank: int = 20
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     bottom = max(0.0, np.floor(lowest * 10) / 10 - 0.05)
     axes.set_ylim(bottom, 1.02)
+    axes.set_yticks([tick for tick in axes.get_yticks() if bottom <= tick <= 1.001])
     if bottom > 0:
         _mark_break(axes, bottom)
     write_picture(path, lambda file: figure.savefig(file, format="png"))
@@ -172,7 +173,7 @@ def _finish(axes: Any, *, title: str, xlabel: str, ylabel: str) -> None:
     axes.set(title=title, xlabel=xlabel, ylabel=ylabel)
     axes.title.set_fontsize(10)
     if axes.get_xscale() == "linear":
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(fontsize=7, frameon=False)

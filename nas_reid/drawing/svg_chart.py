@@ -43,6 +43,8 @@ class _Axes:
     def frame(self) -> str:
         parts = []
         for value in _ticks(*self.y):
+            if self.percent and value > 1:
+                continue
             _, height = self.at(self.x[0], value)
             text = f"{value:.4g}" if not self.percent else f"{100 * value:.4g} %"
             parts += [f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{height:.1f}" y2="{height:.1f}" class="grid"/>',

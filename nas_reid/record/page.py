@@ -28,7 +28,9 @@ h1 { font-size: 1.25rem; margin: 0; } h2 { font-size: 1.15rem; margin: 2.2rem 0 
 .state { background: #e8f3ec; border-left: 4px solid #3a923a; padding: .6rem 1rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; max-width: 100%; }
 th, td { padding: .2rem .7rem; border-bottom: 1px solid #e3e6ea; text-align: right; vertical-align: top; }
-th:first-child, td:first-child { text-align: left; } th { color: #68707c; font-weight: 600; }
+th:first-child, td:first-child { text-align: left; overflow-wrap: break-word; }
+.numbers td:not(:first-child) { white-space: nowrap; } .numbers td:first-child { overflow-wrap: anywhere; }
+th { color: #68707c; font-weight: 600; }
 pre { background: #f4f6f8; padding: .7rem 1rem; white-space: pre-wrap; font-size: 13px; border-radius: 4px;
   margin: .3rem 0; }
 figure { margin: 1rem 0; } img { max-width: 100%; border: 1px solid #e3e6ea; }

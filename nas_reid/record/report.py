@@ -20,7 +20,7 @@ from nas_reid.record.page import charts, number, table, write_page
 from nas_reid.record.tracking import METRICS_FILE, RESULT_FILE, read_metrics
 
 LAST_EPOCHS = 10
-NARROW_EPOCHS = 3
+NARROW_EPOCHS = 2
 """Epochs that are shown on a narrow screen."""
 RELOAD_S = 20
 _ELSEWHERE = ("kind", "space", "data", "notes", "seed", "next", "params", "macs", "seconds")  # shown above
@@ -198,9 +198,9 @@ def _last_epochs(records: Sequence[Mapping[str, Any]]) -> str:
     classes = [' class="early"' if position < len(shown) - NARROW_EPOCHS else "" for position in range(len(shown))]
 
     def line(name: str, cells: Sequence[str], tag: str) -> str:
-        return (f"<tr><{tag}>{escape(name)}</{tag}>"
+        return (f"<tr><{tag}>{escape(name).replace('_', '_<wbr>')}</{tag}>"
                 + "".join(f"<{tag}{kind}>{escape(cell)}</{tag}>" for kind, cell in zip(classes, cells, strict=True))
                 + "</tr>")
     rows = [line("epoch", [number("", record["epoch"]) for record in shown], "th")]
     rows += [line(key.rpartition("/")[2], [number(key, record.get(key)) for record in shown], "td") for key in keys]
-    return f'<h2>Last epochs</h2><table>{"".join(rows)}</table>' if shown else ""
+    return f'<h2>Last epochs</h2><table class="numbers">{"".join(rows)}</table>' if shown else ""

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from nas_reid.drawing.curves import draw_cmc, draw_roc, draw_training, training_panels
@@ -86,3 +87,17 @@ def test_roc_follows_the_curve(tmp_path):
 def test_no_roc(tmp_path):
     with pytest.raises(ValueError, match="no ROC curve"):
         draw_roc({}, tmp_path / "roc.png")
+
+
+def test_axes_name_whole_epochs_and_no_share_above_1(tmp_path, monkeypatch):
+    figures, save = [], Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda self, *args, **kwargs: (figures.append(self),
+                                                                          save(self, *args, **kwargs))[1])
+    draw_training([{"epoch": 5, "loss": 1.0, "val_mAP": 1.0}], tmp_path / "training.png")
+    draw_cmc({"a": np.linspace(0.97, 1, 20)}, tmp_path / "cmc.png")
+    training, cmc = figures
+    for axes in training.axes:
+        low, high = axes.get_xlim()
+        assert [tick for tick in axes.get_xticks() if low <= tick <= high] == [5]
+    assert training.axes[1].get_ylim()[1] > 1  # a line at 1 is seen
+    assert max(cmc.axes[0].get_yticks()) == pytest.approx(1)

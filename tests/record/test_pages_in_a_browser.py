@@ -33,6 +33,11 @@ onload = () => told.textContent = JSON.stringify([...document.querySelectorAll("
   return {{width: frame.clientWidth, beyond: page.documentElement.scrollWidth - seen,
           off: [...page.querySelectorAll("td,th,pre,img,svg,p")]
             .filter(element => element.getBoundingClientRect().right > seen + 1).map(element => element.outerHTML),
+          broken: [...page.querySelectorAll(".numbers td:not(:first-child)")].filter(cell => {{
+            const range = page.createRange();
+            range.selectNodeContents(cell);
+            return range.getClientRects().length > 1;
+          }}).map(cell => cell.textContent),
           further: page.getElementById("further") ? [...page.querySelectorAll("#further label")].map(label => {{
             const columns = [...page.querySelectorAll("#runs th")].filter(head => head.dataset.further &&
               label.textContent.trim() === head.dataset.further), hidden = columns.map(head => head.hidden);
@@ -68,7 +73,8 @@ def a_run(folder: Path, *, seed: int, mAP: float) -> Path:
         found.save(folder / "genotypes" / f"epoch_{epoch:03d}.json")
         found.save(folder / "genotype.json")
     (folder / "metrics.jsonl").write_text("".join(json.dumps(
-        {"epoch": epoch, "search/loss_weights": 1 / epoch, "search/val_mAP": mAP, "time/epoch_s": 60.0}) + "\n"
+        {"epoch": epoch, "search/loss_weights": 1 / epoch,
+         "search/loss_weights_cross_entropy": 0.0001234567 / epoch, "search/val_mAP": mAP, "time/epoch_s": 60.0}) + "\n"
         for epoch in range(1, 13)))
     result = {"kind": "search", "space": "auto_reid", "data": "market1501", "seed": seed, "params": 1000 + seed,
               "macs": 5_000_000, "selection": {"split": "validation", "mAP": mAP, "rank1": 0.5}, "metrics": {},
@@ -85,7 +91,7 @@ def test_nothing_is_off_screen(tmp_path):
     compare.run(CompareConfig(str(tmp_path / "runs"), "mAP", False), tmp_path)
     for page in (write_report(runs[0]), tmp_path / "compare.html"):
         for width, shown in zip((400, 1400), look_at(page), strict=True):
-            assert (shown["width"], shown["beyond"], shown["off"]) == (width, 0, []), page.name
+            assert (shown["width"], shown["beyond"], shown["off"], shown["broken"]) == (width, 0, [], []), page.name
     assert shown["further"] == [[name, [True] * len(METRICS), [False] * len(METRICS)]
                                 for name in TRIALS]
     assert shown["rows"] == ["1", "2", "0"] and shown["alphas"] == 2 * 14 * 8
