@@ -17,7 +17,7 @@ if __name__ == "__main__":
 import json
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 from torch.nn.utils import clip_grad_norm_
+from torch.optim import Optimizer
 
 from nas_reid.config.loading import load, to_plain
 from nas_reid.config.schemas import SearchConfig
@@ -45,6 +46,7 @@ from nas_reid.nas.bilevel import Bilevel
 from nas_reid.nas.bounds import Bounds, costs_of
 from nas_reid.nas.lots import Drawn
 from nas_reid.nas.path import mixes_of, path_of
+from nas_reid.nas.selection.adapted import Adapted
 from nas_reid.nas.selection.front import front_of
 from nas_reid.nas.selection.judge import Candidate, Judge
 from nas_reid.nas.selection.methods import METHODS
@@ -62,6 +64,7 @@ from nas_reid.search import build_bilevel, load_data
 from nas_reid.search_space import Mix, OffersOneHot, SearchSpace
 from nas_reid.tables.statistics import bootstrap_interval, kendall_tau, top_overlap
 from nas_reid.tables.table import Line, Table, TableError
+from nas_reid.training.optim import build_optimizer, parameter_groups
 
 log = logging.getLogger("nas_reid.select")
 
@@ -88,16 +91,19 @@ def run(settings: SelectConfig, folder: Path, device: torch.device) -> float:
     if settings.precision is not None:
         bilevel.network.trunk_dtype = bilevel.network.judged_dtype = trunk_dtype(settings.precision, device)
     supernet = open_supernet(bilevel, search, batches[0], lists, reestimate=settings.reestimate)
+    train = partial(tune, bilevel, batches[0])
+    scorer = Adapted(supernet, partial(adapt, train, bilevel, settings)) if settings.adapt_steps else supernet
 
     # Look at candidates.
     started = time.monotonic()
     if table is not None and settings.method == "table":
-        return compare(supernet, space, table, folder)
+        return compare(scorer, space, table, folder)
     bounds = Bounds.of(settings.bounds, search.data.image_size)
-    judge = Judge(space, supernet.evaluate, bounds)
+    judge = Judge(space, scorer.evaluate, bounds)
     with progress_total(description=settings.method, total=settings.candidates, unit="genotype") as bar:
         judge.watch = bar.update
-        look(settings, judge, supernet, partial(tune, bilevel, batches[0], settings), state["history"][-1])
+        look(settings, judge, supernet, partial(train, bilevel.lower.optimizer, steps=settings.tune_steps),
+             state["history"][-1])
     log.info("%d genotypes in %.0f s", len(judge.seen), time.monotonic() - started)
 
     # The best, the front, and the command that comes next.
@@ -145,10 +151,16 @@ def look(settings: SelectConfig, judge: Judge, supernet: Supernet, tune: Any, pr
     METHODS[settings.method](judge, generator, candidates=settings.candidates, **options.get(settings.method, {}))
 
 
-def tune(bilevel: Bilevel, batches: TrainBatches, settings: SelectConfig, mixes: Mapping[str, Mix]) -> None:
-    """A few steps of the supernet's weights under mixing weights that do not move, at the search's last rate."""
-    network, optimizer = bilevel.network.train(), bilevel.lower.optimizer
-    for step in range(settings.tune_steps):
+def tune(bilevel: Bilevel, batches: TrainBatches, optimizer: Optimizer, mixes: Mapping[str, Mix], *, steps: int,
+         falling: bool = False) -> None:
+    """A few steps of the supernet's weights under mixing weights that do not move, on the same images each time.
+
+    At the rate that the optimiser has; ``falling``: from there linearly to zero.
+    """
+    network, rates = bilevel.network.train(), [group["lr"] for group in optimizer.param_groups]
+    for step in range(steps):
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate * (1 - step / steps) if falling else rate
         batch = batches.load(*divmod(step, len(batches)))
         output = network(batch.images, mixes, batch.modalities)
         loss, _ = bilevel.lower.objective(output, batch.labels, batch.modalities)
@@ -156,6 +168,13 @@ def tune(bilevel: Bilevel, batches: TrainBatches, settings: SelectConfig, mixes:
         clip_grad_norm_(network.parameters(), 5.0)
         optimizer.step()
         optimizer.zero_grad()
+
+
+def adapt(train: Callable[..., None], bilevel: Bilevel, settings: SelectConfig, mixes: Mapping[str, Mix]) -> None:
+    """Train one candidate's own ops, by an optimiser without a past."""
+    groups = parameter_groups(bilevel.network.named_parameters(), weight_decay=5e-4)
+    optimizer = build_optimizer("sgd", groups, lr=settings.adapt_lr, momentum=0.9)
+    train(optimizer, mixes, steps=settings.adapt_steps, falling=True)
 
 
 def costs_of_all(settings: SelectConfig, space: SearchSpace, seen: Sequence[Candidate], image_size: Sequence[int],
@@ -207,7 +226,7 @@ def chosen(candidate: Candidate, settings: SelectConfig, search: SearchConfig) -
         validation={"mAP": candidate.mAP}, **versions())
 
 
-def compare(supernet: Supernet, space: SearchSpace, table: Table, folder: Path) -> float:
+def compare(supernet: Supernet | Adapted, space: SearchSpace, table: Table, folder: Path) -> float:
     """How well the supernet ranks the genotypes of a table: Kendall's tau with an interval, and the overlap of the best
     tenth; the scores are left in scores.jsonl."""
     entries, scores = table.entries(), []

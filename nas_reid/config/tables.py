@@ -67,6 +67,8 @@ class SelectConfig:
     table: str | None              # a table of trainings: the supernet ranks its genotypes
     bounds: Any                    # params, macs: [least, most] of the trunk
     front: str                     # cost that the front holds mAP against
+    adapt_steps: int               # training steps of a candidate's own ops before it is looked at; 0: none
+    adapt_lr: float                # where their rate starts to fall
     reestimate: int                # training batches for the statistics of norms that keep some
     seed: int
     device: str
@@ -86,7 +88,10 @@ class SelectConfig:
             yield "rounds", self.rounds <= 32, "must be at most 32"
             yield ("candidates", self.rounds > 32 or self.candidates >= 2 ** (self.rounds - 1),
                    f"must be at least 2^(rounds - 1) = {2 ** (min(self.rounds, 32) - 1)}: half go in each round")
-        for key in ("tune_every", "tune_steps", "seed"):
+        yield "adapt_lr", self.adapt_lr > 0, "must be positive"
+        yield ("adapt_steps", not self.adapt_steps or self.method != "perturbation",
+               "perturbation tunes the whole supernet: set tune_steps")
+        for key in ("tune_every", "tune_steps", "adapt_steps", "seed"):
             yield key, getattr(self, key) >= 0, "must be >= 0"
         yield "front", *is_one_of(self.front, FRONTS)
         yield "precision", *is_one_of(self.precision or "auto", PRECISIONS)

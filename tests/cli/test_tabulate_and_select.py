@@ -71,6 +71,7 @@ def test_a_method_leaves_a_genotype_and_a_front(searched: tuple[Path, Outcome], 
     cost = {"random": "latency", "evolution": "params"}.get(method, "macs")
     outcome = invoke("select", f"search={searched[0]}", f"method={method}", f"front={cost}", "candidates=4",
                      "population=2", "tournament=2", "rounds=2", "tune_every=4", "tune_steps=1",
+                     f"adapt_steps={2 * (method == 'halving')}",
                      f"hydra.run.dir={tmp_path}")
     assert outcome.code == 0, outcome.err
     scored = [json.loads(line) for line in (tmp_path / "candidates.jsonl").read_text().splitlines()]
@@ -98,6 +99,7 @@ def test_a_supernet_is_compared_with_a_table(searched: tuple[Path, Outcome], tab
 @pytest.mark.parametrize(("arguments", "message"), [
     (("method=halving", "candidates=3", "rounds=3"), "at least 2^(rounds - 1) = 4"),
     (("method=table",), "needs table="),
+    (("method=perturbation", "adapt_steps=1"), "set tune_steps"),
     (("method=table", "table=nowhere"), "no table 'nowhere'"),
     (("method=guess",), "is unknown; known are: random, evolution, halving, sampling, perturbation, table"),
 ])
