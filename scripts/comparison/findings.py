@@ -45,8 +45,8 @@ class Trained:
 
 @dataclass(frozen=True)
 class Scorer:
-    """How well a supernet ranks the table: τ with its interval, the share of the best tenth found, and the pairs of
-    (supernet, stand-alone) mAP."""
+    """How well a supernet, or something cheaper, ranks the table: τ with its interval, the share of the best tenth
+    found, and the pairs of (score, stand-alone mAP)."""
 
     name: str
     tau: float
@@ -65,6 +65,7 @@ class Findings:
         random, equal, hand_made: the others.
         curve: epoch -> what was derived after it, of the first searches.
         scorers: the supernets.
+        without_supernet: what ranks the table by itself: its networks' sizes, and their own first epochs.
         variance: between genotypes and seeds, of the table; None where no genotype has several.
         searches: of ``searches.jsonl``, what each search took.
         variants: name -> what another way to search found, on the table's people.
@@ -78,6 +79,7 @@ class Findings:
     hand_made: Sequence[Trained]
     curve: Mapping[int, Sequence[Trained]]
     scorers: Sequence[Scorer]
+    without_supernet: Sequence[Scorer]
     variance: Variance | None
     searches: Sequence[Mapping[str, Any]]
     variants: Mapping[str, Found]
@@ -144,7 +146,8 @@ def read_findings(plan: Plan, folder: Path) -> Findings:
         _each(folder / "equal.jsonl", plan) if plan.equal else [],
         _each(folder / "hand_made.jsonl", plan) if plan.hand_made else [],
         _curve(plan, Genotype.load(plan.genotype(folder, 0)).provenance["epoch"], trained),
-        [_scorer(name, folder / f"scores_{name}.jsonl", table, plan.score_on) for name in ("search", *plan.scorers)],
+        [_supernet(name, folder / f"scores_{name}.jsonl", table, plan) for name in ("search", *plan.scorers)],
+        _without_supernet(table, plan),
         table.variance_shares() if sum(len(entry.lines) > 1 for entry in table.entries()) > 1 else None,
         [json.loads(line) for line in (folder / "searches.jsonl").read_text().splitlines()],
         read_variants(plan, folder), [entry.validation for entry in table.entries()])
@@ -164,11 +167,25 @@ def _each(path: Path, plan: Plan) -> list[Trained]:
     return [Trained.of(lines[0].origin, lines, plan.score_on) for lines in groups.values()]
 
 
-def _scorer(name: str, path: Path, table: Table, score_on: Sequence[str]) -> Scorer:
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    truth = [Trained.of("", entry.lines, score_on).mAP for entry in table.entries()][:len(lines)]
-    pairs = list(zip([line["supernet"] for line in lines], truth, strict=True))
+def _supernet(name: str, path: Path, table: Table, plan: Plan) -> Scorer:
+    scores = [json.loads(line)["supernet"] for line in path.read_text().splitlines()]
+    return _scorer(name, scores, table, plan)
+
+
+def _without_supernet(table: Table, plan: Plan) -> list[Scorer]:
+    """By parameters and MACs, and by validation mAP of the first training after each of its epochs but the last."""
+    lines = [entry.lines[0] for entry in table.entries()]
+    scores: dict[str, Sequence[float]] = {"parameters": [line.params for line in lines],
+                                          "MACs": [line.macs for line in lines]}
+    for epoch in sorted(lines[0].curve)[:-1]:
+        scores[f"trained alone for {epoch} epochs"] = [line.curve[epoch] for line in lines]
+    return [_scorer(name, values, table, plan) for name, values in scores.items()]
+
+
+def _scorer(name: str, scores: Sequence[float], table: Table, plan: Plan) -> Scorer:
+    """Of the first genotypes of the table: those that there were when ``scores`` were made."""
+    truth = [Trained.of("", entry.lines, plan.score_on).mAP for entry in table.entries()][:len(scores)]
+    pairs = list(zip(scores, truth, strict=True))
     low, high = bootstrap_interval(lambda rows: kendall_tau(*zip(*(pairs[row] for row in rows), strict=True)),
                                    len(pairs))
-    scores = [score for score, _ in pairs]
     return Scorer(name, kendall_tau(scores, truth), low, high, top_overlap(scores, truth), pairs)

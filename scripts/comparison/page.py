@@ -43,10 +43,11 @@ def section_lines(findings: Findings, command: str) -> Iterator[str]:
                 "parameters |", "|---|---|---|---|")
     yield from (f"| {one.name.removeprefix('seed ')} | {_percent(one.mAP)} | {100 * percentile:.0f} | {one.params:,} |"
                 for one, percentile in zip(findings.searched, findings.percentiles, strict=True))
-    yield from ("", f"| supernet that scores {len(findings.scorers[0].pairs)} genotypes | Kendall's τ | 95 % interval "
+    yield from ("", f"| what ranks {len(findings.scorers[0].pairs)} genotypes | Kendall's τ | 95 % interval "
                 "| of the best tenth found |", "|---|---|---|---|")
-    yield from (f"| {each.name} | {each.tau:.2f} | {each.low:.2f} to {each.high:.2f} | {each.overlap:.0%} |"
-                for each in findings.scorers)
+    yield from (f"| {kind}{each.name} | {each.tau:.2f} | {each.low:.2f} to {each.high:.2f} | {each.overlap:.0%} |"
+                for kind, scorers in (("supernet: ", findings.scorers), ("", findings.without_supernet))
+                for each in scorers)
     if findings.curve:
         yield from ("", "| derived after epoch | " + " | ".join(map(str, findings.curve)) + " |",
                     "|---" * (len(findings.curve) + 1) + "|",
@@ -93,7 +94,7 @@ def _verdicts(findings: Findings) -> Iterator[str]:
     if findings.equal:
         yield _verdict(f"{plan.standard_errors:g} standard errors above random of equal parameters",
                        f"{findings.above_equal:.1f}", findings.above_equal >= plan.standard_errors)
-    yield _verdict(f"τ of the best scorer ≥ {plan.tau:g}, interval above {plan.tau_low:g}",
+    yield _verdict(f"τ of the best supernet ≥ {plan.tau:g}, interval above {plan.tau_low:g}",
                    f"{best.tau:.2f}, from {best.low:.2f}", best.tau >= plan.tau and best.low > plan.tau_low)
 
 

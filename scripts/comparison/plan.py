@@ -39,8 +39,8 @@ class Plan:
         variants: name -> another way to search, compared with ``variant_seeds`` seeds each by validation mAP.
         table: of trainings under ``recipe``, to be ranked by supernets: a file, the name of a space, or ``random``, the
             random genotypes of the comparison itself.
-        scorers: name -> overrides of nas_reid.search on top of the plan's; that supernet ranks the table, beside that
-            of ``search`` itself. They see the people of ``recipe``.
+        scorers: name -> another supernet that ranks the table, beside that of ``search`` itself;
+            ``select`` overrides of its ranking. They see the people of ``recipe``.
         score_on: test sets whose mean mAP is compared; empty: all.
         hand_made: published genotypes.
         searches, random, equal: numbers of searches, of genotypes by lot, and of those with equal parameters.
@@ -62,7 +62,7 @@ class Plan:
     tuned: Sequence[str] = ()
     variants: Mapping[str, Variant] = field(default_factory=dict)
     variant_seeds: int = 3
-    scorers: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    scorers: Mapping[str, Variant] = field(default_factory=dict)
     score_on: Sequence[str] = ()
     hand_made: Sequence[str] = ()
     searches: int = 8
@@ -118,12 +118,14 @@ def read_plan(space: str, path: Path = PLANS, *, quick: bool = False) -> Plan:
         raise ConfigError(f"the plan of {space} has the unknown keys {', '.join(unknown)}; known are: "
                           f"{', '.join(sorted(known))}")
     try:
-        variants = {name: Variant(**words) for name, words in values.pop("variants", {}).items()}
-        plan = Plan(space, variants=variants, **values)
+        for key in ("variants", "scorers"):
+            values[key] = {name: Variant(**words) for name, words in values.get(key, {}).items()}
+        plan = Plan(space, **values)
     except TypeError as error:
         raise ConfigError(f"the plan of {space} lacks a key, or a variant has one too many: {error}") from None
-    for name, variant in variants.items():
-        if variant.on is not None and (variant.on not in variants or variant.select is None):
-            raise ConfigError(f"the variant {name} of {space} stands on {variant.on!r}; it needs select= and the name "
-                              f"of another variant: {', '.join(variants)}")
+    for variants in (plan.variants, plan.scorers):
+        for name, variant in variants.items():
+            if variant.on is not None and (variant.on not in variants or variant.select is None):
+                raise ConfigError(f"{name} of {space} stands on {variant.on!r}; it needs select= and the name of "
+                                  f"another one: {', '.join(variants)}")
     return plan

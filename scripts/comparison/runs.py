@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from comparison.plan import Plan
+from comparison.plan import Plan, Variant
 from nas_reid.errors import ConfigError
 from nas_reid.files import write_atomically
 from nas_reid.genotype import Genotype
@@ -56,8 +56,8 @@ def make(plan: Plan, folder: Path, work: Path, *, workers: int) -> None:
         low, high = equal_parameters(plan, folder)
         train(plan, folder / "equal.jsonl", work, workers,
                [*_space(plan), f"count={plan.equal}", "repeated=0", "seed=1", f"bounds.params=[{low},{high}]"])
-    for name, overrides in {"search": (), **plan.scorers}.items():
-        _score(plan, folder, work, name, overrides)
+    for name, scorer in {"search": Variant(), **plan.scorers}.items():
+        _score(plan, folder, work, name, scorer)
 
 
 def equal_parameters(plan: Plan, folder: Path) -> tuple[int, int]:
@@ -110,15 +110,17 @@ def _space(plan: Plan) -> list[str]:
     return [word for word in plan.search if word.startswith("space")] or [f"space={plan.space}"]
 
 
-def _score(plan: Plan, folder: Path, work: Path, name: str, overrides: Sequence[str]) -> None:
+def _score(plan: Plan, folder: Path, work: Path, name: str, scorer: Variant) -> None:
     kept = folder / f"scores_{name}.jsonl"
     if kept.exists():
         return
-    run = work / f"scorer_{name}"
+    run = work / f"scorer_{scorer.on or name}"
     if not (run / "checkpoints" / "last.pt").exists():
-        run_command("search", *plan.search, *plan.tuned, *overrides, "seed=0", f"hydra.run.dir={run}")
+        searched = plan.scorers[scorer.on].search if scorer.on else scorer.search
+        run_command("search", *plan.search, *plan.tuned, *searched, "seed=0", f"hydra.run.dir={run}")
     table = folder / "random.jsonl" if plan.table == "random" else plan.table
-    run_command("select", f"search={run}", "method=table", f"table={table}", f"hydra.run.dir={work / f'scores_{name}'}")
+    run_command("select", f"search={run}", "method=table", f"table={table}", *(scorer.select or ()),
+                f"hydra.run.dir={work / f'scores_{name}'}")
     keep(work / f"scores_{name}" / "scores.jsonl", kept)
 
 

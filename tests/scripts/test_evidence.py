@@ -3,6 +3,7 @@
 import importlib
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,7 @@ def made(parts, tmp_path_factory):
     plans.write_text(f'[auto_reid]\nsearch = {quoted["search"]}\nrecipe = {quoted["recipe"]}\n'
                      'final = []\ntable = "random"\nsearches = 2\nrandom = 3\nequal = 1\n'
                      'tolerance = 0.2\nepochs = [1]\ncurves = 1\nhand_made = []\nvariant_seeds = 1\n'
+                     '[auto_reid.scorers.paths]\nsearch = ["algorithm=one_shot"]\nselect = ["adapt_steps=1"]\n'
                      '[auto_reid.variants.paths]\nsearch = ["algorithm=one_shot"]\n'
                      'select = ["method=random", "candidates=2"]\n')
 
@@ -55,12 +57,15 @@ def made(parts, tmp_path_factory):
 def test_a_comparison_is_made_of_commands_and_kept(made) -> None:
     root, _, lines = made
     assert [command for command, *_ in lines] == [
-        "search", "search", "tabulate", "tabulate", "tabulate", "search", "select", "search", "select", "tabulate"]
+        "search", "search", "tabulate", "tabulate", "tabulate", "search", "select", "search", "select",
+        "search", "select", "tabulate"]
+    assert sum("adapt_steps=1" in line for line in lines) == 1
     folder = root / "evidence" / "auto_reid"
     assert sorted(path.name for path in (folder / "genotypes").iterdir()) == [
         "search0.json", "search0_epoch001.json", "search1.json", "variants"]
     assert len(Table(folder / "random.jsonl")) == 3 and len(Table(folder / "equal.jsonl")) == 1
     page = (root / "evidence.md").read_text()
+    assert "| supernet: paths | " in page and "| parameters | " in page
     assert page.count("<!-- auto_reid -->") == 1 and "| searched | 2 |" in page and "reached" in page
     assert "| paths | `algorithm=one_shot select method=random candidates=2` | 1 | " in page
     for name in ("random", "supernet", "anytime", "front"):
@@ -84,7 +89,8 @@ def findings_of(parts, *, searched, random, equal=()):
     plan = parts["plan"].Plan("toy", (), (), (), "toy")
     scorer = parts["findings"].Scorer("search", 0.6, 0.2, 0.8, 0.5, [(0.1, 0.2)])
     searches = [{"minutes": 2.0, "processor_minutes": 1.0, "hardware": "h", "versions": {"torch": "t"}}]
-    return parts["findings"].Findings(plan, searched, random, equal, (), {}, [scorer], None, searches, {}, ())
+    return parts["findings"].Findings(plan, searched, random, equal, (), {}, [scorer],
+                                         [replace(scorer, name="MACs")], None, searches, {}, ())
 
 
 def test_the_numbers_of_a_comparison_by_hand(parts) -> None:
@@ -102,15 +108,17 @@ def test_the_numbers_of_a_comparison_by_hand(parts) -> None:
 def test_what_is_not_reached_says_so(parts) -> None:
     found = findings_of(parts, searched=[trained(parts, 0.5)] * 2, random=[trained(parts, 0.6), trained(parts, 0.4)])
     lines = list(parts["page"].section_lines(found, "command"))
+    assert "| supernet: search | 0.60 | 0.20 to 0.80 | 50% |" in lines
+    assert "| MACs | 0.60 | 0.20 to 0.80 | 50% |" in lines
     assert "| mean searched at percentile 85 of random | 50 | **not reached** |" in lines
-    assert "| τ of the best scorer ≥ 0.5, interval above 0.3 | 0.60, from 0.20 | **not reached** |" in lines
+    assert "| τ of the best supernet ≥ 0.5, interval above 0.3 | 0.60, from 0.20 | **not reached** |" in lines
 
 
 @pytest.mark.parametrize(("text", "message"), [
     ("[other]\n", "has no plan of 'toy'; it has: other"), ("[toy]\nserches = 3\n", "unknown keys serches; known are: "),
     ("[toy]\n", "lacks a key"), ("[toy\n", "cannot read the plans"),
     ("[toy]\nsearch = []\nrecipe = []\nfinal = []\ntable = 'toy'\n[toy.variants.a]\non = 'b'\n",
-     "stands on 'b'; it needs select= and the name of another variant: a"),
+     "a of toy stands on 'b'; it needs select= and the name of another one: a"),
 ])
 def test_a_wrong_plan_is_refused(parts, capsys, tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "plans.toml").write_text(text)
