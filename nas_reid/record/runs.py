@@ -11,7 +11,7 @@ from nas_reid.files.foreign import read_text
 
 # Settings that may differ between two runs of the same experiment.
 IGNORED = ("seed", "device", "threads", "resume", "wandb", "data.workers", "data.cache",
-           "data.options.split", "data.options.direction")
+           "data.options.split", "data.options.direction", "data.options.fold", "data.options.split_seed")
 FILES_OF_RUNS = ("genotype", "weights", "pretrained", "teacher")
 
 

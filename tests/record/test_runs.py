@@ -64,7 +64,8 @@ def test_splits_and_directions_are_averaged(tmp_path):
         for direction in ("a_to_b", "b_to_a"):
             for reader in ("viper", "cuhk01"):
                 add(tmp_path, f"{reader}-{split}-{direction}", seed=0, mAP=0.5, test=split / 10, data={
-                    "reader": reader, "options": {"split": split, "direction": direction}})
+                    "reader": reader, "options": {"split": split, "fold": split, "split_seed": split,
+                                                  "direction": direction}})
     groups = summary(tmp_path)["groups"]
     assert [group["group"] for group in groups] == ["search data.reader=cuhk01", "search data.reader=viper"]
     assert all(group["test"]["n"] == 6 and group["test"]["mean"] == pytest.approx(0.1) for group in groups)
