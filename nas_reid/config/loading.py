@@ -13,6 +13,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandat
 
 from nas_reid.config.schemas import OPEN_KEYS
 from nas_reid.config.spelling import did_you_mean, schema_keys
+from nas_reid.config.wrong_types import wrong_type
 from nas_reid.errors import ConfigError
 
 _Config = TypeVar("_Config")
@@ -46,7 +47,7 @@ def load(cfg: DictConfig, schema: type[_Config]) -> _Config:
     except (ConfigKeyError, ConfigAttributeError) as error:
         raise ConfigError(f"{_plainly(error)}.{did_you_mean(str(error.full_key), schema_keys(schema))}") from error
     except OmegaConfBaseException as error:
-        raise ConfigError(_plainly(error)) from error
+        raise ConfigError(wrong_type(error, schema) or _plainly(error)) from error
     if mistakes := list(dict.fromkeys(_mistakes(settings, "", set()))):
         raise ConfigError(mistakes[0] if len(mistakes) == 1 else "\n  ".join([f"{len(mistakes)} mistakes:", *mistakes]))
     return settings

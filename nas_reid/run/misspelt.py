@@ -18,10 +18,12 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nas_reid.config.schemas import SCHEMAS
 from nas_reid.config.spelling import did_you_mean, flat_keys, schema_keys
+from nas_reid.config.wrong_types import wrong_type
 from nas_reid.run.command_line import override
 
 _UNKNOWN = re.compile(r"Could not override '([^']+)'|Could not delete from config\. '([^']+)' does not exist")
 _IN_FILE = re.compile(r"In '([^']+)': .*\s*Key '([^']+)' not in '\w+'\s+full_key: (\S+)")
+_FILE = re.compile(r"In '([^']+)': ")
 _THERE = re.compile(r"Could not append to config\. An item is already at '([^']+)'")
 _NOISE = re.compile(r"\s*(reference_type=|object_type=|See https?://|Config search path:|provider=).*")
 
@@ -73,6 +75,9 @@ def explain(command: str, error: Exception, arguments: Sequence[str], *, config_
         return "; ".join(f"{one.input_line}: a file of conf/{one.key_or_group} is expected; leave it out for the "
                          "default" for one in given if not isinstance(one.value(), str | list)
                          and (Path(config_dir) / one.key_or_group).is_dir())
+    if told := wrong_type(error.__cause__, SCHEMAS[command]):
+        file = _FILE.match(text)
+        return f"{file[1]}.yaml: {told}" if file else told
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else ""
     lines = [line.rstrip() for line in f"{text}\n{cause}".splitlines() if line.strip() and not _NOISE.match(line)]
     return "\n".join(lines)

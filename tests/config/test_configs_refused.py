@@ -25,7 +25,14 @@ def hydra() -> Iterator[None]:
     ("retrain", "validation_by=modality", r"validation_by=modality is unknown; known are: identity, camera, official"),
     ("search", "batch.instances=0", r"batch\.instances=0 must be at least 1"),
     ("search", "epochs=0", r"epochs=0 must be at least 1"),
-    ("search", "epochs=1.5", r"Value '1\.5' of type 'float' could not be converted to Integer\s+full_key: epochs"),
+    ("search", "epochs=1.5", r"epochs=1\.5 must be a whole number$"),
+    ("search", "epochs=null", r"epochs=null must be a whole number$"),
+    ("search", "threads=[two]", r"threads=\['two'\] must be a whole number, or null$"),
+    ("search", "weights.lr=high", r"weights\.lr=high must be a number$"),
+    ("search", "deterministic=perhaps", r"deterministic=perhaps must be true or false$"),
+    ("search", "data.name={a: 1}", r"data\.name=\{'a': 1\} must be a word or a text$"),
+    ("search", "data.image_size=64", r"data\.image_size=64 must be a list of whole numbers, in square brackets$"),
+    ("search", "data.image_size=[a,64]", r"data\.image_size\[0\]=a must be a whole number$"),
     ("search", "seed=-1", r"seed=-1 must be >= 0"),
     ("search", "seed=99999999999999999999999", r"seed=99999999999999999999999 is beyond 64 bits"),
     ("search", "data.synthetic.seed=99999999999999999999999", r"data\.synthetic\.seed=9+ is beyond 64 bits"),
@@ -78,7 +85,7 @@ def hydra() -> Iterator[None]:
     ("search", "weights.lr=0", r"weights\.lr=0\.0 must be positive"),
     ("search", "alphas.lr=-1", r"alphas\.lr=-1\.0 must be positive"),
     ("search", "alphas.lr=.nan", r"alphas\.lr=nan must be positive"),
-    ("retrain", "optimizer.lr=fast", r"Value 'fast' of type 'str' .* to Float\s+full_key: optimizer\.lr"),
+    ("retrain", "optimizer.lr=fast", r"optimizer\.lr=fast must be a number$"),
     ("retrain", "optimizer.weight_decay=-1", r"optimizer\.weight_decay=-1\.0 must be >= 0"),
     ("retrain", "optimizer.momentum=1", r"optimizer\.momentum=1\.0 must lie in \[0, 1\)"),
     ("retrain", "optimizer.nesterov=true", r"optimizer\.nesterov=True is a form of sgd with momentum; it needs"),
@@ -133,15 +140,15 @@ def test_illegal_values_are_refused_by_name(name: str, override: str, message: s
 @pytest.mark.parametrize(("overrides", "message"), [
     (["compile=default", "algorithm.relaxation=gumbel_sampled"],
      r"^compile=default does not go with algorithm\.relaxation=gumbel_sampled, which runs other ops at every step"),
-    (["algorithm.scheme=second_order", "weights.name=adam"], r"^weights\.name=adam does not go with .*second_order"),
+    (["algorithm.scheme=second_order", "weights.name=adam"], r"weights\.name=adam does not go with .*second_order"),
     (["algorithm.perturbation=random", "algorithm.scheme=joint"],
      r"^algorithm\.perturbation=random moves .* needs algorithm\.scheme=first_order"),
     (["algorithm.perturbation=random", "algorithm.relaxation=reinmax"],
      r"^algorithm\.perturbation=random moves a distribution .* algorithm\.relaxation=reinmax does not give"),
     (["algorithm.perturbation=adversarial", "algorithm.relaxation=sigmoid"],
      r"algorithm\.relaxation=sigmoid does not give; use softmax"),
-    (["algorithm.scheme=second_order", "weights.nesterov=true"], r"^weights\.nesterov=True does not go with"),
-    (["algorithm.scheme=second_order", "weights.decay_vectors=false"], r"^weights\.decay_vectors=False does not"),
+    (["algorithm.scheme=second_order", "weights.nesterov=true"], r"weights\.nesterov=True does not go with"),
+    (["algorithm.scheme=second_order", "weights.decay_vectors=false"], r"weights\.decay_vectors=False does not"),
     (["split.by=identity"], r"^objective\.alphas\.cross_entropy\.weight=0\.5 must be 0 with split\.by=identity"),
     (["split.by=identity", "objective.alphas.cross_entropy.weight=0", "objective.alphas.center.weight=1"],
      r"^objective\.alphas\.center\.weight=1 must be 0 with split\.by=identity"),
@@ -173,7 +180,7 @@ def test_all_mistakes_are_named_at_once() -> None:
 
 
 def test_a_rule_that_relies_on_a_broken_one_is_not_a_mistake_of_its_own() -> None:
-    with pytest.raises(ConfigError, match=r"^epochs=0 must be at least 1$"):
+    with pytest.raises(ConfigError, match=r"epochs=0 must be at least 1$"):
         changed("retrain", "epochs=0")
     with pytest.raises(ConfigError, match=r"^batch\.instances=0 must be at least 1$"):
         changed("search", "batch.instances=0")

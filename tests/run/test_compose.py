@@ -23,7 +23,7 @@ def test_overrides_are_those_of_the_command_line() -> None:
     ("serach", "seed=0", "command 'serach' is unknown; known are: search, retrain"),
     ("search", "space=nowhere", "Could not find .*space/nowhere.*auto_reid"),
     ("search", "sede=0", r"nas_reid.search has no key sede\. Did you mean seed"),
-    ("search", "seed=zero", "Value 'zero' of type 'str' could not be converted to Integer"),
+    ("search", "seed=zero", "seed=zero must be a whole number"),
     ("search", "epochs=0", "epochs=0 must be at least 1"),
     ("retrain", "epochs=1", "genotype must be given"),
 ])
