@@ -19,7 +19,7 @@ from omegaconf import DictConfig, open_dict, read_write
 from nas_reid.errors import ConfigError, NasReidError
 from nas_reid.files.foreign import user_path
 from nas_reid.parallel.processes import is_main, world
-from nas_reid.run.command_line import continuing_command
+from nas_reid.run.command_line import continuing_command, with_plain_paths
 from nas_reid.run.composition import prepare
 from nas_reid.run.door import config_dir, raised_errors
 from nas_reid.run.invocation import invocation
@@ -125,6 +125,7 @@ def command(name: str, *, sole: bool = True,
             with stoppable(), together(several):
                 if refusal := one_of_several() or refused_flags(sys.argv[1:]):
                     sys.exit(refusal)
+                sys.argv[1:] = with_plain_paths(sys.argv[1:])
                 with raised_errors() as whole:
                     try:
                         return entry()

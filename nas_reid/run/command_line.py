@@ -16,6 +16,8 @@ from nas_reid.parallel.processes import launcher
 from nas_reid.run.composition import composition
 from nas_reid.run.invocation import Invocation
 
+_PATH = re.compile(r"""(?=.*(?:/|[^\x00-\x7f]))[^"'\[\]{},$][^"\[\]{},$]*""", re.DOTALL)
+"""A value with a slash or a letter beyond ASCII, and without what opens a list, a mapping, a quotation."""
 _INTERPOLATION = re.compile(r"(\\*)\$\{")
 
 
@@ -27,6 +29,25 @@ def override(key: str, value: object) -> str:
         value: plain data; a path or any other object stands for its ``str``. ``${`` is kept from being interpolated.
     """
     return f"{key}={_value(value)}"
+
+
+def with_plain_paths(arguments: Sequence[str]) -> list[str]:
+    """The arguments of a command line, with quotes around paths that Hydra's grammar cannot read without.
+
+    It stops at accents, Chinese characters, brackets, ``&``, ``#`` and others, which names of files have. What may
+    mean more than a path (a list, a mapping, a sweep, something in quotes already) is left as it is.
+    """
+    def read(text: str) -> str:
+        key, equals, value = text.partition("=")
+        if not equals or text.startswith("-") or not _PATH.fullmatch(value):
+            return text
+        try:
+            OverridesParser.create().parse_override(text)
+        except HydraException:
+            return override(key, value)
+        return text
+
+    return list(map(read, arguments))
 
 
 def command_line(call: Invocation, name: str, overrides: list[str], *, launcher: Sequence[str] = ("python",)) -> str:

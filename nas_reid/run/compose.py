@@ -10,6 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 from nas_reid.config.loading import load
 from nas_reid.config.schemas import SCHEMAS
 from nas_reid.errors import ConfigError
+from nas_reid.run.command_line import with_plain_paths
 from nas_reid.run.composition import composition
 from nas_reid.run.door import config_dir
 from nas_reid.run.misspelt import explain
@@ -29,7 +30,7 @@ def settings(command: str, overrides: Sequence[str] = ()) -> Any:
         raise ConfigError(f"command {command!r} is unknown; known are: {', '.join(SCHEMAS)}")
     try:
         with composition():
-            composed = hydra.compose(command, list(overrides))
+            composed = hydra.compose(command, with_plain_paths(overrides))
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise ConfigError(explain(command, error, overrides, config_dir=config_dir())) from error
     return load(composed, SCHEMAS[command])

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -59,5 +60,6 @@ def test_what_is_not_there_is_refused(images: Path, tmp_path: Path) -> None:
     assert_refused(find(images, f"query={images / 'a.png'}", "on_corrupt=error"),
                    "1 of 4 images in .*on_corrupt=skip\n  broken.jpg: cannot be")
     assert sorted(path.name for path in (tmp_path / "run").glob("found*")) == []
-    outcome = find(images, f"query={images / 'a.png'}")
+    mine = shutil.copy(images / "a.png", tmp_path / "\u7167\u7247 (1).png")
+    outcome = find(images, f"query={mine}")
     assert outcome.code == 0 and "left out 1 of 4 images, which cannot be read:\n  broken.jpg: " in outcome.out

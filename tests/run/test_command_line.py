@@ -11,7 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from nas_reid.run.command_line import command_line, continuing_command, next_command, override
+from nas_reid.run.command_line import command_line, continuing_command, next_command, override, with_plain_paths
 from nas_reid.run.composition import composition
 from nas_reid.run.invocation import Invocation, invocation
 
@@ -24,6 +24,17 @@ FOLDERS = ["plain/run", "ünï ﷽/a b", "it's {x}", "a=b,c", "[x](y)", 'say "no
 def hydra() -> Iterator[None]:
     with composition():
         yield
+
+
+@pytest.mark.parametrize("path", ["\u7167\u7247/a b (1).jpg", "Caf\u00e9", "/a&b;c#d/it's.jpg", "~/x", "a=b/c", "a/b"])
+def test_a_path_needs_no_quotes(path: str) -> None:
+    [text] = with_plain_paths([f"+query={path}"])
+    assert OverridesParser.create().parse_override(text).value() == path
+
+
+@pytest.mark.parametrize("text", ["a=b=c", "-m", "a=[\u7167]", "a='\u7167'", "a=\u7167,b", "a=choice(1", "a=/x/${b}"])
+def test_what_may_be_no_path_is_left_as_it_is(text: str) -> None:
+    assert with_plain_paths([text]) == [text]
 
 
 def job(monkeypatch: pytest.MonkeyPatch, command: str, *overrides: str) -> tuple[Invocation, dict]:
