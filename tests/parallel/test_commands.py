@@ -60,7 +60,10 @@ def test_help_comes_from_one(folder: Path) -> None:
     ("undivided", "batch.size=12 is that of all 2 processes, which cannot share 3 identities equally"),
     ("different", "process 1 has another configuration than process 0: seed: 0 -> 1"),
     ("compiled", "does not go with norms of the whole batch in 2 processes"),
-    ("sweep", "a sweep (-m) does not go with 2 processes")])
+    ("sweep", "a sweep (-m) does not go with 2 processes"),
+    ("other_code", "process 1 runs other code than process 0"),
+    ("blind", "process 1 of 2 does not find"),
+    ("no_gpu", " on its machine and needs the GPU of that number; there are 0")])
 def test_a_mistake_is_told_once(name: str, message: str, folder: Path) -> None:
     both = outcomes(folder, name)
     assert all(outcome.code for outcome in both)
