@@ -10,11 +10,11 @@ from nas_reid.drawing.picture_file import write_picture
 from nas_reid.drawing.ranked_lists import QUERY, compose, tile
 
 _FOUND = (120, 128, 140)
-_MOST = 22
-"""Characters of a name under a picture."""
+_MOST = 18
+"""Characters of a line under a picture."""
 
 Named = tuple[np.ndarray, str]
-"""A picture, uint8 [H, W, 3], and the name of its file."""
+"""A picture, uint8 [H, W, 3], and the path of its file."""
 
 
 def draw_found(path: Path, queries: Sequence[Named], found: Sequence[Sequence[tuple[np.ndarray, str, float]]]) -> None:
@@ -23,7 +23,7 @@ def draw_found(path: Path, queries: Sequence[Named], found: Sequence[Sequence[tu
     Args:
         path: the PNG file.
         queries: from top to bottom, at least one.
-        found: of each query, from the nearest: picture, name of its file, distance.
+        found: of each query, from the nearest: picture, path of its file, distance.
 
     Raises:
         NasReidError: the file cannot be written.
@@ -35,7 +35,8 @@ def draw_found(path: Path, queries: Sequence[Named], found: Sequence[Sequence[tu
     write_picture(path, lambda file: compose(strips).save(file, format="PNG"))
 
 
-def _short(name: str) -> str:
-    """The end of a path, where files differ, as far as it can be drawn."""
-    name = legible(name.rpartition("/")[2])
-    return name if len(name) <= _MOST else f"…{name[-_MOST + 1:]}"
+def _short(path: str) -> str:
+    """The last folder and the file, as far as they can be drawn, in two lines; of a long name its end, where names
+    differ."""
+    parts = [legible(part) for part in path.split("/")[-2:]]
+    return "\n".join(part if len(part) <= _MOST else f"…{part[-_MOST + 1:]}" for part in parts)
