@@ -60,6 +60,13 @@ class Decision:
         if self.row_names is not None and len(self.row_names) != self.rows:
             raise ValueError(f"decision {self.name!r} has {self.rows} rows and {len(self.row_names)} row_names")
 
+    @property
+    def excluded(self) -> frozenset[int]:
+        """Columns that no genotype takes: ``none`` beside other ops. Of two choices, such as to keep or to drop, each
+        can be taken."""
+        return frozenset(column for column, choice in enumerate(self.choices)
+                         if "none" in choice.tags and len(self.choices) > 2)
+
 
 @dataclass(frozen=True)
 class Mix:

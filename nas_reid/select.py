@@ -49,6 +49,7 @@ from nas_reid.nas.path import mixes_of, path_of
 from nas_reid.nas.selection.adapted import Adapted
 from nas_reid.nas.selection.front import front_of
 from nas_reid.nas.selection.judge import Candidate, Judge
+from nas_reid.nas.selection.likelihood import log_likelihood
 from nas_reid.nas.selection.methods import METHODS
 from nas_reid.nas.selection.perturbation import perturbation
 from nas_reid.nas.selection.supernet import Supernet
@@ -97,7 +98,9 @@ def run(settings: SelectConfig, folder: Path, device: torch.device) -> float:
     # Look at candidates.
     started = time.monotonic()
     if table is not None and settings.method == "table":
-        return compare(scorer, space, table, folder)
+        worth = scorer.evaluate if settings.score == "supernet" else partial(
+            log_likelihood, space.decisions(), state["history"][-1])
+        return compare(worth, space, table, folder)
     bounds = Bounds.of(settings.bounds, search.data.image_size)
     judge = Judge(space, scorer.evaluate, bounds)
     with progress_total(description=settings.method, total=settings.candidates, unit="genotype") as bar:
@@ -226,14 +229,14 @@ def chosen(candidate: Candidate, settings: SelectConfig, search: SearchConfig) -
         validation={"mAP": candidate.mAP}, **versions())
 
 
-def compare(supernet: Supernet | Adapted, space: SearchSpace, table: Table, folder: Path) -> float:
-    """How well the supernet ranks the genotypes of a table: Kendall's tau with an interval, and the overlap of the best
+def compare(worth: Callable[[Mapping[str, Mix]], float], space: SearchSpace, table: Table, folder: Path) -> float:
+    """How well ``worth`` ranks the genotypes of a table: Kendall's tau with an interval, and the overlap of the best
     tenth; the scores are left in scores.jsonl."""
     entries, scores = table.entries(), []
     paths = [path_of_line(space, entry.lines[0], table) for entry in entries]
     with progress_total(description="table", total=len(entries), unit="genotype") as bar:
         for path in paths:
-            scores.append(supernet.evaluate(path))
+            scores.append(worth(path))
             bar.update()
     truth = [entry.mAP for entry in entries]
     tau = kendall_tau(scores, truth)
@@ -247,7 +250,7 @@ def compare(supernet: Supernet | Adapted, space: SearchSpace, table: Table, fold
               "tau_interval": [low, high], "top_tenth_overlap": top_overlap(scores, truth), "genotypes": len(truth),
               "versions": versions()}
     write_atomically(folder / "result.json", (json.dumps(result, indent=2) + "\n").encode())
-    log.info("Kendall's tau %.2f [%.2f, %.2f] over %d genotypes; of the best tenth the supernet finds %.0f %%", tau,
+    log.info("Kendall's tau %.2f [%.2f, %.2f] over %d genotypes; of the best tenth %.0f %% are found", tau,
              low, high, len(truth), 100 * top_overlap(scores, truth))
     return tau
 

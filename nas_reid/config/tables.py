@@ -65,6 +65,7 @@ class SelectConfig:
     tune_every: int                # perturbation: decided rows between two tunings; 0: none
     tune_steps: int                # perturbation: training steps of a tuning
     table: str | None              # a table of trainings: the supernet ranks its genotypes
+    score: str                     # table: what ranks them
     bounds: Any                    # params, macs: [least, most] of the trunk
     front: str                     # cost that the front holds mAP against
     adapt_steps: int               # training steps of a candidate's own ops before it is looked at; 0: none
@@ -79,6 +80,9 @@ class SelectConfig:
         """Ranges, and what excludes what."""
         yield "method", *is_one_of(self.method, (*METHODS, "perturbation", "table"))
         yield "method", self.method != "table" or self.table is not None, "needs table=, the trainings to compare with"
+        yield "score", *is_one_of(self.score, ("supernet", "probabilities"))
+        yield ("score", self.score != "probabilities" or (self.method == "table" and not self.adapt_steps),
+               "probabilities rank a table as they are: set method=table, and adapt_steps=0")
         for key in ("candidates", "population", "tournament", "rows", "rounds", "reestimate"):
             yield key, getattr(self, key) >= 1, "must be at least 1"
         if self.method == "evolution":

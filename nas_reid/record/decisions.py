@@ -10,9 +10,6 @@ from nas_reid.search_space import Decision, OffersOneHot, SearchSpace
 def drawn_decisions(space: SearchSpace, genotype: Genotype | None = None) -> dict[str, DrawnDecision]:
     """Name -> decision with its names; with what the genotype chose, where the space can read one back.
 
-    ``none`` beside other ops is excluded: a genotype takes none of it. Of two choices, such as to keep or to drop, each
-    can be taken.
-
     Args:
         space: of the decisions.
         genotype: of the space.
@@ -22,9 +19,8 @@ def drawn_decisions(space: SearchSpace, genotype: Genotype | None = None) -> dic
 
 
 def _drawn(decision: Decision, taken: Tensor | None) -> DrawnDecision:
-    excluded = frozenset(column for column, choice in enumerate(decision.choices)
-                         if "none" in choice.tags and len(decision.choices) > 2)
-    chosen = None if taken is None else tuple(-1 if column in excluded or not worth else column for worth, column
-                                              in zip(*(each.tolist() for each in taken.max(1)), strict=True))
+    chosen = None if taken is None else tuple(
+        -1 if column in decision.excluded or not worth else column
+        for worth, column in zip(*(each.tolist() for each in taken.max(1)), strict=True))
     return DrawnDecision(tuple(choice.name for choice in decision.choices),
-                         decision.row_names or tuple(map(str, range(decision.rows))), excluded, chosen)
+                         decision.row_names or tuple(map(str, range(decision.rows))), decision.excluded, chosen)

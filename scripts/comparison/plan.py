@@ -40,7 +40,8 @@ class Plan:
         table: of trainings under ``recipe``, to be ranked by supernets: a file, the name of a space, or ``random``, the
             random genotypes of the comparison itself.
         scorers: name -> another supernet that ranks the table, beside that of ``search`` itself;
-            ``select`` overrides of its ranking. They see the people of ``recipe``.
+            ``select`` overrides of its ranking; ``on`` can be ``search``. They see the people
+            of ``recipe``.
         score_on: test sets whose mean mAP is compared; empty: all.
         hand_made: published genotypes.
         searches, random, equal: numbers of searches, of genotypes by lot, and of those with equal parameters.
@@ -123,9 +124,9 @@ def read_plan(space: str, path: Path = PLANS, *, quick: bool = False) -> Plan:
         plan = Plan(space, **values)
     except TypeError as error:
         raise ConfigError(f"the plan of {space} lacks a key, or a variant has one too many: {error}") from None
-    for variants in (plan.variants, plan.scorers):
+    for variants, known in ((plan.variants, set(plan.variants)), (plan.scorers, {"search", *plan.scorers})):
         for name, variant in variants.items():
-            if variant.on is not None and (variant.on not in variants or variant.select is None):
+            if variant.on is not None and (variant.on not in known or variant.select is None):
                 raise ConfigError(f"{name} of {space} stands on {variant.on!r}; it needs select= and the name of "
-                                  f"another one: {', '.join(variants)}")
+                                  f"another one: {', '.join(sorted(known))}")
     return plan

@@ -116,7 +116,7 @@ def _score(plan: Plan, folder: Path, work: Path, name: str, scorer: Variant) -> 
         return
     run = work / f"scorer_{scorer.on or name}"
     if not (run / "checkpoints" / "last.pt").exists():
-        searched = plan.scorers[scorer.on].search if scorer.on else scorer.search
+        searched = plan.scorers.get(scorer.on or name, scorer).search
         run_command("search", *plan.search, *plan.tuned, *searched, "seed=0", f"hydra.run.dir={run}")
     table = folder / "random.jsonl" if plan.table == "random" else plan.table
     run_command("select", f"search={run}", "method=table", f"table={table}", *(scorer.select or ()),

@@ -89,8 +89,11 @@ def test_a_method_leaves_a_genotype_and_a_front(searched: tuple[Path, Outcome], 
     assert "data=None" not in line
 
 
-def test_a_supernet_is_compared_with_a_table(searched: tuple[Path, Outcome], table: Path, tmp_path: Path) -> None:
-    outcome = invoke("select", f"search={searched[0]}", "method=table", f"table={table}", f"hydra.run.dir={tmp_path}")
+@pytest.mark.parametrize("score", ["supernet", "probabilities"])
+def test_a_supernet_is_compared_with_a_table(searched: tuple[Path, Outcome], table: Path, score: str,
+                                             tmp_path: Path) -> None:
+    outcome = invoke("select", f"search={searched[0]}", "method=table", f"table={table}", f"score={score}",
+                     f"hydra.run.dir={tmp_path}")
     assert outcome.code == 0, outcome.err
     result = json.loads((tmp_path / "result.json").read_text())
     assert result["tau"] in (-1.0, 1.0) and result["genotypes"] == 2
@@ -100,6 +103,7 @@ def test_a_supernet_is_compared_with_a_table(searched: tuple[Path, Outcome], tab
     (("method=halving", "candidates=3", "rounds=3"), "at least 2^(rounds - 1) = 4"),
     (("method=table",), "needs table="),
     (("method=perturbation", "adapt_steps=1"), "set tune_steps"),
+    (("score=probabilities",), "set method=table"),
     (("method=table", "table=nowhere"), "no table 'nowhere'"),
     (("method=guess",), "is unknown; known are: random, evolution, halving, sampling, perturbation, table"),
 ])
