@@ -28,7 +28,7 @@ class Panel(NamedTuple):
 
     Attributes:
         title: what is shown.
-        unit: of the vertical axis; of a ``share`` it goes from 0 to 1.
+        unit: of the vertical axis; of a ``share`` it goes from 0 to 1, of a ``number`` it is whole.
         curves: name -> (epoch, value) in the order of the epochs.
     """
 
@@ -87,6 +87,8 @@ def draw_training(records: Sequence[Mapping[str, Any]], path: Path) -> bool:
         axes.set_xlim(min(epochs) - 0.5, max(epochs) + 0.5)  # of a single one there are no round numbers
         if panel.unit == "share":
             axes.set_ylim(0, 1.02)
+        if panel.unit == "number":
+            axes.yaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     for axes in grid[len(panels):]:
         axes.axis("off")
     write_picture(path, lambda file: figure.savefig(file, format="png"))

@@ -32,7 +32,8 @@ class _Axes:
 
     def __init__(self, xs: Sequence[float], ys: Sequence[float], *, percent: bool, xlabel: str, ylabel: str) -> None:
         self.x, self.y = _range(xs), _range(ys)
-        self.counted = all(float(x).is_integer() for x in xs)  # epochs: there is none between two
+        # Epochs and skips: there is none between two.
+        self.counted = [all(float(value).is_integer() for value in values) for values in (xs, ys)]
         self.percent, self.labels = percent, (xlabel, ylabel)
 
     def at(self, x: float, y: float) -> tuple[float, float]:
@@ -43,14 +44,14 @@ class _Axes:
     def frame(self) -> str:
         parts = []
         for value in _ticks(*self.y):
-            if self.percent and value > 1:
+            if (self.percent and value > 1) or (self.counted[1] and not self.percent and not value.is_integer()):
                 continue
             _, height = self.at(self.x[0], value)
             text = f"{value:.4g}" if not self.percent else f"{100 * value:.4g} %"
             parts += [f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{height:.1f}" y2="{height:.1f}" class="grid"/>',
                       f'<text x="{_LEFT - 5}" y="{height + 4:.1f}" text-anchor="end">{text}</text>']
         for value in _ticks(*self.x):
-            if self.counted and not value.is_integer():
+            if self.counted[0] and not value.is_integer():
                 continue
             left, _ = self.at(value, self.y[0])
             parts.append(f'<text x="{left:.1f}" y="{_HEIGHT - _BOTTOM + 15}" text-anchor="middle">'

@@ -93,11 +93,12 @@ def test_axes_name_whole_epochs_and_no_share_above_1(tmp_path, monkeypatch):
     figures, save = [], Figure.savefig
     monkeypatch.setattr(Figure, "savefig", lambda self, *args, **kwargs: (figures.append(self),
                                                                           save(self, *args, **kwargs))[1])
-    draw_training([{"epoch": 5, "loss": 1.0, "val_mAP": 1.0}], tmp_path / "training.png")
+    draw_training([{"epoch": 5, "loss": 1.0, "val_mAP": 1.0, "most_skips": 4}], tmp_path / "training.png")
     draw_cmc({"a": np.linspace(0.97, 1, 20)}, tmp_path / "cmc.png")
     training, cmc = figures
     for axes in training.axes:
         low, high = axes.get_xlim()
         assert [tick for tick in axes.get_xticks() if low <= tick <= high] == [5]
     assert training.axes[1].get_ylim()[1] > 1  # a line at 1 is seen
+    assert all(float(tick).is_integer() for tick in training.axes[2].get_yticks())
     assert max(cmc.axes[0].get_yticks()) == pytest.approx(1)

@@ -31,6 +31,13 @@ def test_epochs_are_counted_in_whole_numbers():
     assert re.findall(r'text-anchor="middle">([\d.]+)<', chart) == ["1"]
 
 
+def test_skips_are_whole_and_no_share_is_above_all():
+    skips = line_chart({"a": [(1, 5), (2, 4)]}, colours={"a": "red"}, xlabel="epoch", unit="number")
+    assert re.findall(r'text-anchor="end">([^<]+)<', skips) == ["4", "5"]
+    share = line_chart({"a": [(1, 1.0), (2, 1.0)]}, colours={"a": "red"}, xlabel="epoch", unit="share")
+    assert re.findall(r">([\d.]+) %<", share)[-1] == "100"
+
+
 def test_the_front_is_joined_and_ringed():
     points = [Point(1e6, 0.5, "#1", "one & more", "red"), Point(2e6, 0.4, "#2", "two", "red"),
               Point(3e6, 0.7, "#3", "three", "red")]
