@@ -114,7 +114,7 @@ def render(summary: Mapping[str, Any]) -> str:
     metric = summary["metric"]
     further = [(kind, name) for kind in ("trials", "targets") for name in (summary["groups"] or [{kind: ()}])[0][kind]]
     rows = [("group", "runs", f"validation {metric}", f"test {metric}", *(f"{name} {metric}" for _, name in further))]
-    rows += [(group["group"], str(len(group["seeds"])), spread(group["validation"]), spread(group["test"]),
+    rows += [(group["short"], str(len(group["seeds"])), spread(group["validation"]), spread(group["test"]),
               *(spread(group[kind][name]) for kind, name in further)) for group in summary["groups"]]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in

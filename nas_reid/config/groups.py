@@ -53,7 +53,8 @@ class DataConfig:
             yield ("root", bool(self.root or self.table),
                    "must name the folder of the data set; set it or NAS_REID_DATA, or use data=synthetic")
         else:
-            yield "root", self.root is None, "does not go with drawn data; choose data=market1501 or data=folder for it"
+            yield "root", self.root is None, ("does not go with drawn data; say what is there: data=table "
+                                              "data.table=FILE.csv, data=folder, data=market1501 or another")
             yield "synthetic", isinstance(self.synthetic, dict), "must hold keys of SyntheticSpec, or be null"
 
 

@@ -18,10 +18,11 @@ from nas_reid.record.page import charts, millions, number, picture, write_page
 from nas_reid.record.runs import Origin, Run, by_kind, differing_settings, genotype_of, group_runs, shown
 from nas_reid.record.tracking import read_metrics
 
+_WHOLE = 32  # characters of a folder's name that is not broken into lines
 _PER_TABLE = 5  # genotypes side by side
 _STYLE = """
 body { max-width: 1600px; } .cards { font-size: 13px; overflow-wrap: normal; } #runs th { cursor: pointer; }
-#runs td:not(:first-child) span { white-space: nowrap; } .cards td[hidden] { display: none; }
+#runs td:not(:first-child) span, .part { white-space: nowrap; } .cards td[hidden] { display: none; }
 .cards td, .cards th { padding: .2rem .4rem; } td.words { overflow-wrap: anywhere; text-align: left; }
 th[aria-sort=descending]::after { content: " ▼"; }
 th[aria-sort=ascending]::after { content: " ▲"; } i.run { display: inline-block; width: .8rem; height: .8rem;
@@ -88,7 +89,9 @@ def _shown(runs: Sequence[Run]) -> Iterator[Shown]:
 
 
 def _tag(run: Shown) -> str:
-    return f'<i class="run" style="background:{run.colour}" title="{escape(run.name)}"></i>{escape(run.name)}'
+    parts = "/<wbr>".join(f'<span class="{"part" if len(part) <= _WHOLE else ""}">{escape(part)}</span>'
+                          for part in run.name.split("/"))
+    return f'<i class="run" style="background:{run.colour}" title="{escape(run.name)}"></i>{parts}'
 
 
 def _short(run: Shown) -> str:
@@ -100,7 +103,7 @@ def _by_setting(summary: Mapping[str, Any]) -> str:
     further = [(kind, name) for kind in ("trials", "targets") for name in groups[0][kind]]
     names = ["validation", "test", *(name for _, name in further)]
     head = ["", "setting", "runs", *(f"{name} {metric}" for name in names)]
-    rows = [[letters(number), escape(group["group"]), str(len(group["seeds"])), spread(group["validation"]),
+    rows = [[letters(number), escape(group["short"]), str(len(group["seeds"])), spread(group["validation"]),
              spread(group["test"]), *(spread(group[kind][name]) for kind, name in further)]
             for number, group in enumerate(groups)]
     return f"<h2>Mean ± standard deviation by setting</h2>{_cards(head, rows)}"

@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from nas_reid.drawing.lettering import shortened
 from nas_reid.files.foreign import read_text
 
 # Settings that may differ between two runs of the same experiment.
 IGNORED = ("seed", "device", "threads", "resume", "wandb", "data.workers", "data.cache",
            "data.options.split", "data.options.direction", "data.options.fold", "data.options.split_seed")
+_SETTINGS, _LONGEST = 3, 40
+"""Settings of a short label, and characters of a value in it."""
 FILES_OF_RUNS = ("genotype", "weights", "pretrained", "teacher")
 
 
@@ -103,6 +106,27 @@ def group_runs(runs: Sequence[Run]) -> dict[str, list[Run]]:
     return groups
 
 
+def short_labels(groups: Mapping[str, Sequence[Run]]) -> dict[str, str]:
+    """Label of ``group_runs`` -> what fits into a line: of unlike groups the few settings that tell most of them apart.
+
+    An ellipsis stands for further settings and for the ends of long values.
+    """
+    short: dict[str, str] = {}
+    for kind, members in by_kind([runs[0] for runs in groups.values()]).items():
+        found = {key: [run.settings.get(key) for run in members] for key in differing_settings(members)}
+        telling = sorted(found, key=lambda key: (-len(set(found[key])), key.count("."), key))
+        needed = next((count for count in range(len(telling))
+                       if len(set(zip(*(found[key] for key in telling[:count]), strict=True))) == len(members)),
+                      len(telling))
+        chosen = telling[:max(_SETTINGS, needed)]
+        for run in members:
+            label = next(label for label, runs in groups.items() if runs[0] is run)
+            parts = [f"{key}={shortened(shown(run.settings[key], found[key]), _LONGEST)}" for key in sorted(chosen)
+                     if key in run.settings]
+            short[label] = " ".join([kind, *parts, *(["…"] if len(telling) > len(chosen) else [])])
+    return {label: text if list(short.values()).count(text) == 1 else label for label, text in short.items()}
+
+
 def by_kind(runs: Sequence[Run]) -> dict[str, list[Run]]:
     """Kind -> its runs."""
     kinds: dict[str, list[Run]] = {}
@@ -128,12 +152,14 @@ def summarize(sweep: Sweep, metric: str) -> dict[str, Any]:
     runs = sweep.finished
     targets = sorted({name for run in runs for name in run.result.get("targets") or {}})
     trials = list(dict.fromkeys(name for run in runs for name in run.result.get("trials") or {}))
-    groups = [{"group": label, "seeds": [run.result.get("seed") for run in members],
+    grouped = group_runs(runs)
+    short = short_labels(grouped)
+    groups = [{"group": label, "short": short[label], "seeds": [run.result.get("seed") for run in members],
                "validation": _spread([run.validation(metric) for run in members]),
                "test": _spread([run.test(metric) for run in members]),
                "targets": {name: _spread([run.target(name, metric) for run in members]) for name in targets},
                "trials": {name: _spread([run.trial(name, metric) for run in members]) for name in trials}}
-              for label, members in group_runs(runs).items()]
+              for label, members in grouped.items()]
     return {"metric": metric, "groups": groups, "unfinished": [str(folder) for folder in sweep.unfinished],
             "failed": {str(folder): reason for folder, reason in sweep.failed.items()}}
 

@@ -59,6 +59,21 @@ def test_groups_are_named_by_what_differs(tmp_path):
     assert groups["search weights.lr=0.2"]["validation"]["std"] == 0
 
 
+def test_unlike_runs_are_told_apart_in_one_line_each(tmp_path):
+    unlike = {f"key{number:02}": {"of": number} for number in range(30)}
+    add(tmp_path, "a", seed=0, mAP=0.5, epochs=3, space={"name": "x" * 90}, **unlike)
+    add(tmp_path, "b", seed=0, mAP=0.6, epochs=4, space={"name": "y" * 90})
+    add(tmp_path, "c", seed=0, mAP=0.7, epochs=5, space={"name": "y" * 90})
+    found = summary(tmp_path)["groups"]
+    assert [group["short"] for group in found] == ["search epochs=3 key00.of=0 key01.of=1 …", "search epochs=4 …",
+                                                   "search epochs=5 …"]
+    assert "key29.of=29" in found[0]["group"] and max(map(len, said(tmp_path).split("\n\n")[0].splitlines())) < 140
+    for number in range(2):
+        add(tmp_path, f"d{number}", seed=1, mAP=0.7, kind="retrain", genotype=f"{number}{'x' * 90}")
+    assert [group["short"] for group in summary(tmp_path)["groups"][3:]] == [
+        f"retrain genotype={number}{'x' * 38}…" for number in range(2)]
+
+
 def test_splits_and_directions_are_averaged(tmp_path):
     for split in range(3):
         for direction in ("a_to_b", "b_to_a"):
