@@ -1,6 +1,7 @@
 """Tables of images: dialects of columns, identities, boxes, and splits that are given or made."""
 
 import csv
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,7 @@ SPLIT = "path,pid,camid,split"
     ("path,pid\n" + row(0, 1) + "\n" + row(0, 1), ("lines 2 and 3, both times as 1",)),
     ("path,pid\nbelow/0.jpg", ("line 2: 1 values, and the head line names 2 columns",)),
     ("path,pid\n" + row(99, 1) + "\n" + row(0, 2),
-     ("lists 2 images, of which 1 are not below", "99.jpg", "absent=skip")),
+     ("lists 2 images, of which 1 are not below", "99.jpg", "set data.root=", "absent=skip")),
     ("path,pid,x_1,y_1,x_2,y_2\n" + row(0, 1, 5, 1, 5, 9), (r"line 2: \(5, 1, 5, 9\)", "x_1 < x_2")),
     ("path,pid,x_1,y_1,x_2,y_2\n" + row(0, 1, -3, 1, 5, 9), ("begin outside their picture", "clip_boxes=true")),
     ("path,pid,x_1,y_1,x_2\n" + row(0, 1, 1, 1, 5), ("a box is either x_1, y_1, x_2, y_2 or bbox",)),
@@ -171,6 +172,23 @@ def test_what_a_table_must_not_hold(text: str, parts: tuple[str, ...], folder: P
     for part in parts:
         with pytest.raises(DataError, match=part):
             read(folder, text)
+
+
+def test_accents_may_be_spelt_as_another_system_does(folder: Path) -> None:
+    there, written = "Cafe\u0301/e\u0301.jpg", "Caf\u00e9/\u00e9.jpg"
+    (folder / there).parent.mkdir()
+    shutil.copy(folder / "below" / "0.jpg", folder / there)
+    dataset = read(folder, f"path,pid\n{written},1\n{row(0, 1)}\n{row(1, 2)}\n{row(2, 2)}")
+    samples = {sample.path for sample in (*dataset.train, *dataset.query, *dataset.gallery)}
+    assert there in samples and written not in samples
+    assert any("1 paths spell their accents otherwise" in warning for warning in dataset.warnings)
+
+
+def test_a_table_of_excels_own_encoding_is_told_from_a_wrong_folder(folder: Path) -> None:
+    table = folder.parent / "excel.csv"
+    table.write_bytes(f"path;pid\r\ncaf\u00e9.jpg;1\r\n{row(0, 2).replace(',', ';')}".encode("cp1252"))
+    with pytest.raises(DataError, match=r"the table is not UTF-8.*CSV UTF-8.*absent=skip"):
+        read_dataset("table", folder, table=str(table))
 
 
 @pytest.mark.parametrize(("options", "message"), [

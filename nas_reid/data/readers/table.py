@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from nas_reid.data.places import OWN_PLACE, has_no_cameras, with_lists
+from nas_reid.data.readers.accents import as_the_folder_spells
 from nas_reid.data.readers.listing import absent_images, some
 from nas_reid.data.readers.options import SEEDS, check_option
 from nas_reid.data.sample import Dataset, MadeSplit, Sample
@@ -72,16 +73,29 @@ def read_table_of_images(root: Path, *, table: str | None = None, columns: Any =
     used = parts.train | parts.query | parts.gallery | parts.test
     warnings = list(_left_out(rows, pids, parts))
     listed = [samples[row] for row in np.flatnonzero(used).tolist()]
-    if gone := set(absent_images(root, listed)):
+    gone = set(absent_images(root, listed))
+    if spelt := as_the_folder_spells(root, gone):
+        samples = [replace(sample, path=spelt.get(sample.path, sample.path)) for sample in samples]
+        warnings.append(f"{len(spelt):,} paths spell their accents otherwise than the folder does (Unicode NFC, NFD), "
+                        "whose spelling is taken")
+    if gone := gone - spelt.keys():
         if absent == "error":
             raise DataError(f"{rows.file} lists {len(listed):,} images, of which {len(gone):,} are not below {root}: "
-                            f"{some(sorted(gone))}; set data.root= to the folder that the paths begin in, or leave "
-                            "these rows out with data.options.absent=skip")
+                            f"{some(sorted(gone))}; {_cure(gone)}, or leave these rows out with "
+                            "data.options.absent=skip")
         warnings.append(f"left out {len(gone):,} images that are not there: {some(sorted(gone))}")
         parts = parts.without(np.array([sample.path in gone for sample in samples]))
     return _dataset(root, rows, samples, parts, draw, Dataset("table", root, (), (), (), tuple(warnings),
                                                               first_camera=seen.first, camera_names=seen.names,
                                                               names=names))
+
+
+def _cure(absent: Collection[str]) -> str:
+    """What to do about paths at which nothing is."""
+    if any("\udc80" <= letter <= "\udcff" for path in absent for letter in path):  # see ``files.foreign``
+        return ("the table is not UTF-8, so that letters such as é were not understood: save it anew as CSV UTF-8 (a "
+                "choice of its own in Excel)")
+    return "set data.root= to the folder that the paths begin in"
 
 
 def _samples(root: Path, table: Table, *, clip_boxes: bool) -> tuple[list[Sample], dict[int, str], Cameras]:
