@@ -23,7 +23,20 @@ def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, stride: 
     Returns:
         [B, out, ceil(H / stride), ceil(W / stride)].
     """
-    return F.conv2d(x if stride == 1 else x[..., ::stride, ::stride], weight, bias, groups=groups)
+    return F.conv2d(thinned(x, stride), weight, bias, groups=groups)
+
+
+def thinned(x: Tensor, stride: int, *, start: int = 0) -> Tensor:
+    """``x[..., start::stride, start::stride]`` of maps [B, C, H, W], whose gradient comes back in x's memory order.
+
+    torch lays out the gradient of a slice in the order of the dimensions. Where it meets maps in channels-last memory,
+    at the next sum, ReLU or batch norm, that costs ten times the time of the op and more.
+    """
+    if start == 0 and stride == 1:
+        return x
+    if x.is_contiguous():
+        return x[..., start::stride, start::stride]
+    return x.permute(0, 2, 3, 1)[:, start::stride, start::stride].permute(0, 3, 1, 2)
 
 
 class PointwiseConv(nn.Conv2d):

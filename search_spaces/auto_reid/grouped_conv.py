@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from nas_reid.modules.pointwise import thinned
+
 
 def to_tokens(x: Tensor) -> Tensor:
     """[B, C, H, W] seen as [B, H, W, C]; contiguous when ``x`` is in channels-last memory."""
@@ -35,7 +37,7 @@ def grouped_conv(x: Tensor, weight: Tensor, *, groups: int, stride: int = 1, pad
         [B, out, H', W'] in channels-last memory.
     """
     if stride == dilation > 1:  # all taps fall on every stride-th pixel: a dense kernel on those
-        x, padding, stride, dilation = x[..., ::stride, ::stride], padding // dilation, 1, 1
+        x, padding, stride, dilation = thinned(x, stride), padding // dilation, 1, 1
     device = x.device.type
     if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
         dtype = torch.get_autocast_dtype(device)  # a custom function has to follow autocast by itself

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nas_reid.modules.pointwise import PointwiseConv
+from nas_reid.modules.pointwise import PointwiseConv, thinned
 from search_spaces.auto_reid.grouped_conv import grouped_conv
 from search_spaces.auto_reid.part_aware import PART_AWARE
 
@@ -73,7 +73,7 @@ class FactorizedReduce(nn.Module):
 def shift_by_one(x: Tensor) -> Tensor:
     """``x`` without its first row and column, zero-padded so that stride 2 yields ceil(H / 2) x ceil(W / 2)."""
     height, width = x.shape[-2:]
-    shifted = x[..., 1:, 1:]
+    shifted = thinned(x, 1, start=1)
     return F.pad(shifted, (0, width % 2, 0, height % 2)) if height % 2 or width % 2 else shifted
 
 
@@ -123,7 +123,7 @@ class Zero(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Zeros of the shape every other op would return."""
         # A product, not new zeros: where a sample cuts every path, earlier alphas then get zeros, not an error.
-        return x[..., :: self.stride, :: self.stride] * 0
+        return thinned(x, self.stride) * 0
 
 
 def _pool(pool: nn.Module, channels: int, settings: OpSettings) -> nn.Module:

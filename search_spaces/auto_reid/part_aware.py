@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from nas_reid.errors import ConfigError
+from search_spaces.auto_reid.grouped_conv import from_tokens, to_tokens
 
 
 def stripe_bounds(height: int, parts: int) -> list[int]:
@@ -34,14 +35,15 @@ def stripe_bounds(height: int, parts: int) -> list[int]:
 
 def average_stripes(x: Tensor, bounds: list[int]) -> Tensor:
     """Mean of each stripe: [B, c, H, W] to [B, M, c]."""
-    return torch.stack([x[:, :, top:bottom].mean(dim=(2, 3)) for top, bottom in pairwise(bounds)], dim=1)
+    rows = to_tokens(x).mean(dim=2)  # first of all, so that one map-sized gradient comes back, in channels-last memory
+    return torch.stack([rows[:, top:bottom].mean(dim=1) for top, bottom in pairwise(bounds)], dim=1)
 
 
 def broadcast_stripes(vectors: Tensor, bounds: list[int], width: int) -> Tensor:
     """Repeat each stripe's vector over its rows and columns: [B, M, h] to [B, h, H, W]."""
-    rows = [vectors[:, i, :, None, None].expand(-1, -1, bottom - top, width)
+    rows = [vectors[:, i, None, None].expand(-1, bottom - top, width, -1)
             for i, (top, bottom) in enumerate(pairwise(bounds))]
-    return torch.cat(rows, dim=2)
+    return from_tokens(torch.cat(rows, dim=1))
 
 
 class PublishedPartAware(nn.Module):

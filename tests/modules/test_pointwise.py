@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from nas_reid.deploy.inference import folded_norms
-from nas_reid.modules.pointwise import PointwiseConv
+from nas_reid.modules.pointwise import PointwiseConv, thinned
 from nas_reid.network.complexity import count_macs
 
 
@@ -27,6 +27,17 @@ def test_a_pointwise_convolution_is_conv2d_in_value_and_every_derivative(size: t
         outcomes.append([y, *slopes, *curvature])
     for one, other in zip(*outcomes, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("order", [torch.channels_last, torch.contiguous_format])
+@pytest.mark.parametrize(("stride", "start"), [(2, 0), (1, 1), (3, 1)])
+def test_the_gradient_of_a_thinned_map_lies_as_the_map_does(order: torch.memory_format, stride: int,
+                                                            start: int) -> None:
+    x = torch.randn(2, 6, 7, 5).contiguous(memory_format=order).requires_grad_()
+    y = thinned(x, stride, start=start)
+    assert torch.equal(y, x[..., start::stride, start::stride])
+    slope, = torch.autograd.grad(y.square().sum(), x)
+    assert slope.is_contiguous(memory_format=order) and torch.equal(slope[..., start::stride, start::stride], 2 * y)
 
 
 def test_its_costs_and_its_folded_norm_are_those_of_conv2d() -> None:

@@ -152,7 +152,11 @@ def test_stripes_cover_every_row_once(height):
     sizes = [bottom - top for top, bottom in pairwise(bounds)]
     assert bounds[0] == 0 and bounds[-1] == height and max(sizes) - min(sizes) <= 1 and min(sizes) >= 1
     vectors = torch.randn(2, 4, 3)
-    assert torch.allclose(average_stripes(broadcast_stripes(vectors, bounds, 5), bounds), vectors, atol=1e-6)
+    maps = broadcast_stripes(vectors, bounds, 5).requires_grad_()
+    average = average_stripes(maps, bounds)
+    assert torch.allclose(average, vectors, atol=1e-6)
+    slope, = torch.autograd.grad(average.sum(), maps)  # in maps' order, where ReLUs and norms behind it are fast
+    assert all(map_.is_contiguous(memory_format=torch.channels_last) for map_ in (maps, slope))
 
 
 def test_part_aware_needs_one_row_per_part():
