@@ -31,12 +31,12 @@ def section_lines(findings: Findings, command: str) -> Iterator[str]:
     plan, random = findings.plan, findings.random
     mean, gain = fmean(worth(random)), fmean(worth(findings.searched)) / fmean(worth(random)) - 1
     yield from (f"## {plan.space}", "", f"`{command}`", "", *_cost(findings), "",
-                "| what | n | mAP, mean ± sd | best | parameters |", "|---|---|---|---|---|",
+                "| what | n | mAP, mean ± sd | best | parameters | MACs |", "|---|---|---|---|---|---|",
                 _row("searched", findings.searched), _row("by lot", random))
     if findings.equal:
         yield _row(f"by lot, of equal parameters (± {plan.tolerance:.0%})", findings.equal)
     yield f"| the best of {findings.affordable} by lot (by validation), which cost as much as a search | | " \
-          f"{_percent(findings.best_affordable)} | | |"
+          f"{_percent(findings.best_affordable)} | | | |"
     yield from (_row(f"`{one.name}`", [one]) for one in findings.hand_made)
     yield from ("", f"Relative to the mean by lot ({_percent(mean)}) the searched are {100 * gain:+.1f} %; permutation "
                 f"test, one-sided: p = {findings.p:.4f}.", "", "| search seed | mAP | percentile among random | "
@@ -103,9 +103,12 @@ def _verdict(asked: str, measured: str, reached: bool) -> str:
 
 
 def _row(name: str, group: Sequence[Trained]) -> str:
-    params = sorted(one.params for one in group)
-    span = f"{params[0]:,}" if len(params) == 1 else f"{params[0]:,} to {params[-1]:,}"
-    return f"| {name} | {len(group)} | {_mean(worth(group))} | {_percent(max(worth(group)))} | {span} |"
+    return (f"| {name} | {len(group)} | {_mean(worth(group))} | {_percent(max(worth(group)))} | "
+            f"{_span([one.params for one in group])} | {_span([one.macs for one in group])} |")
+
+
+def _span(values: Sequence[int]) -> str:
+    return f"{min(values):,}" if len(values) == 1 else f"{min(values):,} to {max(values):,}"
 
 
 def _mean(values: Sequence[float]) -> str:

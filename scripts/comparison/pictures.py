@@ -41,13 +41,20 @@ def _picture(path: Path, paint: Callable[[Any], None]) -> Path:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25)
     if axes.get_legend_handles_labels()[1]:
-        axes.legend(frameon=False, fontsize=8)
+        axes.legend(framealpha=0.85, edgecolor="none", fontsize=8)
     write_picture(path, lambda file: figure.savefig(file, format="png"))
     return path
 
 
 def _random(findings: Findings, axes: Any) -> None:
-    axes.hist([100 * value for value in worth(findings.random)], bins=12, color=_GREY, label="by lot")
+    lots = {"by lot": (findings.random, {"color": _GREY}),
+            "by lot, equal parameters": (findings.equal, {"histtype": "step", "color": "black"})}
+    every = [100 * one.mAP for group, _ in lots.values() for one in group]
+    for label, (group, style) in lots.items():
+        if group:
+            axes.hist([100 * value for value in worth(group)], bins=12, range=(min(every), max(every)), label=label,
+                      **style)
+    axes.yaxis.get_major_locator().set_params(integer=True)
     for position, value in enumerate(worth(findings.searched)):
         axes.axvline(100 * value, color=_RED, lw=1, label="searched" if position == 0 else None)
     for position, value in enumerate(worth(findings.hand_made)):
@@ -58,9 +65,10 @@ def _random(findings: Findings, axes: Any) -> None:
 def _supernet(findings: Findings, axes: Any) -> None:
     for scorer, colour in zip(findings.scorers, (_BLUE, _RED, "#3a923a", "#b8860b") * 4, strict=False):
         scores, truth = zip(*scorer.pairs, strict=True)
-        axes.scatter([100 * score for score in scores], [100 * value for value in truth], s=14, color=colour,
-                     linewidths=0, label=f"{scorer.name}: τ = {scorer.tau:.2f}")
-    axes.set(xlabel="validation mAP on the supernet, %", ylabel="mAP when trained alone, %")
+        ranks = [sum(other < score for other in scores) for score in scores]
+        axes.scatter(ranks, [100 * value for value in truth], s=14, color=colour, linewidths=0,
+                     label=f"{scorer.name}: τ = {scorer.tau:.2f}")
+    axes.set(xlabel="genotypes that the supernet puts below it", ylabel="mAP when trained alone, %")
 
 
 def _anytime(findings: Findings, axes: Any) -> None:
