@@ -16,8 +16,10 @@ from nas_reid.parallel.processes import launcher
 from nas_reid.run.composition import composition
 from nas_reid.run.invocation import Invocation
 
-_PATH = re.compile(r"""(?=.*(?:/|[^\x00-\x7f]))[^"'\[\]{},$][^"\[\]{},$]*""", re.DOTALL)
-"""A value with a slash or a letter beyond ASCII, and without what opens a list, a mapping, a quotation."""
+_NAME = re.compile(r"""[^"'\[\]{},$][^"\[\]{},$]*""")
+"""What opens no list, mapping or quotation."""
+_PATH = re.compile(r"/|[^\x00-\x7f]")
+"""What names of files have rather than other values."""
 _INTERPOLATION = re.compile(r"(\\*)\$\{")
 
 
@@ -35,16 +37,19 @@ def with_plain_paths(arguments: Sequence[str]) -> list[str]:
     """The arguments of a command line, with quotes around paths that Hydra's grammar cannot read without.
 
     It stops at accents, Chinese characters, brackets, ``&``, ``#`` and others, which names of files have. What may
-    mean more than a path (a list, a mapping, a sweep, something in quotes already) is left as it is.
+    mean more than a path or a list of paths (a mapping, a sweep, something in quotes already) is left as it is.
     """
     def read(text: str) -> str:
         key, equals, value = text.partition("=")
-        if not equals or text.startswith("-") or not _PATH.fullmatch(value):
+        is_list = value.startswith("[") and value.endswith("]")
+        words = value[1:-1].split(",") if is_list else [value]
+        if (not equals or text.startswith("-") or not any(map(_PATH.search, words))
+                or not all(map(_NAME.fullmatch, words))):
             return text
         try:
             OverridesParser.create().parse_override(text)
         except HydraException:
-            return override(key, value)
+            return override(key, words if is_list else value)
         return text
 
     return list(map(read, arguments))

@@ -28,11 +28,12 @@ def hydra() -> Iterator[None]:
 
 @pytest.mark.parametrize("path", ["\u7167\u7247/a b (1).jpg", "Caf\u00e9", "/a&b;c#d/it's.jpg", "~/x", "a=b/c", "a/b"])
 def test_a_path_needs_no_quotes(path: str) -> None:
-    [text] = with_plain_paths([f"+query={path}"])
-    assert OverridesParser.create().parse_override(text).value() == path
+    one, several = with_plain_paths([f"+query={path}", f"query=[{path},b.jpg]"])
+    assert OverridesParser.create().parse_override(one).value() == path
+    assert OverridesParser.create().parse_override(several).value() == [path, "b.jpg"]
 
 
-@pytest.mark.parametrize("text", ["a=b=c", "-m", "a=[\u7167]", "a='\u7167'", "a=\u7167,b", "a=choice(1", "a=/x/${b}"])
+@pytest.mark.parametrize("text", ["a=b=c", "-m", "a=[\u7167,[b]]", "a='\u7167'", "a=\u7167,b", "a=/x/${b}"])
 def test_what_may_be_no_path_is_left_as_it_is(text: str) -> None:
     assert with_plain_paths([text]) == [text]
 
