@@ -12,6 +12,7 @@ always in its own neighbourhood; the published code leaves it empty for an image
 """
 
 from dataclasses import dataclass, field
+from functools import reduce
 from itertools import combinations_with_replacement
 from typing import Any
 
@@ -236,4 +237,6 @@ def _sums(values: Tensor, counts: Tensor) -> Tensor:
     """Sums [b] of consecutive groups of ``counts`` values, each added from left to right."""
     padded = values.new_zeros(len(counts), int(counts.max()))
     padded[torch.arange(padded.shape[1], device=counts.device) < counts[:, None]] = values
+    if padded.is_cuda:  # whose running sum has no fixed order, and is refused with deterministic=true
+        return reduce(torch.add, padded.unbind(dim=1))
     return padded.cumsum(dim=1)[:, -1]

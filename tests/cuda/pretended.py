@@ -4,6 +4,7 @@
 without CUDA. Here an operator runs on the CPU after it was asked what a GPU would be asked:
 
 - do all its tensors lie on one device, and is the generator of that device? Else ``WrongDevice``.
+- has it a fixed order of sums, if one is asked for? Of running sums alone.
 - would the host wait for the device? Reading a number, copies between host and device that are not asynchronous,
   results whose size is data, indices by mask or on the other side: noted, with the function of ours that did it.
 
@@ -162,6 +163,8 @@ class Cuda(TorchDispatchMode):
             there = [tensor for tensor in there if not any(tensor is index for index in indices)]
         elif name in _READS | _SIZE_IS_DATA or (name == "repeat_interleave" and kwargs.get("output_size") is None):
             self._wait(name)
+        if name == "cumsum" and args[0].is_floating_point() and torch.are_deterministic_algorithms_enabled():
+            raise RuntimeError("cumsum of floats on a GPU has no fixed order")
         strict = name in ("cat", "stack")
         if wrong := [tensor for tensor in there if tensor.ndim or strict]:  # a number may come from the host
             raise WrongDevice(f"{name} on {DEVICE} was given a tensor {list(wrong[0].shape)} of the host")

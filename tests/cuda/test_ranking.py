@@ -8,6 +8,7 @@ from nas_reid.evaluation.features import Embedded
 from nas_reid.evaluation.findings import decide, verify
 from nas_reid.evaluation.retrieval import compare
 from nas_reid.evaluation.variants import VARIANTS, build_variants
+from nas_reid.network.determinism import deterministic
 from tests.cuda.pretended import DEVICE, OnDevice, pretended_cuda
 
 CPU = torch.device("cpu")
@@ -34,7 +35,7 @@ def test_every_ranking_is_that_of_the_cpu_and_on_the_gpu_if_it_fits(free: int, p
     places, rank_blocks = [], retrieval_module.rank_blocks
     monkeypatch.setattr(retrieval_module, "rank_blocks", lambda distances, **labels: places.append(
         type(distances.block(0, 1))) or rank_blocks(distances, **labels))
-    with pretended_cuda():
+    with pretended_cuda(), deterministic(True):
         monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (free, 2**36))
         found = compare(*lists(), variants=variants, device=DEVICE, **options)
         again = verify(found, distance="cosine"), decide(found, [], distance="cosine", flip=False)
