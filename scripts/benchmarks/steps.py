@@ -64,6 +64,25 @@ def sampled(setting: Setting) -> Iterator[Comparison]:
                             [*space, _HARD], "all four candidates of every block"), setting)
 
 
+def threads(setting: Setting) -> Iterator[Comparison]:
+    """An iteration of the default search on all of a CPU's cores against one; nothing on a GPU."""
+    most = torch.get_num_threads()
+    if setting.device.type != "cpu" or most == 1:
+        return
+    shape = (16, 3, 128, 64)
+    work = _iteration(_AUTO_REID, shape, setting.device)
+
+    def on(count: int) -> None:
+        torch.set_num_threads(count)
+        try:
+            work()
+        finally:
+            torch.set_num_threads(most)
+
+    yield Comparison(f"fused step on {most} threads, {'×'.join(map(str, shape))}", partial(on, most), partial(on, 1),
+                     "one thread", "≥ 1.5× on two cores", rounds=3)
+
+
 def _auto_reid(setting: Setting, asked_on_paper: str, asked: str) -> tuple[list[str], tuple[int, int, int, int], str]:
     if setting.paper:
         return [*_AUTO_REID, "space.channels=32"], (16, 3, 384, 128), asked_on_paper
