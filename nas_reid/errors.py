@@ -1,6 +1,6 @@
 """Errors a user can cause. Each message says what was given, what was expected and what to do."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class NasReidError(Exception):
@@ -45,3 +45,8 @@ def require_known(key: str, value: object, known: Iterable[object]) -> None:
     choices = tuple(known)  # compared one by one: not every value can be looked up in a mapping
     if value not in choices:
         raise ConfigError(f"{key}={value!r} is unknown; known are: {', '.join(map(str, choices))}")
+
+
+def some(names: Sequence[str], count: int = 5) -> str:
+    """The first few names, for a message."""
+    return ", ".join(names[:count]) + (", ..." if len(names) > count else "")

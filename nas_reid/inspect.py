@@ -24,11 +24,10 @@ from omegaconf import DictConfig
 from nas_reid.config.inspection import InspectConfig
 from nas_reid.config.loading import load, to_plain
 from nas_reid.data.inspection import Looked, counts, doubtful, duplicates, lists_of, look, sheet
-from nas_reid.data.readers.listing import some
 from nas_reid.data.source import DataSource, open_source
 from nas_reid.drawing.contact_sheet import contact_sheet
 from nas_reid.drawing.picture_file import write_picture
-from nas_reid.errors import DataError
+from nas_reid.errors import DataError, some
 from nas_reid.files import write_atomically
 from nas_reid.files.foreign import to_bytes
 from nas_reid.run.command import command

@@ -7,7 +7,7 @@ Only the weights move; at every eighth step all three gradients are computed. On
 and relative error to the exact gradient, and the time that all of them took.
 """
 
-import sys
+import argparse
 import time
 from collections.abc import Iterator
 
@@ -32,7 +32,9 @@ KINDS = ("first_order", "finite_difference", "exact")
 
 def main() -> None:
     """Train the weights, compare, print."""
-    config = settings("search", sys.argv[1:])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="of nas_reid.search")
+    config = settings("search", parser.parse_args().overrides)
     seconds, rows = dict.fromkeys(KINDS, 0.0), []
     for found in gradients(config, seconds):
         exact = found["exact"]

@@ -12,10 +12,10 @@ from torch import Tensor
 from nas_reid.data.cache import cache_root
 from nas_reid.data.formats import is_image, left_out
 from nas_reid.data.readers import read_dataset
-from nas_reid.data.readers.listing import entries, found, some, warn_left_out
+from nas_reid.data.readers.listing import entries, found, warn_left_out
 from nas_reid.data.source import synthetic_spec
 from nas_reid.data.synthetic import generate
-from nas_reid.errors import ConfigError, DataError
+from nas_reid.errors import ConfigError, DataError, some
 from nas_reid.files.foreign import user_path
 from nas_reid.parallel.turns import main_first
 

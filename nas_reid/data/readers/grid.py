@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from nas_reid.data.readers.listing import locate, named_images, some
+from nas_reid.data.readers.listing import locate, named_images
 from nas_reid.data.readers.mat_file import load_mat
 from nas_reid.data.readers.official import compared
 from nas_reid.data.readers.options import check_option
 from nas_reid.data.sample import Dataset, Sample
-from nas_reid.errors import DataError
+from nas_reid.errors import DataError, some
 
 OFFICIAL = {"train": (250, 125), "query": (125, 125), "gallery": (900, 126)}
 _PARTITIONS = "features_and_partitions.mat"

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from nas_reid.data.formats import is_image, left_out
 from nas_reid.data.sample import Sample
-from nas_reid.errors import DataError
+from nas_reid.errors import DataError, some
 
 log = logging.getLogger(__name__)
 
@@ -114,8 +114,3 @@ def found(folder: Path) -> str:
         folder = folder.parent
     names = entries(folder)
     return f"{folder} with {len(names):,} entries: {some(names)}" if names else f"{folder}, which is empty"
-
-
-def some(names: Sequence[str], count: int = 5) -> str:
-    """The first few names."""
-    return ", ".join(names[:count]) + (", ..." if len(names) > count else "")

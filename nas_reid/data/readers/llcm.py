@@ -7,12 +7,12 @@ from pathlib import Path, PurePosixPath
 
 from nas_reid.data.formats import is_image
 from nas_reid.data.readers.id_list import read_ids, read_labelled
-from nas_reid.data.readers.listing import entries, locate, require_images, some, warn_left_out
+from nas_reid.data.readers.listing import entries, locate, require_images, warn_left_out
 from nas_reid.data.readers.official import compared
 from nas_reid.data.readers.random_galleries import draw_gallery
 from nas_reid.data.sample import Dataset, Sample
 from nas_reid.data.trial import Trial
-from nas_reid.errors import DataError
+from nas_reid.errors import DataError, some
 
 OFFICIAL = {"train": (30_921, 713), "query": (15_846, 351), "gallery": (15_846, 351)}
 NUM_TRIALS = 10

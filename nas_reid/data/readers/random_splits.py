@@ -8,10 +8,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nas_reid.data.readers.listing import some
 from nas_reid.data.readers.options import SEEDS, check_option
 from nas_reid.data.sample import Lists, Sample
-from nas_reid.errors import DataError
+from nas_reid.errors import DataError, some
 
 NUM_SPLITS = 10
 DIRECTIONS = ("a_to_b", "b_to_a")

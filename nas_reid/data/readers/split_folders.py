@@ -7,9 +7,9 @@ from pathlib import Path
 
 from nas_reid.data.formats import is_image, left_out
 from nas_reid.data.layout import LAYOUTS, SplitFolders
-from nas_reid.data.readers.listing import entries, found, some
+from nas_reid.data.readers.listing import entries, found
 from nas_reid.data.sample import Dataset, Sample
-from nas_reid.errors import DataError
+from nas_reid.errors import DataError, some
 
 _NAME = re.compile(r"(-?\d+)_c(\d+)")  # matched at the start of the file name: digits of parent folders never count
 _PARTS = ("train", "query", "gallery")

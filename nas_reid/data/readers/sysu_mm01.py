@@ -9,14 +9,14 @@ import numpy as np
 from nas_reid.data.formats import is_image
 from nas_reid.data.layout import SYNTHETIC_CARD
 from nas_reid.data.readers.id_list import read_ids
-from nas_reid.data.readers.listing import entries, locate, some, warn_left_out
+from nas_reid.data.readers.listing import entries, locate, warn_left_out
 from nas_reid.data.readers.mat_file import load_mat
 from nas_reid.data.readers.official import Counts, compared
 from nas_reid.data.readers.options import check_option
 from nas_reid.data.readers.random_galleries import draw_gallery
 from nas_reid.data.sample import Dataset, Sample
 from nas_reid.data.trial import Trial
-from nas_reid.errors import DataError
+from nas_reid.errors import DataError, some
 
 CAMERAS = ("cam1", "cam2", "cam3", "cam4", "cam5", "cam6")
 INFRARED = frozenset({2, 5})

@@ -13,7 +13,7 @@ import numpy as np
 
 from nas_reid.data.places import OWN_PLACE, has_no_cameras, with_lists
 from nas_reid.data.readers.accents import as_the_folder_spells
-from nas_reid.data.readers.listing import absent_images, some
+from nas_reid.data.readers.listing import absent_images
 from nas_reid.data.readers.options import SEEDS, check_option
 from nas_reid.data.sample import Dataset, MadeSplit, Sample
 from nas_reid.data.table.boxes import clipped, require_inside
@@ -21,7 +21,7 @@ from nas_reid.data.table.cells import Cameras, boxes, cameras, identities, modal
 from nas_reid.data.table.columns import COLUMNS, Table, read_table
 from nas_reid.data.table.parts import Draw, Parts, parts_of
 from nas_reid.data.test_lists import as_test, in_order
-from nas_reid.errors import ConfigError, DataError
+from nas_reid.errors import ConfigError, DataError, some
 from nas_reid.files import write_atomically
 from nas_reid.files.foreign import to_bytes, user_path
 from nas_reid.seed import derive_seed

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from nas_reid.data.readers.id_list import numbered_lines, require_listed_once
-from nas_reid.data.readers.listing import locate, require_images, some
+from nas_reid.data.readers.listing import locate, require_images
 from nas_reid.data.readers.official import compared
 from nas_reid.data.readers.options import check_option
 from nas_reid.data.sample import Dataset, Sample
 from nas_reid.data.trial import Trial
-from nas_reid.errors import DataError
+from nas_reid.errors import DataError, some
 
 SIZES = {"small": 3_000, "medium": 5_000, "large": 10_000}
 """Name -> test vehicles, with a query each; the lists' names tell."""

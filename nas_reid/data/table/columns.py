@@ -9,8 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from nas_reid.data.readers.listing import some
-from nas_reid.errors import ConfigError, DataError
+from nas_reid.errors import ConfigError, DataError, some
 from nas_reid.files.foreign import read_text
 from nas_reid.files.kinds import HEAD, no_text
 
