@@ -137,6 +137,11 @@ def test_a_missing_mandatory_value_is_named(name: str) -> None:
         load(compose(name), SCHEMAS[name])
 
 
+def test_a_comparison_of_nothing_asks_for_folders_as_they_are_typed() -> None:
+    with pytest.raises(ConfigError, match=r"^runs=\[\] must be a folder .* python -m nas_reid\.compare FOLDER FOLDER$"):
+        load(compose("compare"), SCHEMAS["compare"])
+
+
 @pytest.mark.parametrize(("name", "override"), [
     ("search", "bach.size=16"), ("search", "batch.sizes=16"), ("search", "algorithm.temprature.start=1"),
     ("retrain", "optimizer.learning_rate=1"), ("evaluate", "flip=true"), ("describe", "epochs=1"),
