@@ -143,7 +143,14 @@ def finish(settings: SearchConfig, space: SearchSpace, job: Job, history: Sequen
     job.finish({"kind": "search", "space": space.name, "data": settings.data.name, "seed": settings.seed,
                 "selection": {"split": "validation", **validation}, "metrics": {},
                 "genotype": str(job.folder / "genotype.json"), **size_of(network, settings.data.image_size)}, pictures,
-               job.next_line("retrain", {"genotype": job.folder / "genotype.json"}, same_data=True))
+               next_line(settings, job))
+
+
+def next_line(settings: SearchConfig, job: Job) -> str | None:
+    """The command that comes next: where no alphas moved, a choice on the supernet, and else the training."""
+    if settings.algorithm.scheme == "one_shot":
+        return job.next_line("select", {"search": job.folder}, same_data=False)
+    return job.next_line("retrain", {"genotype": job.folder / "genotype.json"}, same_data=True)
 
 
 def load_data(settings: SearchConfig, augment: Augment, device: torch.device, job: Job | None = None,

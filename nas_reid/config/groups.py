@@ -152,6 +152,8 @@ class OptimizerConfig:
                "must be two numbers in [0, 1)")
         yield "final_ratio", self.final_ratio >= 0, "must be >= 0"
         yield "milestones", self.milestones == sorted(set(self.milestones)), "must increase"
+        yield ("milestones", bool(self.milestones) or self.schedule != "multi_step",
+               "must name at least one epoch for schedule=multi_step, such as [10,15]")
         yield "milestones", all(epoch >= 1 for epoch in self.milestones), "must be epochs after the start, 1 or later"
         yield "gamma", self.gamma > 0, "must be positive"
         yield "warmup_epochs", self.warmup_epochs >= 0, "must be >= 0"

@@ -61,9 +61,9 @@ def load_teachers(paths: str | Sequence[str] | None, image_size: Sequence[int], 
     teachers = [_load(file_of_run(path), device) for path in paths]
     for path, teacher in zip(paths, teachers, strict=True):
         if teacher.image_size != tuple(image_size) and not resize:
-            raise ConfigError(f"teacher {path} was trained on images of {list(teacher.image_size)} and the student's "
-                              f"are {list(image_size)}; set data.image_size={list(teacher.image_size)}, or "
-                              "teacher_resize=true to resize the images for the teacher".replace(", ", ","))
+            theirs, ours = ("[{},{}]".format(*size) for size in (teacher.image_size, image_size))
+            raise ConfigError(f"teacher {path} was trained on images of {theirs} and the student's are {ours}; set "
+                              f"data.image_size={theirs}, or teacher_resize=true to resize the images for the teacher")
     return teachers
 
 
@@ -83,7 +83,8 @@ def check_teachers(teachers: Sequence[Teacher], losses: Mapping[str, tuple[float
     names = [name for name, (_, loss) in losses.items() if loss.compares_classes]
     for teacher in teachers if names else ():
         known, file = teacher.description, teacher.provenance["checkpoint"]
-        way_out = (f"distillation.{' and distillation.'.join(names)} compare classifiers. Set them to null and use "
+        way_out = (f"distillation.{' and distillation.'.join(names)} compare{'' if names[1:] else 's'} classifiers. "
+                   f"Set {'them' if names[1:] else 'it'} to null and use "
                    "distillation.pkt={}, which compares features, or give a teacher of the same training identities "
                    "(data, seed and validation fraction decide on them)")
         if known.num_classes != head.num_classes:

@@ -75,7 +75,7 @@ def test_a_teacher_that_changed_in_between_is_refused(retrained: Ran, tmp_path: 
 
 @pytest.mark.parametrize(("changes", "parts"), [
     (("data.image_size=[64,32]",), (r"was trained on images of \[32,16\] and the student's are \[64,32\]",
-                                    r"data\.image_size=\[32,16\]", "teacher_resize=true")),
+                                    r"set data\.image_size=\[32,16\], or teacher_resize=true")),
     (("distillation.js={}",), (r"distillation\.js is no loss; known are: l1, kl, pkt",)),
 ])
 def test_what_cannot_teach_is_refused_before_the_data(changes: tuple[str, ...], parts: tuple[str, ...], retrained: Ran,

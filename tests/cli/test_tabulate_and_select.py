@@ -1,6 +1,7 @@
 """Trainings by lot into a table, and selection on a trained supernet, as a person runs them."""
 
 import json
+import shlex
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import nullcontext
@@ -164,7 +165,9 @@ def test_a_supernet_trained_by_paths_is_selected_from(tmp_path: Path) -> None:
     assert outcome.code == 0, outcome.err
     records = [json.loads(line) for line in (search / "metrics.jsonl").read_text().splitlines()]
     assert records[0]["search/alpha_entropy"] == records[-1]["search/alpha_entropy"]  # the alphas stay where they are
-    outcome = invoke("select", f"search={search}", "method=random", "candidates=3", f"hydra.run.dir={select}")
+    *_, module, named = shlex.split(json.loads((search / "result.json").read_text())["next"])
+    assert module == "nas_reid.select"
+    outcome = invoke("select", named, "method=random", "candidates=3", f"hydra.run.dir={select}")
     assert outcome.code == 0 and Genotype.load(select / "genotype.json").provenance["algorithm"] == "one_shot"
 
 

@@ -92,6 +92,7 @@ def hydra() -> Iterator[None]:
     ("retrain", "optimizer.betas=[0.9]", r"optimizer\.betas=\[0\.9\] must be two numbers"),
     ("retrain", "optimizer.milestones=[5,3]", r"optimizer\.milestones=\[5, 3\] must increase"),
     ("retrain", "optimizer.milestones=[-1]", r"optimizer\.milestones=\[-1\] must be epochs after the start"),
+    ("retrain", "optimizer.schedule=multi_step", r"optimizer\.milestones=\[\] must name at least one epoch"),
     ("search", "alphas.milestones=[0,3]", r"alphas\.milestones=\[0, 3\] must be epochs after the start"),
     ("retrain", "optimizer.warmup_epochs=999", r"optimizer\.warmup_epochs=999\.0 must be smaller than epochs="),
     ("search", "weights.warmup_epochs=999", r"weights\.warmup_epochs=999\.0 must be smaller than epochs"),
