@@ -13,6 +13,7 @@ import argparse
 import json
 import sys
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,8 @@ def main() -> None:
     parser.add_argument("images", type=Path)
     parser.add_argument("--count", type=int, default=24)
     arguments = parser.parse_args()
+    if find_spec(arguments.tracker) is None:
+        parser.error(f"{arguments.tracker} is not installed here; docs/trackers.md says which version, and how")
     files = list(image_files(arguments.images))
     files = files[::max(1, len(files) // arguments.count)][:arguments.count]
     frame, boxes = frame_of(files)
