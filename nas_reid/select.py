@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
@@ -214,7 +215,7 @@ def finish(settings: SelectConfig, search: SearchConfig, space: SearchSpace, see
               "config": to_plain(settings)}
     write_atomically(folder / "result.json", (json.dumps(result, indent=2) + "\n").encode())
     log.info("best of %d: validation mAP %.1f %% on the supernet; median %.1f %%; front of %d: %s", len(seen),
-             100 * best.mAP, 100 * sorted(worth)[len(worth) // 2], len(front), folder / "front")
+             100 * best.mAP, 100 * median(worth), len(front), folder / "front")
     call = replace(invocation(), data=search.data.name, overrides=())  # the data are those of the search
     log.info("next: %s", next_command(call, "retrain", {"genotype": folder / "genotype.json"},
                                       data=to_plain(search)["data"]))

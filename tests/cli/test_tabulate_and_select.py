@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import statistics
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import nullcontext
@@ -85,6 +86,7 @@ def test_a_method_leaves_a_genotype_and_a_front(searched: tuple[Path, Outcome], 
     assert all(candidate["latency"] > 0 for candidate in scored) if cost == "latency" else "latency" not in scored[0]
     assert front and dict(Genotype.load(front[-1]).body) == best["genotype"]
     assert (tmp_path / "pictures" / "front.png").exists()
+    assert f"median {100 * statistics.median(candidate['mAP'] for candidate in scored):.1f} %" in outcome.out
     line = outcome.out.partition("next: ")[2]
     assert line.startswith("python -m nas_reid.retrain genotype=") and "data.synthetic.train_ids=10" in line
     assert "data=None" not in line
