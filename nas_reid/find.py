@@ -132,6 +132,7 @@ def lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 def draw(found: Found, queries: Sequence[Path], gallery: Path, path: Path) -> None:
     """The ranked lists of some queries, ten images of each at most."""
     def pixels(file: Path) -> np.ndarray:
+        """uint8 [H, W, 3] of a file."""
         return np.asarray(read_picture(file))
 
     strips = [[(pixels(gallery / found.paths[index]), found.paths[index], distance)

@@ -43,6 +43,7 @@ def register(name: str) -> Callable[[_Space], _Space]:
         raise ConfigError(f"search space name {name!r} is illegal: use lower-case letters, digits and underscores")
 
     def decorate(space: _Space) -> _Space:
+        """Register the class, unless another one has the name."""
         taken = _spaces.get(name)
         if taken is not None and taken.__qualname__ + taken.__module__ != space.__qualname__ + space.__module__:
             raise ConfigError(f"search space {name!r} is already registered by {taken.__module__}; choose another name")

@@ -135,6 +135,7 @@ def open_supernet(bilevel: Bilevel, search: SearchConfig, batches: TrainBatches,
     gallery = query if lists[1] is lists[0] else ResidentBatches.of(lists[1])
 
     def rank(network: nn.Module, query: ResidentBatches, gallery: ResidentBatches) -> float:
+        """Validation mAP."""
         return retrieve(network, query, gallery, distance=search.evaluation.distance, flip=search.evaluation.flip,
                         device=query.images.device).metrics["mAP"]
 

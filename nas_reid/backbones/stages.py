@@ -55,6 +55,7 @@ class Stem(nn.Module):
 
 class _Convolutions(nn.Sequential):
     def forward(self, x: Tensor, context: Any = None) -> Tensor:
+        """Maps [B, C, H, W] through the blocks in turn; ``context`` is for norms that need one."""
         for module in self:
             x = normalise(module, x, context)
         return x

@@ -209,6 +209,7 @@ def _load_ahead(load: Callable[[_Item], _Loaded], items: Iterable[_Item], *, dev
     keeps all cores busy, as it does on a CPU, batches of them take many times as long.
     """
     def begin() -> None:
+        """Prepare a thread: one core, and the GPU of ``device``."""
         torch.set_num_threads(1)
         if device.type == "cuda":
             torch.cuda.set_device(device)  # that of a new thread is the first, which pinned memory would wake

@@ -37,6 +37,7 @@ class Looked:
 def lists_of(dataset: Dataset) -> dict[str, list[Sample]]:
     """Name of a list -> its images; queries and gallery as they are ranked."""
     def ranked(part: str) -> list[Sample]:
+        """The images of a part; of several trials those of any, each once."""
         samples = getattr(dataset, part)
         if not dataset.trials:
             return list(samples)
@@ -76,6 +77,7 @@ def look(dataset: Dataset, *, workers: int, decode: bool) -> Looked:
         parts[sample.path].add(sample)
 
     def measure(path: str) -> tuple[int, int] | str:
+        """Width and height of an image, or why it cannot be read."""
         try:
             if not decode:
                 return upright_size(dataset.root / path)

@@ -281,6 +281,7 @@ def evaluation_batches(store: ImageStore, samples: Sequence[Sample], *, batch_si
 def _has_match(dataset: Dataset, trial: Trial) -> bool:
     """Whether the protocol lets any query of the trial be answered."""
     def place(sample: Sample) -> int:
+        """The camera as the trial's junk rule sees it."""
         return 1 if trial.junk == "same_room" and sample.camid == 2 else sample.camid  # see the junk rule of that name
 
     seen: dict[int, set[int]] = {}

@@ -190,6 +190,7 @@ def _decode_all(output: BinaryIO, root: Path, samples: Sequence[Sample], *, imag
                 on_corrupt: str) -> None:
     """Write the content of a store. In sequence: a full disk is then an error, not a killed process."""
     def attempt(sample: Sample) -> np.ndarray | str:
+        """Pixels of an image, or why it cannot be read."""
         try:
             return decode(root / sample.path, image_size, sample.box)
         except Exception as error:  # decoders raise anything on broken bytes

@@ -142,6 +142,7 @@ def plain_runner(network: nn.Module, *, l2_normalise: bool) -> Runner:
     """PyTorch's embeddings of bytes [B, H, W, 3] by the network as trained, as evaluation computes them."""
     @torch.no_grad()
     def run(images: Tensor) -> Tensor:
+        """Embeddings [B, D] of images, uint8 [B, H, W, 3]."""
         embedding = network(normalise(images))
         return F.normalize(embedding) if l2_normalise else embedding
 

@@ -112,6 +112,7 @@ def folder_features(extractor: Extracts, folder: Path, files: Sequence[Path], *,
         batch_size: images that go through the network at once.
     """
     def read(batch: Sequence[Path]) -> tuple[list[np.ndarray], list[str], list[str]]:
+        """Pictures and names of what can be read, and why the others cannot."""
         images, paths, failures = [], [], []
         for file in batch:
             name = file.relative_to(folder).as_posix()

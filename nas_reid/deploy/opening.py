@@ -152,6 +152,7 @@ def _torch_runner(network: ReIDNetwork, size: tuple[int, int], device: torch.dev
     folded = fold(network, image_size=size)
 
     def run(images: Tensor) -> Tensor:
+        """Embeddings [B, D] of images, uint8 [B, H, W, 3]."""
         modalities = torch.full((len(images),), modality)  # on the host, see ``backbones.modality``
         return folded(normalise(images.to(device)), modality=modalities)
 

@@ -25,6 +25,7 @@ class _Panel(NamedTuple):
     values: np.ndarray
 
     def is_table(self) -> bool:
+        """Whether there are few enough rows to be shown by name."""
         return self.values.shape[1] <= MAX_ROWS
 
 

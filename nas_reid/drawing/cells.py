@@ -54,6 +54,7 @@ def draw_graphs(graphs: Sequence[Graph], path: Path, *, title: str = "", labels:
 
 def _layout(graph: Graph) -> Layout:
     def node_size(node: str) -> tuple[float, float]:
+        """Width and height of a node's box, with room for the edges that enter it."""
         entering = sum(edge.target == node for edge in graph.edges)
         return _CHARACTER * len(node) + 0.24, max(0.36, 0.12 * entering + 0.1)
     return layered_layout(
@@ -73,6 +74,7 @@ def _draw(axes: Any, graph: Graph, layout: Layout, origin: tuple[float, float], 
     from matplotlib.patches import FancyBboxPatch
 
     def move(point: tuple[float, float]) -> tuple[float, float]:
+        """From the cell's coordinates to the picture's."""
         return point[0] + origin[0], point[1] + origin[1]
 
     widths = {node: _CHARACTER * len(node) + 0.24 for node in graph.nodes}

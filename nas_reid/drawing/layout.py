@@ -72,6 +72,7 @@ def layered_layout(
     top = max((place.y + place.height / 2 for place in places), default=0.0) + row_gap
 
     def point(index: int, side: float) -> tuple[float, float]:
+        """Of a box its right side (0), middle (0.5) or left side (1), at half its height."""
         column = places[index].column
         return float(right[column] - side * widths[column]), places[index].y - bottom
 

@@ -37,11 +37,13 @@ class _Axes:
         self.percent, self.labels = percent, (xlabel, ylabel)
 
     def at(self, x: float, y: float) -> tuple[float, float]:
+        """Pixels from the left and from the top."""
         (x0, x1), (y0, y1) = self.x, self.y
         return (_LEFT + (x - x0) / (x1 - x0) * (_WIDTH - _LEFT - _RIGHT),
                 _HEIGHT - _BOTTOM - (y - y0) / (y1 - y0) * (_HEIGHT - _TOP - _BOTTOM))
 
     def frame(self) -> str:
+        """Grid, numbers and names of the axes, as SVG."""
         parts = []
         for value in _ticks(*self.y):
             if (self.percent and value > 1) or (self.counted[1] and not self.percent and not value.is_integer()):

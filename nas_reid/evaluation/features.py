@@ -112,6 +112,7 @@ def extract_with_maps(network: nn.Module, batches: Iterable[ImageBatch], *, flip
     second_view = False
 
     def keep(_module: nn.Module, _inputs: object, output: Tensor) -> None:
+        """Hook that collects the maps, and averages them with those of the mirrored images."""
         nonlocal second_view
         if second_view:
             maps[-1] = (maps[-1] + output.float().flip(-1).cpu()) / 2

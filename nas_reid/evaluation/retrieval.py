@@ -119,6 +119,7 @@ def retrieve(network: nn.Module, query: EvalImages, gallery: EvalImages, trials:
                         "device": device}
 
     def rank() -> Retrieval:
+        """Rank the embedded lists, whole or by trial."""
         if not trials:
             return compare(lists[0], lists[-1], **options)
         return compare_trials(lists[0], lists[-1], trials, **options)
@@ -172,6 +173,7 @@ def compare(query: Embedded, gallery: Embedded, *, distance: str, single_gallery
                        "gallery_camids": gallery.camids, "junk": rule}
 
     def ranked(distances: DistanceBlocks, *, single_shot: bool) -> Ranking:
+        """A ranking with the CMC that was asked for."""
         ranking = rank_blocks(distances, **labels)
         if single_shot:
             return replace(ranking, cmc=single_gallery_shot_cmc(distances, **labels))

@@ -34,6 +34,7 @@ def sole_maker(target: Path, *, what: str, total: int, unit: str, done: Callable
         bars: list[Any] = []
 
         def wait(holder: str) -> None:
+            """Say once who makes it, and show how far that is."""
             if not bars:
                 log.info("%s is making %s; waiting for it", holder, what)
                 bars.append(shown.enter_context(progress_total(description=f"waiting for {what}", total=total,

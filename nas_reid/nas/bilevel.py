@@ -193,6 +193,7 @@ class Bilevel:
         frozen = {name: weight.detach() for name, weight in self.network.named_parameters()}
 
         def loss(moved: Mapping[str, Mix]) -> Tensor:
+            """Of the weights' level under other mixing weights."""
             return self._outcome("weights", self.lower.objective, batch, moment, frozen, moved, sample).loss
 
         return perturbation(mixes, loss, epoch=moment.epoch, epochs=moment.epochs,

@@ -79,9 +79,11 @@ def stage_table(module: nn.Module, image_size: tuple[int, int], *, depth: int = 
         handles = []
         for name, child in _stages(module, depth):
             def before(_: nn.Module, __: Any, name: str = name) -> None:
+                """Hook: what was counted when a stage began."""
                 started[name] = counter.macs
 
             def after(child: nn.Module, _: Any, output: Any, name: str = name) -> None:
+                """Hook: what the stage took."""
                 shape = tuple(output.shape[1:]) if isinstance(output, Tensor) else ()
                 stages.append(Stage(name, shape, count_parameters(child), (counter.macs - started[name]) // _BATCH))
 

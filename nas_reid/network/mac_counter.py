@@ -20,6 +20,7 @@ class _Meta(NamedTuple):
     dtype: torch.dtype
 
     def make(self) -> Tensor:
+        """A tensor without values of that shape and memory order."""
         return torch.empty_strided(self.shape, self.stride, dtype=self.dtype, device="meta")
 
 

@@ -48,6 +48,7 @@ class _Normalised(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None,
                 eps: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The normalised maps, and mean, variance and count over all processes."""
         mean, var, count = _statistics(x)
         scale = (var + eps).rsqrt() if weight is None else (var + eps).rsqrt() * weight
         shift = -mean * scale if bias is None else bias - mean * scale
@@ -59,6 +60,7 @@ class _Normalised(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None, None]:
+        """The gradients of x, weight and bias; those of x see all processes."""
         x, weight, mean, var, count = ctx.saved_tensors
         if torch.is_grad_enabled():  # it will be differentiated again
             mean, var, count = _statistics(x)

@@ -186,6 +186,7 @@ def _end_when_asked() -> None:
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
 
     def watch() -> None:
+        """Wait for the signal that ends the group, and end this process if it does not end by itself."""
         with suppress(OSError):
             while (number := os.read(reading, 1)) and number[0] != signal.SIGTERM:
                 pass

@@ -129,10 +129,12 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
+        """All processes' rows."""
         return _joined(x)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        """This process's share of the summed gradient."""
         return _SumShare.apply(gradient)
 
 
@@ -141,10 +143,12 @@ class _SumShare(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
+        """This process's rows of the sum."""
         return _summed(x).chunk(world())[rank()].clone()
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        """All processes' gradients, joined."""
         return _Gather.apply(gradient)
 
 
@@ -153,8 +157,10 @@ class _Total(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
+        """The sum over all processes."""
         return _summed(x)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        """The summed gradient."""
         return _Total.apply(gradient)

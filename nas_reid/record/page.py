@@ -72,6 +72,7 @@ def write_page(path: Path, title: str, body: str, *, style: str = "", script: st
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table of plain text."""
     def line(cells: Sequence[str], tag: str) -> str:
+        """A row of cells."""
         return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
     return f"<table>{line(head, 'th') if any(head) else ''}{''.join(line(row, 'td') for row in rows)}</table>"
 

@@ -105,9 +105,11 @@ def draw_trunk(trunk: nn.Module, query: ImageStore, folder: Path, *, device: tor
         naming: of people and cameras.
     """
     def spread(count: int) -> Tensor:
+        """So many rows at equal distances."""
         return torch.linspace(0, len(query.paths) - 1, min(count, len(query.paths))).round().long()
 
     def load(rows: Tensor) -> Tensor:
+        """Normalised images [n, 3, H, W] on the device."""
         return normalise(query.take(rows)).to(device)
 
     shown, clustered = spread(12), spread(300)

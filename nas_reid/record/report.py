@@ -198,6 +198,7 @@ def _last_epochs(records: Sequence[Mapping[str, Any]]) -> str:
     classes = [' class="early"' if position < len(shown) - NARROW_EPOCHS else "" for position in range(len(shown))]
 
     def line(name: str, cells: Sequence[str], tag: str) -> str:
+        """A row; early epochs are hidden on narrow screens."""
         return (f"<tr><{tag}>{escape(name).replace('_', '_<wbr>')}</{tag}>"
                 + "".join(f"<{tag}{kind}>{escape(cell)}</{tag}>" for kind, cell in zip(classes, cells, strict=True))
                 + "</tr>")

@@ -121,6 +121,7 @@ class Tracker:
     def picture(self, key: str, path: Path) -> None:
         """Show a picture file in wandb, at the epoch of the last record."""
         def show(run: Any) -> None:
+            """Log the picture."""
             import wandb
             run.log({key: wandb.Image(str(path))} | ({} if self._epoch is None else {"epoch": self._epoch}))
         self._mirror(show)
@@ -132,6 +133,7 @@ class Tracker:
         folder: a folder copied to another machine uploads its metrics from there, but not its artifacts.
         """
         def keep(run: Any) -> None:
+            """Log the file as an artefact."""
             import wandb
             name = re.sub(r"[^A-Za-z0-9_.-]+", "-", f"{self._identity['name']}-{kind}")
             artifact = wandb.Artifact(name, type=kind, metadata=plain_record(metadata or {}))

@@ -96,6 +96,7 @@ def command(name: str, *, sole: bool = True,
     prepare()
 
     def decorate(function: Callable[[DictConfig], Any]) -> Callable[[], Any]:
+        """``function`` as a program."""
         unforeseen: list[Exception] = []
 
         @hydra.main(version_base="1.3", config_path=config_dir(), config_name=name)
@@ -122,6 +123,7 @@ def command(name: str, *, sole: bool = True,
 
         @functools.wraps(function)
         def main() -> Any:
+            """Run the command as one process or one of several; errors are told once."""
             with stoppable(), together(several):
                 if refusal := one_of_several() or refused_flags(sys.argv[1:]):
                     sys.exit(refusal)

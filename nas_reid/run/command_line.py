@@ -40,6 +40,7 @@ def with_plain_paths(arguments: Sequence[str]) -> list[str]:
     mean more than a path or a list of paths (a mapping, a sweep, something in quotes already) is left as it is.
     """
     def read(text: str) -> str:
+        """An argument, in quotes if it is a path that the grammar refuses."""
         key, equals, value = text.partition("=")
         is_list = value.startswith("[") and value.endswith("]")
         words = value[1:-1].split(",") if is_list else [value]

@@ -41,6 +41,7 @@ def main() -> Any:
 def quiet(hook: Callable[..., Any], *, say: str | None = None) -> Callable[..., Any]:
     """An exception hook that says ``say``, or nothing, about a Ctrl-C, and else what ``hook`` does."""
     def show(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        """Tell an error as Python does, and an interruption in a sentence."""
         if not issubclass(kind, KeyboardInterrupt):
             hook(kind, error, trace)
         elif say is not None:

@@ -64,6 +64,7 @@ def _handle_requests() -> list[int]:
     last = -_SAME_REQUEST_S
 
     def end(number: int, _frame: FrameType | None) -> None:
+        """Handler of the signal."""
         nonlocal last
         if multiprocessing.parent_process() is not None:  # a worker that was forked: it has nothing to say
             os._exit(128 + number)

@@ -50,12 +50,14 @@ class _GroupedConv(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, geometry: tuple[int, int, int, int], sources: int,
                 targets: int) -> Tensor:
+        """The convolution of inputs that several edges share."""
         ctx.save_for_backward(x if ctx.needs_input_grad[1] else None, weight)
         ctx.shape, ctx.geometry, ctx.fan = x.shape, geometry, (sources, targets)
         return F.conv2d(_repeat(x, sources, targets), weight, None, *geometry)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        """The gradients of x and weight."""
         saved, weight = ctx.saved_tensors
         (stride, padding, dilation, groups), (sources, targets), shape = ctx.geometry, ctx.fan, ctx.shape
         x = None if saved is None else _repeat(saved, sources, targets)

@@ -35,6 +35,7 @@ class Supernet(TwoStreamResNet):
                 modality: Tensor | None = None) -> Tensor:
         """See ``TwoStreamResNet.run``; ``mixes`` has weights [R, 2], ``drop`` and ``keep``, for every decision."""
         def weigh(cell: Cell, x: Tensor, samples: Samples) -> Tensor:
+            """Maps times the gates of a cell's channels and pixels."""
             channels = pixels = None
             if self._levels != "pixels":
                 channels = torch.stack([mixes[name].weights[:, 1] for name in cell.channel_decisions()])
@@ -72,6 +73,7 @@ class MaskedNetwork(TwoStreamResNet):
     def forward(self, images: Tensor, modality: Tensor | None = None) -> Tensor:
         """See ``TwoStreamResNet.run``."""
         def mask(masks: _Masks, x: Tensor, samples: Samples) -> Tensor:
+            """Maps times a cell's masks."""
             return gate(x, samples, masks.channels, masks.pixels, combination=self._combination)
 
         return self.run(images, modality, after_block={block.replace("_", "."): partial(mask, masks)

@@ -76,6 +76,7 @@ def find_sites(depth: int, width: float, last_stride: int) -> dict[str, int]:
     found: dict[str, int] = {}
 
     def note(site: str, channels: int) -> nn.Module:
+        """Remember a site and its channels."""
         found[site] = channels
         return nn.BatchNorm2d(channels)
 

@@ -55,6 +55,7 @@ class SharedCandidates(nn.Module):
         identity, raw = self.shared.downsample(x), self.shared.conv3.conv(self.shared.fused(x))
 
         def output(inside: bool, outside: bool) -> Tensor:
+            """A placement's maps: IN in place of BN inside, IN after the sum outside."""
             y = (instance_norm(raw) if inside else self.shared.conv3.bn(raw)) + identity
             return torch.relu(instance_norm(y) if outside else y)
 

@@ -103,6 +103,7 @@ class _WithoutMixes(nn.Module):
         self.trunk, self.out_channels = trunk, trunk.out_channels
 
     def forward(self, images: Tensor, mixes: Mapping[str, Mix], modality: Tensor | None = None) -> Tensor:
+        """As the trunk; there is nothing to mix."""
         return self.trunk(images, modality)
 
 

@@ -62,6 +62,7 @@ def _find_version(root: Path, version: str | None, lists: list[str]) -> tuple[Pa
 def _read_list(base: Path, name: str, folder: str) -> list[Sample]:
     """The samples of a list; people are counted from 1."""
     def sample(path: str, pid: str) -> Sample:
+        """Of a line of a list."""
         camera = PurePosixPath(path).name.split("_")[2]
         return Sample(f"{folder}/{path}", int(pid) + 1, int(camera) - 1)
 

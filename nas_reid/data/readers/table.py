@@ -169,6 +169,7 @@ def _left_out(table: Table, pids: np.ndarray, parts: Parts) -> Iterator[str]:
 def _dataset(root: Path, table: Table, samples: Sequence[Sample], parts: Parts, draw: Draw, empty: Dataset) -> Dataset:
     """The lists, with queries chosen where the table does not name them."""
     def chosen(part: np.ndarray, *, least: int) -> list[Sample]:
+        """The samples of a part, bool [rows], whose identity is at least ``least``."""
         return in_order(sample for sample in map(samples.__getitem__, np.flatnonzero(part).tolist())
                         if sample.pid >= least)
 

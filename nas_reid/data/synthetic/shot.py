@@ -58,6 +58,7 @@ def describe_shot(spec: SyntheticSpec, person: int, camera_index: int, index: in
     keys = (person, moment, index, int(junk))
 
     def draw(name: str) -> np.random.Generator:
+        """The random stream of one factor of this shot."""
         return stream(spec.stream_seed, name, *keys)
 
     view, pose = _view(spec, moment, draw("view"))

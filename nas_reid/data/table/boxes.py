@@ -34,6 +34,7 @@ def clipped(table: Table, boxes: Sequence[Box], root: Path, paths: Sequence[str]
         DataError: nothing is left of a box.
     """
     def size_of(path: str) -> tuple[int, int] | None:
+        """Width and height of an image; None where it cannot be read."""
         try:
             return upright_size(root / path)
         except Exception:  # decoders raise anything
