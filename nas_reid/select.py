@@ -64,7 +64,7 @@ from nas_reid.run.command_line import next_command
 from nas_reid.run.invocation import invocation
 from nas_reid.search import build_bilevel, load_data
 from nas_reid.search_space import Mix, OffersOneHot, SearchSpace
-from nas_reid.tables.statistics import bootstrap_interval, kendall_tau, top_overlap
+from nas_reid.tables.statistics import kendall_interval, kendall_tau, top_overlap
 from nas_reid.tables.table import Line, Table, TableError
 from nas_reid.training.optim import build_optimizer, parameter_groups
 
@@ -93,8 +93,7 @@ def run(settings: SelectConfig, folder: Path, device: torch.device) -> float:
     if settings.precision is not None:
         bilevel.network.trunk_dtype = bilevel.network.judged_dtype = trunk_dtype(settings.precision, device)
     supernet = open_supernet(bilevel, search, batches[0], lists, reestimate=settings.reestimate)
-    train = partial(tune, bilevel, batches[0])
-    scorer = Adapted(supernet, partial(adapt, train, bilevel, settings)) if settings.adapt_steps else supernet
+    scorer = Adapted(supernet, partial(adapt, bilevel, batches[0], settings)) if settings.adapt_steps else supernet
 
     # Look at candidates.
     started = time.monotonic()
@@ -106,8 +105,8 @@ def run(settings: SelectConfig, folder: Path, device: torch.device) -> float:
     judge = Judge(space, scorer.evaluate, bounds)
     with progress_total(description=settings.method, total=settings.candidates, unit="genotype") as bar:
         judge.watch = bar.update
-        look(settings, judge, supernet, partial(train, bilevel.lower.optimizer, steps=settings.tune_steps),
-             state["history"][-1])
+        between = partial(tune, bilevel, batches[0], bilevel.lower.optimizer, steps=settings.tune_steps)
+        look(settings, judge, supernet, between, state["history"][-1])
     log.info("%d genotypes in %.0f s", len(judge.seen), time.monotonic() - started)
 
     # The best, the front, and the command that comes next.
@@ -175,11 +174,11 @@ def tune(bilevel: Bilevel, batches: TrainBatches, optimizer: Optimizer, mixes: M
         optimizer.zero_grad()
 
 
-def adapt(train: Callable[..., None], bilevel: Bilevel, settings: SelectConfig, mixes: Mapping[str, Mix]) -> None:
+def adapt(bilevel: Bilevel, batches: TrainBatches, settings: SelectConfig, mixes: Mapping[str, Mix]) -> None:
     """Train one candidate's own ops, by an optimiser without a past."""
     groups = parameter_groups(bilevel.network.named_parameters(), weight_decay=5e-4)
     optimizer = build_optimizer("sgd", groups, lr=settings.adapt_lr, momentum=0.9)
-    train(optimizer, mixes, steps=settings.adapt_steps, falling=True)
+    tune(bilevel, batches, optimizer, mixes, steps=settings.adapt_steps, falling=True)
 
 
 def costs_of_all(settings: SelectConfig, space: SearchSpace, seen: Sequence[Candidate], image_size: Sequence[int],
@@ -242,9 +241,7 @@ def compare(worth: Callable[[Mapping[str, Mix]], float], space: SearchSpace, tab
             bar.update()
     truth = [entry.mAP for entry in entries]
     tau = kendall_tau(scores, truth)
-    pairs = list(zip(scores, truth, strict=True))
-    low, high = bootstrap_interval(lambda rows: kendall_tau(*zip(*(pairs[row] for row in rows), strict=True)),
-                                   len(pairs))
+    low, high = kendall_interval(scores, truth)
     lines = [json.dumps({"origin": entry.lines[0].origin, "supernet": score, "mAP": entry.mAP})
              for entry, score in zip(entries, scores, strict=True)]
     write_atomically(folder / "scores.jsonl", ("\n".join(lines) + "\n").encode())

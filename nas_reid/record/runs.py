@@ -112,6 +112,7 @@ def short_labels(groups: Mapping[str, Sequence[Run]]) -> dict[str, str]:
     An ellipsis stands for further settings and for the ends of long values.
     """
     short: dict[str, str] = {}
+    labels = {id(runs[0]): label for label, runs in groups.items()}
     for kind, members in by_kind([runs[0] for runs in groups.values()]).items():
         found = {key: [run.settings.get(key) for run in members] for key in differing_settings(members)}
         telling = sorted(found, key=lambda key: (-len(set(found[key])), key.count("."), key))
@@ -120,10 +121,9 @@ def short_labels(groups: Mapping[str, Sequence[Run]]) -> dict[str, str]:
                       len(telling))
         chosen = telling[:max(_SETTINGS, needed)]
         for run in members:
-            label = next(label for label, runs in groups.items() if runs[0] is run)
             parts = [f"{key}={shortened(shown(run.settings[key], found[key]), _LONGEST)}" for key in sorted(chosen)
                      if key in run.settings]
-            short[label] = " ".join([kind, *parts, *(["…"] if len(telling) > len(chosen) else [])])
+            short[labels[id(run)]] = " ".join([kind, *parts, *(["…"] if len(telling) > len(chosen) else [])])
     return {label: text if list(short.values()).count(text) == 1 else label for label, text in short.items()}
 
 

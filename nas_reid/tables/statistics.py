@@ -37,6 +37,12 @@ def bootstrap_interval(statistic: Callable[[NDArray[np.intp]], float], count: in
     return float(low), float(high)
 
 
+def kendall_interval(first: Sequence[float], second: Sequence[float]) -> tuple[float, float]:
+    """``bootstrap_interval`` of ``kendall_tau`` over pairs of values."""
+    a, b = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    return bootstrap_interval(lambda rows: kendall_tau(a[rows], b[rows]), len(a))
+
+
 def percentile_of(value: float, among: Sequence[float]) -> float:
     """Share of ``among`` below ``value``, those equal to it counted half, in [0, 1]."""
     values = np.asarray(among, np.float64)

@@ -13,7 +13,7 @@ from comparison.plan import Plan
 from comparison.variants import Found, read_variants
 from nas_reid.genotype import Genotype
 from nas_reid.tables import Line, Table
-from nas_reid.tables.statistics import bootstrap_interval, kendall_tau, percentile_of, permutation_p, top_overlap
+from nas_reid.tables.statistics import kendall_interval, kendall_tau, percentile_of, permutation_p, top_overlap
 from nas_reid.tables.table import Variance, body_key
 
 
@@ -185,7 +185,5 @@ def _without_supernet(table: Table, plan: Plan) -> list[Scorer]:
 def _scorer(name: str, scores: Sequence[float], table: Table, plan: Plan) -> Scorer:
     """Of the first genotypes of the table: those that there were when ``scores`` were made."""
     truth = [Trained.of("", entry.lines, plan.score_on).mAP for entry in table.entries()][:len(scores)]
-    pairs = list(zip(scores, truth, strict=True))
-    low, high = bootstrap_interval(lambda rows: kendall_tau(*zip(*(pairs[row] for row in rows), strict=True)),
-                                   len(pairs))
-    return Scorer(name, kendall_tau(scores, truth), low, high, top_overlap(scores, truth), pairs)
+    return Scorer(name, kendall_tau(scores, truth), *kendall_interval(scores, truth), top_overlap(scores, truth),
+                  list(zip(scores, truth, strict=True)))

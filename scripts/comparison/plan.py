@@ -39,9 +39,8 @@ class Plan:
         variants: name -> another way to search, compared with ``variant_seeds`` seeds each by validation mAP.
         table: of trainings under ``recipe``, to be ranked by supernets: a file, the name of a space, or ``random``, the
             random genotypes of the comparison itself.
-        scorers: name -> another supernet that ranks the table, beside that of ``search`` itself;
-            ``select`` overrides of its ranking; ``on`` can be ``search``. They see the people
-            of ``recipe``.
+        scorers: name -> another supernet that ranks the table, beside that of ``search`` itself; ``select`` has
+            overrides of its ranking, ``on`` can be ``search``. They see the people of ``recipe``.
         score_on: test sets whose mean mAP is compared; empty: all.
         hand_made: published genotypes.
         searches, random, equal: numbers of searches, of genotypes by lot, and of those with equal parameters.

@@ -11,6 +11,7 @@ from scipy.stats import kendalltau
 from nas_reid.tables.statistics import (
     bootstrap_interval,
     expected_best,
+    kendall_interval,
     kendall_tau,
     percentile_of,
     permutation_p,
@@ -28,6 +29,14 @@ def test_tau_is_scipys(pairs: list[tuple[int, int]]) -> None:
 def test_tau_by_hand() -> None:
     assert kendall_tau([1, 2, 3, 4], [1, 2, 4, 3]) == pytest.approx((5 - 1) / 6)
     assert np.isnan(kendall_tau([1, 1], [1, 2]))
+
+
+def test_an_interval_of_tau_resamples_pairs() -> None:
+    first, second = [0.1, 0.4, 0.2, 0.9, 0.5], [1.0, 3.0, 2.0, 4.0, 5.0]
+    expected = bootstrap_interval(lambda rows: kendall_tau([first[row] for row in rows], [second[row] for row in rows]),
+                                  5)
+    assert kendall_interval(first, second) == expected and expected[0] < kendall_tau(first, second) <= expected[1]
+    assert kendall_interval(first, first) == (1, 1)
 
 
 def test_a_bootstrap_interval_of_a_mean_is_about_two_standard_errors_wide() -> None:
