@@ -22,6 +22,7 @@ from benchmarks.inference import inference
 from benchmarks.measurement import Comparison, Setting, compare
 from benchmarks.report import Report, cells, load_average
 from benchmarks.steps import sampled, step, threads
+from benchmarks.training import training
 from tqdm import tqdm
 
 from nas_reid.run.memory import keep_freed_memory
@@ -30,14 +31,15 @@ ITEMS: dict[str, Callable[[Setting], Iterator[Comparison]]] = {
     "step": step,
     "sampled": sampled,
     "threads": threads,
+    "training": training,
     "dilated": dilated,
     "inference": inference,
     "data": data,
     "evaluation": evaluation,
     "reranking": reranking,
 }
-_ROUGH_SECONDS = {"step": 300, "sampled": 120, "threads": 30, "dilated": 5, "inference": 20, "data": 60,
-                  "evaluation": 60, "reranking": 240}
+_ROUGH_SECONDS = {"step": 300, "sampled": 120, "threads": 30, "training": 60, "dilated": 5, "inference": 20,
+                  "data": 60, "evaluation": 60, "reranking": 240}
 """Of two CPU cores, for the bar's time left."""
 
 

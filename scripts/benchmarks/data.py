@@ -20,7 +20,7 @@ from nas_reid.data.synthetic import SyntheticSpec, generate
 
 _SIZE = (256, 128)
 _WORKERS = 2
-_STANDARD: dict[str, dict[str, Any]] = {"flip": {"p": 0.5}, "crop": {"padding": 4},
+STANDARD: dict[str, dict[str, Any]] = {"flip": {"p": 0.5}, "crop": {"padding": 4},
                                         "erase": {"p": 0.5, "area": [0.02, 0.4], "aspect": 0.3}}
 
 
@@ -36,7 +36,7 @@ def data(setting: Setting) -> Iterator[Comparison]:
         classes = label_map(samples)
         labels = torch.tensor([classes[sample.pid] for sample in samples])
         sampler = IdentitySampler(labels, num_identities=16, num_instances=4, seed=0)
-        ours = TrainBatches(store, torch.arange(len(samples)), labels, sampler, build_augment(_STANDARD), seed=0,
+        ours = TrainBatches(store, torch.arange(len(samples)), labels, sampler, build_augment(STANDARD), seed=0,
                             device=setting.device)
         epochs = range(-(-num_batches // sampler.num_batches))
         rows = torch.cat([sampler.epoch(epoch) for epoch in epochs])[:num_batches]

@@ -39,6 +39,7 @@ class Comparison:
         asked: the number it must reach, in words.
         rounds: how often both are run.
         warm_up: run both once before, for their memory; else the first round shows it.
+        plain_elsewhere: the plain form runs in a process of its own, whose memory is not seen from here.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Comparison:
     asked: str = ""
     rounds: int = 5
     warm_up: bool = True
+    plain_elsewhere: bool = False
 
 
 @dataclass
@@ -86,7 +88,8 @@ def compare(comparison: Comparison, device: torch.device, tick: Callable[[str], 
             tick(f"{comparison.name}: {name}, " + (f"round {turn + 1}/{comparison.rounds}" if turn >= 0 else "warm-up"))
             start = _start_of_memory(device) if is_first else 0
             seconds = timed(work, device)
-            if is_first and (peak := _peak_of_memory(device)) is not None:
+            is_seen = name == "ours" or not comparison.plain_elsewhere
+            if is_first and is_seen and (peak := _peak_of_memory(device)) is not None:
                 measured.peak_bytes[name] = peak - start
             if turn >= 0:
                 measured.seconds[name].append(seconds)

@@ -5,6 +5,7 @@ It has to be another process: an array that finds room in memory once kept is no
 
 import atexit
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 
@@ -15,10 +16,10 @@ def in_own_process(build: Callable[[], Callable[[], object]]) -> Callable[[], No
     """Call ``build``, which can be pickled, in a new process with as many threads; what is returned runs its work."""
     context = get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, build, torch.get_num_threads()), daemon=True)
+    process = context.Process(target=_serve, args=(theirs, build, torch.get_num_threads()))
     process.start()
     theirs.close()
-    atexit.register(process.kill)
+    atexit.register(ours.close)  # which ends it: a daemon's own processes, as of a DataLoader, are not allowed
     ours.recv()  # it is built
 
     def run() -> None:
@@ -31,7 +32,8 @@ def in_own_process(build: Callable[[], Callable[[], object]]) -> Callable[[], No
 def _serve(calls: Connection, build: Callable[[], Callable[[], object]], threads: int) -> None:
     torch.set_num_threads(threads)
     work = build()
-    while True:
-        calls.send(None)
-        calls.recv()
-        work()
+    with suppress(EOFError):  # the other end is gone: the benchmark has ended
+        while True:
+            calls.send(None)
+            calls.recv()
+            work()

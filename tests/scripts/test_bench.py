@@ -39,4 +39,4 @@ def test_an_earlier_result_becomes_markdown(tmp_path: Path) -> None:
 def test_an_unknown_item_is_refused() -> None:
     result = bench("speed")
     said = " ".join(result.stderr.replace("'", "").split())
-    assert result.returncode == 2 and "step, sampled, threads, dilated, inference" in said
+    assert result.returncode == 2 and "step, sampled, threads, training, dilated" in said
