@@ -3,6 +3,7 @@
     python -m nas_reid.select search=outputs/search/auto_reid/<time>
     python -m nas_reid.select search=... method=sampling candidates=50
     python -m nas_reid.select search=... method=random 'bounds.macs=[0,20e6]'
+    python -m nas_reid.select search=... validation_data=d          # by people of another domain
     python -m nas_reid.select search=... method=table table=auto_reid
 
 ``search`` is the folder of any search, trained by paths (algorithm=one_shot), by samples or by softmax; nothing is
@@ -62,6 +63,7 @@ from nas_reid.registry import create_searchable
 from nas_reid.run.command import command
 from nas_reid.run.command_line import next_command
 from nas_reid.run.invocation import invocation
+from nas_reid.run.other_people import other_people
 from nas_reid.search import build_bilevel, load_data
 from nas_reid.search_space import Mix, OffersOneHot, SearchSpace
 from nas_reid.tables.statistics import kendall_interval, kendall_tau, top_overlap
@@ -88,6 +90,7 @@ def run(settings: SelectConfig, folder: Path, device: torch.device) -> float:
     search = load(OmegaConf.create(state["config"]), SearchConfig)
     space = create_searchable(search.space)
     batches, lists, num_classes = load_data(search, build_augment(search.augment), device)
+    lists = other_people(settings.validation_data, settings.validation_people, search, device) or lists
     bilevel = build_bilevel(search, space, num_classes, device, steps=len(batches[0]))
     bilevel.load_state_dict(state["bilevel"])
     if settings.precision is not None:
@@ -210,7 +213,8 @@ def finish(settings: SelectConfig, search: SearchConfig, space: SearchSpace, see
     draw_front(worth, cost, front, folder / "pictures" / "front.png", xlabel=FRONTS[settings.front],
                ylabel="validation mAP on the supernet, %")
     result = {"kind": "select", "search": settings.search, "space": space.name, "method": settings.method,
-              "selection": {"split": "validation", "mAP": best.mAP, "candidates": len(seen)}, "metrics": {},
+              "selection": {"split": "validation", "data": settings.validation_data or search.data.name,
+                            "mAP": best.mAP, "candidates": len(seen)}, "metrics": {},
               "genotype": str(folder / "genotype.json"), "front": len(front), "versions": versions(),
               "config": to_plain(settings)}
     write_atomically(folder / "result.json", (json.dumps(result, indent=2) + "\n").encode())
@@ -227,7 +231,7 @@ def chosen(candidate: Candidate, settings: SelectConfig, search: SearchConfig) -
     return candidate.genotype.with_provenance(
         kind="select", method=settings.method, seed=settings.seed, search_seed=search.seed, data=search.data.name,
         synthetic=search.data.synthetic is not None, algorithm=search.algorithm.name,
-        validation={"mAP": candidate.mAP}, **versions())
+        validation={"mAP": candidate.mAP, "data": settings.validation_data or search.data.name}, **versions())
 
 
 def compare(worth: Callable[[Mapping[str, Mix]], float], space: SearchSpace, table: Table, folder: Path) -> float:

@@ -71,6 +71,8 @@ class SelectConfig:
     adapt_steps: int               # training steps of a candidate's own ops before it is looked at; 0: none
     adapt_lr: float                # where their rate starts to fall
     reestimate: int                # training batches for the statistics of norms that keep some
+    validation_data: Any           # one data set to judge by instead of the search's validation people
+    validation_people: int         # of it
     seed: int
     device: str
     precision: str | None          # of the convolutions; None: the search's
@@ -83,6 +85,7 @@ class SelectConfig:
         yield "score", *is_one_of(self.score, ("supernet", "probabilities"))
         yield ("score", self.score != "probabilities" or (self.method == "table" and not self.adapt_steps),
                "probabilities rank a table as they are: set method=table, and adapt_steps=0")
+        yield "validation_people", self.validation_people >= 2, "must be at least 2"
         for key in ("candidates", "population", "tournament", "rows", "rounds", "reestimate"):
             yield key, getattr(self, key) >= 1, "must be at least 1"
         if self.method == "evolution":

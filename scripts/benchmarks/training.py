@@ -1,7 +1,7 @@
 """An epoch of retraining as ``nas_reid.retrain`` runs it, against a plain PyTorch loop over a ``DataLoader``."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
@@ -35,7 +35,7 @@ from nas_reid.training.training import training_of
 _WORKERS, _SIZE = 2, (256, 128)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Drawn:
     """Drawn pedestrians in batches, the same in every epoch.
 
@@ -43,22 +43,19 @@ class _Drawn:
         root: of the files.
         samples: all of them.
         rows: int64 [batches, B], which of them.
+        num_batches: in an epoch.
     """
 
     root: Path
-    samples: list[Sample]
+    samples: Sequence[Sample]
     rows: Tensor
+    num_batches: int
 
     @property
     def labels(self) -> Tensor:
         """Class of each sample, int64 [N]."""
         classes = label_map(self.samples)
         return torch.tensor([classes[sample.pid] for sample in self.samples])
-
-    @property
-    def num_batches(self) -> int:
-        """In an epoch."""
-        return len(self.rows)
 
     def epoch(self, epoch: int) -> Tensor:
         """The batches of any epoch, as of a sampler."""
@@ -75,7 +72,8 @@ def training(setting: Setting) -> Iterator[Comparison]:
         sampler = IdentitySampler(torch.tensor([sample.pid for sample in samples]), num_identities=size // 4,
                                   num_instances=4, seed=0)
         epochs = range(-(-steps // sampler.num_batches))
-        drawn = _Drawn(root, samples, torch.cat([sampler.epoch(epoch) for epoch in epochs])[:steps])
+        rows = torch.cat([sampler.epoch(epoch) for epoch in epochs])[:steps]
+        drawn = _Drawn(root, samples, rows, steps)
         yield Comparison(f"ResNet-50, {steps} steps on {size}×3×{_SIZE[0]}×{_SIZE[1]}", _ours(drawn, setting.device),
                          in_own_process(partial(_plain, drawn, setting.device)),
                          "a loop in PyTorch's default layout with its default Adam, memory returned to the system, "

@@ -102,12 +102,31 @@ def test_a_supernet_is_compared_with_a_table(searched: tuple[Path, Outcome], tab
     assert result["tau"] in (-1.0, 1.0) and result["genotypes"] == 2
 
 
+def test_another_domain_can_judge(searched: tuple[Path, Outcome], tmp_path: Path) -> None:
+    scores = {}
+    for people in (2, 4):
+        outcome = invoke("select", f"search={searched[0]}", "method=random", "candidates=2", "validation_data=d",
+                         f"validation_people={people}", f"hydra.run.dir={tmp_path / str(people)}")
+        assert outcome.code == 0, outcome.err
+        assert Genotype.load(tmp_path / str(people) / "genotype.json").provenance["validation"]["data"] == "d"
+        lines = (tmp_path / str(people) / "candidates.jsonl").read_text().splitlines()
+        scores[people] = [json.loads(line)["mAP"] for line in lines]
+    by_all = invoke("select", f"search={searched[0]}", "method=random", "candidates=2", f"hydra.run.dir={tmp_path}")
+    held_out = [json.loads(line)["mAP"] for line in (tmp_path / "candidates.jsonl").read_text().splitlines()]
+    assert by_all.code == 0 and len({*map(tuple, (scores[2], scores[4], held_out))}) == 3  # other people, other mAP
+
+
 @pytest.mark.parametrize(("arguments", "message"), [
     (("method=halving", "candidates=3", "rounds=3"), "at least 2^(rounds - 1) = 4"),
     (("method=table",), "needs table="),
     (("method=perturbation", "adapt_steps=1"), "set tune_steps"),
     (("score=probabilities",), "set method=table"),
     (("method=table", "table=nowhere"), "no table 'nowhere'"),
+    (("validation_data=nowhere",), "expected a file of conf/data"),
+    (("validation_data=[c,d]",), "expected one data set"),
+    (("validation_data=d", "validation_people=1"), "must be at least 2"),
+    (("validation_data={e: {reader: sysu_mm01, synthetic: {domain: '', layout: sysu_mm01, distractor_ids: 0, "
+      "cameras: 6, min_cameras: 6}}}",), "each with a gallery of its own"),
     (("method=guess",), "is unknown; known are: random, evolution, halving, sampling, perturbation, table"),
 ])
 def test_what_cannot_be_selected_is_refused(searched: tuple[Path, Outcome], arguments: tuple[str, ...], message: str,

@@ -1,0 +1,43 @@
+"""People of another data set, to choose genotypes by in place of those whom the search held out."""
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from nas_reid.config.schemas import SearchConfig
+from nas_reid.data.batches import EvalBatches
+from nas_reid.data.source import evaluation_batches, open_source
+from nas_reid.errors import ConfigError
+from nas_reid.run.further_data import further_data
+
+
+def other_people(named: Any, most: int, search: SearchConfig, device: torch.device,
+                 ) -> tuple[EvalBatches, EvalBatches] | None:
+    """Query and gallery of the first ``most`` identities that are asked for in another data set, without distractors.
+
+    Args:
+        named: its name, or a mapping of it to changes (``further_data``); None or empty: there is none.
+        most: so many people at most.
+        search: whose image size and protocol hold.
+        device: where the images go.
+
+    Raises:
+        ConfigError: see ``further_data``; the data set has galleries of its own for each of several trials.
+        DataError: it has no query or no gallery.
+    """
+    for name, data in further_data("validation_data", named, search.data).items():
+        source = open_source(data, protocol=search.evaluation.protocol)
+        if source.dataset.trials:
+            raise ConfigError(f"validation_data={name} has {len(source.dataset.trials)} trials, each with a gallery of "
+                              "its own, and a genotype is chosen by one; leave it out, or name other data")
+        source.require_test_lists()
+        people = set(sorted({sample.pid for sample in source.dataset.query})[:most])
+        query, gallery = (tuple(sample for sample in part if sample.pid in people)
+                          for part in (source.dataset.query, source.dataset.gallery))
+        cut = replace(source, dataset=replace(source.dataset, query=query, gallery=gallery))
+        stores = cut.test_stores()
+        lists = [evaluation_batches(store, store.samples, batch_size=search.evaluation.batch_size, device=device)
+                 for store in stores[:2]]
+        return lists[0], lists[1]
+    return None
