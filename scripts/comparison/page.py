@@ -71,7 +71,8 @@ def _cost(findings: Findings) -> Iterator[str]:
     yield (f"A search took {fmean(search['minutes'] for search in findings.searches):.1f} minutes "
            f"({fmean(search['processor_minutes'] for search in findings.searches):.1f} of a processor), a training "
            f"{fmean(one.seconds for one in findings.random):.0f} s of a processor; {first['hardware']}, torch "
-           f"{first['versions']['torch']}. Searched with `{' '.join([*plan.search, *plan.final])}`, trained with "
+           f"{first['versions']['torch']}. Searched with `{' '.join([*plan.search, *plan.final])}`, "
+           + (f"chosen with `select {' '.join(plan.select)}`, " if plan.select else "") + "trained with "
            f"`{' '.join([*plan.recipe, *plan.final])}`.")
 
 

@@ -33,6 +33,7 @@ class Plan:
     Attributes:
         space: its name.
         search: overrides of nas_reid.search; every seed from 0 to ``searches`` - 1 is run and reported.
+        select: overrides of a nas_reid.select that then chooses on the supernet; empty: what the search derived.
         recipe: overrides of nas_reid.retrain under which everything is trained, as of the space's table.
         final: further overrides of both, that put other people in the place of those whom tuning looked at.
         tuned: overrides of nas_reid.search, that let it see the people of ``recipe``: where variants are compared.
@@ -46,7 +47,7 @@ class Plan:
         searches, random, equal: numbers of searches, of genotypes by lot, and of those with equal parameters.
         tolerance: largest relative difference of equal parameters.
         repeats: trainings of each searched and hand-made genotype, with different seeds.
-        epochs: after which the genotype of each of the first ``curves`` searches is trained too.
+        epochs: after which the genotype that each of the first ``curves`` searches derives is trained too.
         curves: see ``epochs``.
         percentile: that the mean searched genotype must reach among random ones, in [0, 1].
         standard_errors: by which the searched must be above random ones of equal parameters.
@@ -59,6 +60,7 @@ class Plan:
     recipe: Sequence[str]
     final: Sequence[str]
     table: str
+    select: Sequence[str] = ()
     tuned: Sequence[str] = ()
     variants: Mapping[str, Variant] = field(default_factory=dict)
     variant_seeds: int = 3

@@ -79,6 +79,10 @@ def _search(plan: Plan, folder: Path, work: Path, seed: int) -> None:
     seconds = timed("search", *plan.search, *plan.final, f"seed={seed}", f"hydra.run.dir={run}")
     for epoch in plan.epochs if seed < plan.curves else ():
         keep(run / "genotypes" / f"epoch_{epoch:03d}.json", plan.genotype(folder, seed, epoch))
+    if plan.select:
+        selected = timed("select", f"search={run}", *plan.select, f"seed={seed}",
+                         f"hydra.run.dir={(run := work / f'search{seed}_select')}")
+        seconds = {key: round(seconds[key] + selected[key], 2) for key in seconds}
     keep(run / "genotype.json", kept)  # the last: what is there is whole
     note(folder / "searches.jsonl", {"seed": seed, **seconds, **hardware(), "versions": versions()})
 

@@ -81,6 +81,27 @@ def test_a_page_is_redrawn_without_a_training_and_other_sections_stay(made, part
     assert "| searched | 2 |" in page.read_text() and page.read_text().endswith("\nA word of ours.\n")
 
 
+def test_a_search_can_end_with_a_selection(parts, tmp_path: Path) -> None:
+    lines = []
+
+    def run(command: str, *overrides: str) -> None:
+        lines.append((command, *overrides))
+        run_folder = Path(next(word for word in overrides if word.startswith("hydra.run.dir=")).partition("=")[2])
+        run_folder.mkdir(parents=True)
+        (run_folder / "genotype.json").write_text(command)
+
+    plan = parts["plan"].Plan("toy", ("epochs=1",), (), ("final=1",), "toy", select=("method=evolution",), searches=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parts["runs"], "run_command", run)
+        patch.setattr(parts["runs"], "train", lambda *_, **__: None)
+        patch.setattr(parts["runs"], "_score", lambda *_: None)
+        parts["runs"].make(replace(plan, equal=0), tmp_path, tmp_path / "work", workers=1)
+    searched, selected = lines
+    assert searched[:3] == ("search", "epochs=1", "final=1") and "seed=0" in searched
+    assert selected[:3] == ("select", f"search={tmp_path / 'work' / 'search0'}", "method=evolution")
+    assert plan.genotype(tmp_path, 0).read_text() == "select"
+
+
 def trained(parts, mAP: float, *, validation: float = 0.0, seconds: float = 30.0):
     return parts["findings"].Trained("x", mAP, validation, 1000, 2000, seconds)
 
