@@ -73,10 +73,10 @@ class Genotype:
         return Genotype(**content)
 
     @staticmethod
-    def load(path: Path) -> "Genotype":
+    def load(path: Path | str) -> "Genotype":
         """Read and validate a genotype file; see ``from_json`` for the errors."""
         try:
-            text = read_regular(path).decode("utf-8-sig")
+            text = read_regular(Path(path)).decode("utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise GenotypeError(f"cannot read genotype {path}: {error}; expected a genotype.json of a search") from None
         return Genotype.from_json(text, origin=str(path))

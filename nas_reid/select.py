@@ -110,7 +110,7 @@ def run(settings: SelectConfig, folder: Path, device: torch.device) -> float:
         judge.watch = bar.update
         between = partial(tune, bilevel, batches[0], bilevel.lower.optimizer, steps=settings.tune_steps)
         look(settings, judge, supernet, between, state["history"][-1])
-    log.info("%d genotypes in %.0f s", len(judge.seen), time.monotonic() - started)
+    log.info("genotypes looked at: %d, in %.0f s", len(judge.seen), time.monotonic() - started)
 
     # The best, the front, and the command that comes next.
     costs = costs_of_all(settings, space, judge.seen, search.data.image_size, device)

@@ -159,7 +159,7 @@ def stores_of(recipe: RetrainConfig, genotype: Genotype) -> Stores:
 def describe(table: Table) -> None:
     """Log what the table says about the space: worth, and how much of it is luck."""
     worth = [entry.mAP for entry in table.entries()]
-    log.info("%d trainings of %d genotypes in %s: mAP %.1f ± %.1f %%, best %.1f %%", len(table.lines), len(table),
+    log.info("trainings: %d, of genotypes: %d, in %s: mAP %.1f ± %.1f %%, best %.1f %%", len(table.lines), len(table),
              table.path, 100 * fmean(worth), 100 * pstdev(worth), 100 * max(worth))
     if sum(len(entry.lines) > 1 for entry in table.entries()) > 1:
         variance = table.variance_shares()

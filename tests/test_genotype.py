@@ -41,7 +41,7 @@ def test_any_other_text_is_refused_politely(text: str) -> None:
 def test_file_round_trip_and_provenance(tmp_path: Path) -> None:
     genotype = Genotype("auto_reid", 1, {"normal": ["é"]}).with_provenance(seed=3)
     genotype.with_provenance(epochs=20).save(tmp_path / "run" / "genotype.json")
-    assert Genotype.load(tmp_path / "run" / "genotype.json").provenance == {"seed": 3, "epochs": 20}
+    assert Genotype.load(str(tmp_path / "run" / "genotype.json")).provenance == {"seed": 3, "epochs": 20}
     assert genotype.provenance == {"seed": 3}
 
 
