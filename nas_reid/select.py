@@ -85,7 +85,7 @@ def main(cfg: DictConfig) -> float:
 def run(settings: SelectConfig, folder: Path, device: torch.device) -> float:
     """One selection, from a search's folder to ``result.json``."""
     # The search as it was configured, its data, and its supernet with the weights that it ended with.
-    table = Table(settings.table) if settings.table else None
+    table = Table(settings.table, settings.table_on or ()) if settings.table else None
     state = read_search(user_path(settings.search))
     search = load(OmegaConf.create(state["config"]), SearchConfig)
     space = create_searchable(search.space)

@@ -65,6 +65,7 @@ class SelectConfig:
     tune_every: int                # perturbation: decided rows between two tunings; 0: none
     tune_steps: int                # perturbation: training steps of a tuning
     table: str | None              # a table of trainings: the supernet ranks its genotypes
+    table_on: list[str] | None     # its test sets that count; None: all
     score: str                     # table: what ranks them
     bounds: Any                    # params, macs: [least, most] of the trunk
     front: str                     # cost that the front holds mAP against

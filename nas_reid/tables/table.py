@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -106,14 +106,15 @@ class Table:
 
     Args:
         source: a file of JSON lines; or the name of a space, whose table ships with the package.
+        on: the test sets that count, such as the targets of a training elsewhere; empty: all.
 
     Raises:
-        TableError: no such table, a damaged line, or lines of several recipes.
+        TableError: no such table, a damaged line, lines of several recipes, or one without a set of ``on``.
     """
 
-    def __init__(self, source: str | Path) -> None:
+    def __init__(self, source: str | Path, on: Sequence[str] = ()) -> None:
         self.path = _find(source)
-        self.lines = list(_read(self.path))
+        self.lines = [_on(line, on, self.path) for line in _read(self.path)]
         if not self.lines:
             raise TableError(f"{self.path} holds no training; python -m nas_reid.tabulate makes them")
         recipes = sorted({line.recipe for line in self.lines})
@@ -195,6 +196,14 @@ def variance_shares(groups: Sequence[Sequence[float]]) -> Variance:
     spread = sum(len(group) * (fmean(group) - mean) ** 2 for group in groups) / (count - 1)
     size = (total - sum(len(group) ** 2 for group in groups) / total) / (count - 1)
     return Variance(max(0.0, (spread - within) / size), within, count)
+
+
+def _on(line: Line, names: Sequence[str], path: Path) -> Line:
+    """The line with the test sets ``names`` alone; with no names, as it is."""
+    if missing := [name for name in names if name not in line.test]:
+        raise TableError(f"{path}: {line.origin!r} was not tested on {', '.join(missing)}; it was on: "
+                         f"{', '.join(line.test)}")
+    return replace(line, test={name: line.test[name] for name in names}) if names else line
 
 
 def body_key(body: Mapping[str, Any]) -> str:

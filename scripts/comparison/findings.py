@@ -36,11 +36,10 @@ class Trained:
     seconds: float
 
     @staticmethod
-    def of(name: str, lines: Sequence[Line], score_on: Sequence[str]) -> "Trained":
-        """From its lines; ``score_on``: the test sets that count, empty for all."""
-        worth = fmean(fmean(line.test[data]["mAP"] for data in score_on or line.test) for line in lines)
-        return Trained(name, worth, fmean(line.validation for line in lines), lines[0].params, lines[0].macs,
-                       fmean(line.seconds for line in lines))
+    def of(name: str, lines: Sequence[Line]) -> "Trained":
+        """From its lines."""
+        return Trained(name, fmean(line.mAP for line in lines), fmean(line.validation for line in lines),
+                       lines[0].params, lines[0].macs, fmean(line.seconds for line in lines))
 
 
 @dataclass(frozen=True)
@@ -133,21 +132,21 @@ def read_findings(plan: Plan, folder: Path) -> Findings:
     Raises:
         TableError: a table is missing, or does not hold a genotype.
     """
-    searched = Table(folder / "searched.jsonl")
+    searched = Table(folder / "searched.jsonl", plan.score_on)
 
     def trained(seed: int, epoch: int | None = None) -> Trained:
         lines = searched.query(Genotype.load(plan.genotype(folder, seed, epoch))).lines
-        return Trained.of(f"seed {seed}", lines, plan.score_on)
+        return Trained.of(f"seed {seed}", lines)
 
     random = _each(folder / "random.jsonl", plan)
-    table = Table(folder / "random.jsonl" if plan.table == "random" else plan.table)
+    table = Table(folder / "random.jsonl" if plan.table == "random" else plan.table, plan.score_on)
     return Findings(
         plan, [trained(seed) for seed in range(plan.searches)], random,
         _each(folder / "equal.jsonl", plan) if plan.equal else [],
         _each(folder / "hand_made.jsonl", plan) if plan.hand_made else [],
-        _curve(plan, Genotype.load(plan.genotype(folder, 0)).provenance["epoch"], trained),
-        [_supernet(name, folder / f"scores_{name}.jsonl", table, plan) for name in ("search", *plan.scorers)],
-        _without_supernet(table, plan),
+        _curve(plan, Genotype.load(plan.genotype(folder, 0)).provenance["epoch"], trained) if plan.epochs else {},
+        [_supernet(name, folder / f"scores_{name}.jsonl", table) for name in ("search", *plan.scorers)],
+        _without_supernet(table),
         table.variance_shares() if sum(len(entry.lines) > 1 for entry in table.entries()) > 1 else None,
         [json.loads(line) for line in (folder / "searches.jsonl").read_text().splitlines()],
         read_variants(plan, folder), [entry.validation for entry in table.entries()])
@@ -156,34 +155,34 @@ def read_findings(plan: Plan, folder: Path) -> Findings:
 def _curve(plan: Plan, last: int, trained: Callable[..., Trained]) -> dict[int, list[Trained]]:
     """Epoch, the last one too -> what the first searches had derived after it; ``trained``: (seed, epoch) -> which."""
     seeds = range(min(plan.curves, plan.searches))
-    return {epoch: [trained(seed, epoch) for seed in seeds] for epoch in plan.epochs} | (
-        {last: [trained(seed) for seed in seeds]} if plan.epochs else {})
+    return {epoch: [trained(seed, epoch) for seed in seeds] for epoch in plan.epochs} | {
+        last: [trained(seed) for seed in seeds]}
 
 
 def _each(path: Path, plan: Plan) -> list[Trained]:
     groups: dict[str, list[Line]] = {}
-    for line in Table(path).lines:
+    for line in Table(path, plan.score_on).lines:
         groups.setdefault(body_key(line.genotype), []).append(line)
-    return [Trained.of(lines[0].origin, lines, plan.score_on) for lines in groups.values()]
+    return [Trained.of(lines[0].origin, lines) for lines in groups.values()]
 
 
-def _supernet(name: str, path: Path, table: Table, plan: Plan) -> Scorer:
+def _supernet(name: str, path: Path, table: Table) -> Scorer:
     scores = [json.loads(line)["supernet"] for line in path.read_text().splitlines()]
-    return _scorer(name, scores, table, plan)
+    return _scorer(name, scores, table)
 
 
-def _without_supernet(table: Table, plan: Plan) -> list[Scorer]:
+def _without_supernet(table: Table) -> list[Scorer]:
     """By parameters and MACs, and by validation mAP of the first training after each of its epochs but the last."""
     lines = [entry.lines[0] for entry in table.entries()]
     scores: dict[str, Sequence[float]] = {"parameters": [line.params for line in lines],
                                           "MACs": [line.macs for line in lines]}
     for epoch in sorted(lines[0].curve)[:-1]:
         scores[f"trained alone for {epoch} epochs"] = [line.curve[epoch] for line in lines]
-    return [_scorer(name, values, table, plan) for name, values in scores.items()]
+    return [_scorer(name, values, table) for name, values in scores.items()]
 
 
-def _scorer(name: str, scores: Sequence[float], table: Table, plan: Plan) -> Scorer:
+def _scorer(name: str, scores: Sequence[float], table: Table) -> Scorer:
     """Of the first genotypes of the table: those that there were when ``scores`` were made."""
-    truth = [Trained.of("", entry.lines, plan.score_on).mAP for entry in table.entries()][:len(scores)]
+    truth = [entry.mAP for entry in table.entries()][:len(scores)]
     return Scorer(name, kendall_tau(scores, truth), *kendall_interval(scores, truth), top_overlap(scores, truth),
                   list(zip(scores, truth, strict=True)))

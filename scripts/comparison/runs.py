@@ -123,7 +123,8 @@ def _score(plan: Plan, folder: Path, work: Path, name: str, scorer: Variant) -> 
         searched = plan.scorers.get(scorer.on or name, scorer).search
         run_command("search", *plan.search, *plan.tuned, *searched, "seed=0", f"hydra.run.dir={run}")
     table = folder / "random.jsonl" if plan.table == "random" else plan.table
-    run_command("select", f"search={run}", "method=table", f"table={table}", *(scorer.select or ()),
+    run_command("select", f"search={run}", "method=table", f"table={table}",
+                f"table_on=[{','.join(plan.score_on)}]", *(scorer.select or ()),
                 f"hydra.run.dir={work / f'scores_{name}'}")
     keep(work / f"scores_{name}" / "scores.jsonl", kept)
 

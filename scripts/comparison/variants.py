@@ -64,7 +64,7 @@ def read_variants(plan: Plan, folder: Path) -> dict[str, Found]:
     """Name -> what it found, of those that are made with all their seeds."""
     if not (folder / "variants.jsonl").exists():
         return {}
-    table = Table(folder / "variants.jsonl")
+    table = Table(folder / "variants.jsonl", plan.score_on)
     minutes: dict[str, list[float]] = {}
     for line in map(json.loads, (folder / "variant_searches.jsonl").read_text(encoding="utf-8").splitlines()):
         minutes.setdefault(line["variant"], []).append(line["processor_minutes"])

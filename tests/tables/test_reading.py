@@ -24,3 +24,12 @@ def test_a_damaged_byte_in_a_name_is_refused(tmp_path: Path) -> None:
     file.write_bytes(json.dumps(LINE).encode().replace(b"skip", b"sk\xb2p") + b"\n")
     with pytest.raises(TableError, match="cannot read the table"):
         Table(file)
+
+
+def test_of_several_test_sets_those_that_are_asked_for_count(tmp_path: Path) -> None:
+    file, test = tmp_path / "table.jsonl", {name: {"mAP": mAP, "rank1": 0.5} for name, mAP in
+                                            (("home", 0.75), ("b", 0.25), ("c", 0.5))}
+    file.write_text(json.dumps({**LINE, "test": test}) + "\n")
+    assert [Table(file, on).lines[0].mAP for on in ((), ["b", "c"], ["c"])] == [0.5, 0.375, 0.5]
+    with pytest.raises(TableError, match=r"'random 0' was not tested on d, e; it was on: home, b, c"):
+        Table(file, ["b", "d", "e"])
