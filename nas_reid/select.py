@@ -33,7 +33,7 @@ from torch.optim import Optimizer
 
 from nas_reid.config.loading import load, to_plain
 from nas_reid.config.schemas import SearchConfig
-from nas_reid.config.tables import FRONTS, SelectConfig
+from nas_reid.config.tables import FRONTS, AdaptSettings, SelectConfig
 from nas_reid.data.augment import build_augment
 from nas_reid.data.batches import TrainBatches
 from nas_reid.data.resident import ResidentBatches
@@ -96,7 +96,8 @@ def run(settings: SelectConfig, folder: Path, device: torch.device) -> float:
     if settings.precision is not None:
         bilevel.network.trunk_dtype = bilevel.network.judged_dtype = trunk_dtype(settings.precision, device)
     supernet = open_supernet(bilevel, search, batches[0], lists, reestimate=settings.reestimate)
-    scorer = Adapted(supernet, partial(adapt, bilevel, batches[0], settings)) if settings.adapt_steps else supernet
+    adapted = Adapted(supernet, partial(adapt, bilevel, batches[0], settings.adapt))
+    scorer = adapted if settings.adapt.steps else supernet
 
     # Look at candidates.
     started = time.monotonic()
@@ -177,11 +178,11 @@ def tune(bilevel: Bilevel, batches: TrainBatches, optimizer: Optimizer, mixes: M
         optimizer.zero_grad()
 
 
-def adapt(bilevel: Bilevel, batches: TrainBatches, settings: SelectConfig, mixes: Mapping[str, Mix]) -> None:
+def adapt(bilevel: Bilevel, batches: TrainBatches, settings: AdaptSettings, mixes: Mapping[str, Mix]) -> None:
     """Train one candidate's own ops, by an optimiser without a past."""
-    groups = parameter_groups(bilevel.network.named_parameters(), weight_decay=5e-4)
-    optimizer = build_optimizer("sgd", groups, lr=settings.adapt_lr, momentum=0.9)
-    tune(bilevel, batches, optimizer, mixes, steps=settings.adapt_steps, falling=True)
+    groups = parameter_groups(bilevel.network.named_parameters(), weight_decay=settings.weight_decay)
+    optimizer = build_optimizer(settings.name, groups, lr=settings.lr, momentum=settings.momentum)
+    tune(bilevel, batches, optimizer, mixes, steps=settings.steps, falling=True)
 
 
 def costs_of_all(settings: SelectConfig, space: SearchSpace, seen: Sequence[Candidate], image_size: Sequence[int],

@@ -7,6 +7,7 @@ from nas_reid.config.algorithm import are_bounds
 from nas_reid.config.groups import Rules, is_one_of
 from nas_reid.nas.selection.methods import METHODS
 from nas_reid.network.execution import PRECISIONS
+from nas_reid.training.optim import OPTIMIZERS
 
 FRONTS = {"macs": "MACs of the trunk per image", "params": "parameters of the trunk",
           "latency": "milliseconds of the trunk per image"}
@@ -52,6 +53,25 @@ def shard_of(text: str) -> tuple[int, int] | None:
 
 
 @dataclass
+class AdaptSettings:
+    """How each candidate's own ops are trained from the supernet's weights before it is looked at."""
+
+    steps: int                     # 0: not at all
+    name: str                      # of the optimiser
+    lr: float                      # where its rate starts to fall to zero
+    momentum: float                # sgd only
+    weight_decay: float
+
+    def rules(self) -> Rules:
+        """Ranges."""
+        yield "steps", self.steps >= 0, "must be >= 0"
+        yield "name", *is_one_of(self.name, OPTIMIZERS)
+        yield "lr", 0 < self.lr < float("inf"), "must be positive"
+        yield "momentum", 0 <= self.momentum < 1, "must lie in [0, 1)"
+        yield "weight_decay", self.weight_decay >= 0, "must be >= 0"
+
+
+@dataclass
 class SelectConfig:
     """``python -m nas_reid.select``."""
 
@@ -69,8 +89,7 @@ class SelectConfig:
     score: str                     # table: what ranks them
     bounds: Any                    # params, macs: [least, most] of the trunk
     front: str                     # cost that the front holds mAP against
-    adapt_steps: int               # training steps of a candidate's own ops before it is looked at; 0: none
-    adapt_lr: float                # where their rate starts to fall
+    adapt: AdaptSettings
     reestimate: int                # training batches for the statistics of norms that keep some
     validation_data: Any           # one data set to judge by instead of the search's validation people
     validation_people: int         # of it
@@ -84,8 +103,8 @@ class SelectConfig:
         yield "method", *is_one_of(self.method, (*METHODS, "perturbation", "table"))
         yield "method", self.method != "table" or self.table is not None, "needs table=, the trainings to compare with"
         yield "score", *is_one_of(self.score, ("supernet", "probabilities"))
-        yield ("score", self.score != "probabilities" or (self.method == "table" and not self.adapt_steps),
-               "probabilities rank a table as they are: set method=table, and adapt_steps=0")
+        yield ("score", self.score != "probabilities" or (self.method == "table" and not self.adapt.steps),
+               "probabilities rank a table as they are: set method=table, and adapt.steps=0")
         yield "validation_people", self.validation_people >= 2, "must be at least 2"
         for key in ("candidates", "population", "tournament", "rows", "rounds", "reestimate"):
             yield key, getattr(self, key) >= 1, "must be at least 1"
@@ -96,10 +115,9 @@ class SelectConfig:
             yield "rounds", self.rounds <= 32, "must be at most 32"
             yield ("candidates", self.rounds > 32 or self.candidates >= 2 ** (self.rounds - 1),
                    f"must be at least 2^(rounds - 1) = {2 ** (min(self.rounds, 32) - 1)}: half go in each round")
-        yield "adapt_lr", self.adapt_lr > 0, "must be positive"
-        yield ("adapt_steps", not self.adapt_steps or self.method != "perturbation",
+        yield ("adapt.steps", not self.adapt.steps or self.method != "perturbation",
                "perturbation tunes the whole supernet: set tune_steps")
-        for key in ("tune_every", "tune_steps", "adapt_steps", "seed"):
+        for key in ("tune_every", "tune_steps", "seed"):
             yield key, getattr(self, key) >= 0, "must be >= 0"
         yield "front", *is_one_of(self.front, FRONTS)
         yield "precision", *is_one_of(self.precision or "auto", PRECISIONS)

@@ -73,7 +73,7 @@ def test_a_method_leaves_a_genotype_and_a_front(searched: tuple[Path, Outcome], 
     cost = {"random": "latency", "evolution": "params"}.get(method, "macs")
     outcome = invoke("select", f"search={searched[0]}", f"method={method}", f"front={cost}", "candidates=4",
                      "population=2", "tournament=2", "rounds=2", "tune_every=4", "tune_steps=1",
-                     f"adapt_steps={2 * (method == 'halving')}",
+                     f"adapt.steps={2 * (method == 'halving')}",
                      f"hydra.run.dir={tmp_path}")
     assert outcome.code == 0, outcome.err
     scored = [json.loads(line) for line in (tmp_path / "candidates.jsonl").read_text().splitlines()]
@@ -119,7 +119,7 @@ def test_another_domain_can_judge(searched: tuple[Path, Outcome], tmp_path: Path
 @pytest.mark.parametrize(("arguments", "message"), [
     (("method=halving", "candidates=3", "rounds=3"), "at least 2^(rounds - 1) = 4"),
     (("method=table",), "needs table="),
-    (("method=perturbation", "adapt_steps=1"), "set tune_steps"),
+    (("method=perturbation", "adapt.steps=1"), "set tune_steps"),
     (("score=probabilities",), "set method=table"),
     (("method=table", "table=nowhere"), "no table 'nowhere'"),
     (("validation_data=nowhere",), "expected a file of conf/data"),
@@ -127,6 +127,7 @@ def test_another_domain_can_judge(searched: tuple[Path, Outcome], tmp_path: Path
     (("validation_data=d", "validation_people=1"), "must be at least 2"),
     (("validation_data={e: {reader: sysu_mm01, synthetic: {domain: '', layout: sysu_mm01, distractor_ids: 0, "
       "cameras: 6, min_cameras: 6}}}",), "each with a gallery of its own"),
+    (("adapt.lr=0",), "adapt.lr=0"), (("adapt.name=lion",), "is unknown"),
     (("method=guess",), "is unknown; known are: random, evolution, halving, sampling, perturbation, table"),
 ])
 def test_what_cannot_be_selected_is_refused(searched: tuple[Path, Outcome], arguments: tuple[str, ...], message: str,

@@ -37,7 +37,7 @@ def made(parts, tmp_path_factory):
     plans.write_text(f'[auto_reid]\nsearch = {quoted["search"]}\nrecipe = {quoted["recipe"]}\n'
                      'final = []\ntable = "random"\nsearches = 2\nrandom = 3\nequal = 1\n'
                      'tolerance = 0.2\nepochs = [1]\ncurves = 1\nhand_made = []\nvariant_seeds = 1\n'
-                     '[auto_reid.scorers.paths]\nsearch = ["algorithm=one_shot"]\nselect = ["adapt_steps=1"]\n'
+                     '[auto_reid.scorers.paths]\nsearch = ["algorithm=one_shot"]\nselect = ["adapt.steps=1"]\n'
                      '[auto_reid.variants.paths]\nsearch = ["algorithm=one_shot"]\n'
                      'select = ["method=random", "candidates=2"]\n')
 
@@ -59,7 +59,7 @@ def test_a_comparison_is_made_of_commands_and_kept(made) -> None:
     assert [command for command, *_ in lines] == [
         "search", "search", "tabulate", "tabulate", "tabulate", "search", "select", "search", "select",
         "search", "select", "tabulate"]
-    assert sum("adapt_steps=1" in line for line in lines) == 1
+    assert sum("adapt.steps=1" in line for line in lines) == 1
     folder = root / "evidence" / "auto_reid"
     assert sorted(path.name for path in (folder / "genotypes").iterdir()) == [
         "search0.json", "search0_epoch001.json", "search1.json", "variants"]
