@@ -35,10 +35,10 @@ SCHEMES = ("first_order", "second_order", "joint", "one_shot", "random")
 
 def are_bounds(bounds: Any) -> tuple[bool, str]:
     """Whether these are bounds of what a genotype costs, and the rule."""
-    ranges = bounds.values() if isinstance(bounds, dict) and set(bounds) <= {"params", "macs"} else [0]
+    ranges = bounds.values() if isinstance(bounds, dict) and set(bounds) <= {"params", "macs", "cost"} else [0]
     holds = all(pair is None or (isinstance(pair, list) and len(pair) == 2 and 0 <= pair[0] <= pair[1])
                 for pair in ranges)
-    return holds, "must be {params: [least, most], macs: [least, most]}, null for any"
+    return holds, "must be {params: [least, most], macs: [least, most], cost: [least, most]}, null for any"
 
 
 @dataclass

@@ -37,13 +37,13 @@ def draw_admitted(space: SearchSpace, draw: Draw, generator: Generator, bounds: 
         ConfigError: none was within the bounds.
     """
     known: Drawn | None = None
-    rejected: list[Genotype] = []
+    rejected: list[Drawn] = []
     for _ in range(_TRIES):
         drawn = Drawn.of(space, draw(generator))
         if known is not None and not is_new(drawn.genotype):
             continue
-        if not bounds.admit(space, drawn.genotype):
-            rejected = [*rejected, drawn.genotype][:_SHOWN]
+        if not bounds.admit(space, drawn.genotype, drawn.probabilities):
+            rejected = [*rejected, drawn][:_SHOWN]
         elif is_new(drawn.genotype):
             return drawn
         else:

@@ -85,6 +85,15 @@ def test_a_bound_is_met_and_its_miss_explained() -> None:
         draw_uniform(space, seeded(), Bounds(None, (0, 1), (32, 16)))
 
 
+def test_a_bound_of_the_declared_cost_is_met() -> None:
+    space = create_space("norm_sites", {"depth": 18, "width": 0.25, "last_stride": 1})
+    for seed in range(5):
+        body = draw_uniform(space, seeded(seed), Bounds(None, None, (32, 16), (8, 8))).body
+        assert sorted(body.values()) == 12 * ["share"] + 8 * ["split"]
+    with pytest.raises(ConfigError, match=r"is within cost 21 to 30; .* and a declared cost of \d+ to \d+\. Widen"):
+        draw_uniform(space, seeded(), Bounds(None, None, (32, 16), (21, 30)))
+
+
 def test_what_was_seen_is_drawn_again_only_when_nothing_is_new() -> None:
     space, seen = ToySpace(), set()
     draw = lambda g: uniform_probabilities(space.decisions(), g)  # noqa: E731
