@@ -101,7 +101,7 @@ class Findings:
 
     @property
     def above_equal(self) -> float:
-        """Searched minus random of equal parameters, in standard errors of that difference; NaN of fewer than two."""
+        """Searched minus random of equal cost, in standard errors of that difference; NaN of fewer than two."""
         if min(len(self.searched), len(self.equal)) < 2:
             return float("nan")
         error = np.sqrt(sum(stdev(worth(group)) ** 2 / len(group) for group in (self.searched, self.equal)))

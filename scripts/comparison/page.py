@@ -34,7 +34,7 @@ def section_lines(findings: Findings, command: str) -> Iterator[str]:
                 "| what | n | mAP, mean ± sd | best | parameters | MACs |", "|---|---|---|---|---|---|",
                 _row("searched", findings.searched), _row("by lot", random))
     if findings.equal:
-        yield _row(f"by lot, of equal parameters (± {plan.tolerance:.0%})", findings.equal)
+        yield _row(f"by lot, of equal {plan.equal_in} (± {plan.tolerance:.0%})", findings.equal)
     yield f"| the best of {findings.affordable} by lot (by validation), which cost as much as a search | | " \
           f"{_percent(findings.best_affordable)} | | | |"
     yield from (_row(f"`{one.name}`", [one]) for one in findings.hand_made)
@@ -93,7 +93,7 @@ def _verdicts(findings: Findings) -> Iterator[str]:
     yield _verdict(f"mean searched at percentile {100 * plan.percentile:.0f} of random",
                    f"{100 * findings.percentile_of_mean:.0f}", findings.percentile_of_mean >= plan.percentile)
     if findings.equal:
-        yield _verdict(f"{plan.standard_errors:g} standard errors above random of equal parameters",
+        yield _verdict(f"{plan.standard_errors:g} standard errors above random of equal {plan.equal_in}",
                        f"{findings.above_equal:.1f}", findings.above_equal >= plan.standard_errors)
     yield _verdict(f"τ of the best supernet ≥ {plan.tau:g}, interval above {plan.tau_low:g}",
                    f"{best.tau:.2f}, from {best.low:.2f}", best.tau >= plan.tau and best.low > plan.tau_low)

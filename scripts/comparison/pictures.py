@@ -48,7 +48,7 @@ def _picture(path: Path, paint: Callable[[Any], None]) -> Path:
 
 def _random(findings: Findings, axes: Any) -> None:
     lots = {"by lot": (findings.random, {"color": _GREY}),
-            "by lot, equal parameters": (findings.equal, {"histtype": "step", "color": "black"})}
+            f"by lot, equal {findings.plan.equal_in}": (findings.equal, {"histtype": "step", "color": "black"})}
     every = [100 * one.mAP for group, _ in lots.values() for one in group]
     for label, (group, style) in lots.items():
         if group:

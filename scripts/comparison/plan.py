@@ -44,13 +44,15 @@ class Plan:
             overrides of its ranking, ``on`` can be ``search``. They see the people of ``recipe``.
         score_on: test sets whose mean mAP is compared; empty: all.
         hand_made: published genotypes.
-        searches, random, equal: numbers of searches, of genotypes by lot, and of those with equal parameters.
-        tolerance: largest relative difference of equal parameters.
+        searches, random, equal: numbers of searches, of genotypes by lot, and of those that cost what the searched do.
+        equal_by: in what these are equal: ``params`` of the trunk, or ``cost``, that of the choices as the space
+            declares it.
+        tolerance: largest relative difference of equal ones.
         repeats: trainings of each searched and hand-made genotype, with different seeds.
         epochs: after which the genotype that each of the first ``curves`` searches derives is trained too.
         curves: see ``epochs``.
         percentile: that the mean searched genotype must reach among random ones, in [0, 1].
-        standard_errors: by which the searched must be above random ones of equal parameters.
+        standard_errors: by which the searched must be above random ones of equal cost.
         tau, tau_low: that Kendall's tau of the best scorer, and the lower end of its interval, must reach.
         tuning: what was tried before, each a sentence for the page.
     """
@@ -70,6 +72,7 @@ class Plan:
     searches: int = 8
     random: int = 24
     equal: int = 8
+    equal_by: str = "params"
     tolerance: float = 0.05
     repeats: int = 1
     epochs: Sequence[int] = ()
@@ -85,6 +88,11 @@ class Plan:
         return [self.genotype(folder, seed) for seed in range(self.searches)] + [
             self.genotype(folder, seed, epoch) for seed in range(min(self.curves, self.searches))
             for epoch in self.epochs]
+
+    @property
+    def equal_in(self) -> str:
+        """``equal_by`` in words."""
+        return {"params": "parameters", "cost": "declared cost"}[self.equal_by]
 
     @staticmethod
     def genotype(folder: Path, seed: int, epoch: int | None = None) -> Path:
@@ -125,6 +133,8 @@ def read_plan(space: str, path: Path = PLANS, *, quick: bool = False) -> Plan:
         plan = Plan(space, **values)
     except TypeError as error:
         raise ConfigError(f"the plan of {space} lacks a key, or a variant has one too many: {error}") from None
+    if plan.equal_by not in ("params", "cost"):
+        raise ConfigError(f"the plan of {space} has equal_by={plan.equal_by!r}; expected params or cost")
     for variants, known in ((plan.variants, set(plan.variants)), (plan.scorers, {"search", *plan.scorers})):
         for name, variant in variants.items():
             if variant.on is not None and (variant.on not in known or variant.select is None):

@@ -1,6 +1,7 @@
 """Making what a comparison lacks, by the commands that anybody runs; what is there is left alone."""
 
 import json
+import math
 import platform
 import resource
 import shutil
@@ -17,7 +18,7 @@ from comparison.plan import Plan, Variant
 from nas_reid.errors import ConfigError
 from nas_reid.files import write_atomically
 from nas_reid.genotype import Genotype
-from nas_reid.nas.bounds import costs_of
+from nas_reid.nas.bounds import costs_of, declared_cost
 from nas_reid.record.provenance import versions
 from nas_reid.registry import space_of
 from nas_reid.run.compose import settings
@@ -53,22 +54,24 @@ def make(plan: Plan, folder: Path, work: Path, *, workers: int) -> None:
                repeats=plan.repeats)
     train(plan, folder / "random.jsonl", work, workers, [*_space(plan), f"count={plan.random}", "repeated=0"])
     if plan.equal:
-        low, high = equal_parameters(plan, folder)
+        low, high = equal_bounds(plan, folder)
         train(plan, folder / "equal.jsonl", work, workers,
-               [*_space(plan), f"count={plan.equal}", "repeated=0", "seed=1", f"bounds.params=[{low},{high}]"])
+               [*_space(plan), f"count={plan.equal}", "repeated=0", "seed=1", f"bounds.{plan.equal_by}=[{low},{high}]"])
     for name, scorer in {"search": Variant(), **plan.scorers}.items():
         _score(plan, folder, work, name, scorer)
 
 
-def equal_parameters(plan: Plan, folder: Path) -> tuple[int, int]:
-    """Least and most parameters of a trunk that is as large as those of the searched genotypes are in the mean."""
+def equal_bounds(plan: Plan, folder: Path) -> tuple[int, int]:
+    """Least and most that a genotype may cost to be as dear as the searched are in the mean; see ``Plan.equal_by``."""
     recipe = settings("retrain", [*plan.recipe, *plan.final, "genotype=by_lot"])
     height, width = recipe.data.image_size
     searched = [Genotype.load(plan.genotype(folder, seed)) for seed in range(plan.searches)]
-    counts = [costs_of(space_of(genotype, recipe.network), genotype, (height, width), macs=False)["params"]
-              for genotype in searched]
-    mean = sum(counts) / len(counts)
-    return round(mean * (1 - plan.tolerance)), round(mean * (1 + plan.tolerance))
+    spaces = [space_of(genotype, recipe.network) for genotype in searched]
+    costs = [declared_cost(space, genotype, {name: torch.tensor(rows) for name, rows in genotype.probabilities.items()})
+             if plan.equal_by == "cost" else costs_of(space, genotype, (height, width), macs=False)["params"]
+             for space, genotype in zip(spaces, searched, strict=True)]
+    mean = sum(costs) / len(costs)
+    return math.floor(mean * (1 - plan.tolerance)), math.ceil(mean * (1 + plan.tolerance))
 
 
 def _search(plan: Plan, folder: Path, work: Path, seed: int) -> None:

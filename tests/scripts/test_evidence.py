@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from nas_reid.registry import load_genotype
 from nas_reid.tables import Table
 from tests.cli.commands import DATA, SEARCH, invoke
 
@@ -100,6 +101,16 @@ def test_a_search_can_end_with_a_selection(parts, tmp_path: Path) -> None:
     assert searched[:3] == ("search", "epochs=1", "final=1") and "seed=0" in searched
     assert selected[:3] == ("select", f"search={tmp_path / 'work' / 'search0'}", "method=evolution")
     assert plan.genotype(tmp_path, 0).read_text() == "select"
+
+
+def test_equal_are_those_with_as_many_choices_of_a_cost(parts, tmp_path: Path) -> None:
+    plan = parts["plan"].Plan("norm_sites", (), ("experiment=table_norm_sites",), (), "norm_sites", searches=2,
+                              equal_by="cost", tolerance=0.1)
+    for seed, splits in ((0, 10), (1, 14)):
+        body = dict(load_genotype("norm_sites/share_resnet18").body)
+        body |= dict.fromkeys(list(body)[:splits], "split")
+        replace(load_genotype("norm_sites/share_resnet18"), body=body).save(plan.genotype(tmp_path, seed))
+    assert parts["runs"].equal_bounds(plan, tmp_path) == (10, 14)  # 12 in the mean, and a tenth
 
 
 def trained(parts, mAP: float, *, validation: float = 0.0, seconds: float = 30.0):
