@@ -25,11 +25,7 @@ from torch.nn.utils import clip_grad_norm_
 from nas_reid.config.algorithm import AlgorithmConfig
 from nas_reid.config.loading import load
 from nas_reid.config.schemas import SearchConfig
-from nas_reid.data.augment import Augment, build_augment
-from nas_reid.data.batches import Batch, BatchStream, EvalBatches, LoadShare, TrainBatches
-from nas_reid.data.sample import label_map
-from nas_reid.data.source import held_out_lists, open_source, training_batches
-from nas_reid.data.splits import hold_out, split_search
+from nas_reid.data.batches import Batch, BatchStream, EvalBatches, LoadShare
 from nas_reid.evaluation.retrieval import retrieve
 from nas_reid.genotype import Genotype
 from nas_reid.losses.objective import build_objective
@@ -59,6 +55,7 @@ from nas_reid.run.by_lot import draw_by_lot
 from nas_reid.run.command import command
 from nas_reid.run.invocation import invocation
 from nas_reid.run.job import Job, finished_result, start_job
+from nas_reid.run.search_data import load_data
 from nas_reid.search_space import SearchSpace
 from nas_reid.seed import derive_seed, seed_everything
 from nas_reid.training.optim import build_training, require_disjoint, set_lr
@@ -94,8 +91,8 @@ def run(settings: SearchConfig, job: Job) -> float:
     temperature = build_temperature(**asdict(algorithm.temperature))
     pretrained = read_pretrained(settings.pretrained, space)
 
-    # Data: validation identities stay apart; the other images are split between weights and alphas.
-    batches, lists, num_classes = load_data(settings, build_augment(settings.augment), job.device, job)
+    # Data: validation identities stay apart; the weights learn from some images, the alphas from others.
+    batches, lists, num_classes = load_data(settings, job.device, job.folder)
 
     # The supernet's weights below, the alphas above; continue where a stopped run left off.
     bilevel = build_bilevel(settings, space, num_classes, job.device, steps=len(batches[0]))
@@ -151,34 +148,6 @@ def next_line(settings: SearchConfig, job: Job) -> str | None:
     if settings.algorithm.scheme == "one_shot":
         return job.next_line("select", {"search": job.folder}, same_data=False)
     return job.next_line("retrain", {"genotype": job.folder / "genotype.json"}, same_data=True)
-
-
-def load_data(settings: SearchConfig, augment: Augment, device: torch.device, job: Job | None = None,
-              ) -> tuple[list[TrainBatches], tuple[EvalBatches, EvalBatches], int]:
-    """Batches for the weights and for the alphas, validation query and gallery, and the number of identities.
-
-    A scheme of one level (``joint``, ``one_shot``) has all images for both, and one source of batches.
-    """
-    source = open_source(settings.data, protocol=settings.evaluation.protocol, folder=job.folder if job else None)
-    store, official = source.train_store(), source.dataset.validation_pids
-    train, query, gallery = hold_out(store.samples, by=settings.validation_by, fraction=settings.validation_fraction,
-                                     seed=settings.people_seed, official=official)
-    parts = {"weights and alphas": train}
-    if not settings.algorithm.has_one_level:
-        if settings.validation_by == settings.split.by == "official":
-            train = list(store.samples)  # the supernet is validated on the alphas' identities
-        halves = split_search(train, by=settings.split.by, fraction=settings.split.weights_fraction,
-                              seed=derive_seed(settings.seed, "split"), official=official)
-        parts = dict(zip(("weights", "alphas"), halves, strict=True))
-    labels = label_map(train)
-    batches = [training_batches(store, part, augment, labels=labels, identities=settings.batch.identities,
-                                instances=settings.batch.instances, seed=derive_seed(settings.seed, level),
-                                device=device, sampler=settings.batch.sampler) for level, part in parts.items()]
-    queries, galleries, _ = held_out_lists(store, query, gallery, batch_size=settings.evaluation.batch_size,
-                                           device=device)
-    log.info("search data: %d identities, %s; validation: %d queries, %d gallery", len(labels),
-             ", ".join(f"{len(part)} images for {level}" for level, part in parts.items()), len(query), len(gallery))
-    return batches, (queries, galleries), len(labels)
 
 
 def build_bilevel(settings: SearchConfig, space: SearchSpace, num_classes: int, device: torch.device, *,

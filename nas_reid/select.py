@@ -34,7 +34,6 @@ from torch.optim import Optimizer
 from nas_reid.config.loading import load, to_plain
 from nas_reid.config.schemas import SearchConfig
 from nas_reid.config.tables import FRONTS, AdaptSettings, SelectConfig
-from nas_reid.data.augment import build_augment
 from nas_reid.data.batches import TrainBatches
 from nas_reid.data.resident import ResidentBatches
 from nas_reid.deploy.latency import latency_of
@@ -64,7 +63,8 @@ from nas_reid.run.command import command
 from nas_reid.run.command_line import next_command
 from nas_reid.run.invocation import invocation
 from nas_reid.run.other_people import other_people
-from nas_reid.search import build_bilevel, load_data
+from nas_reid.run.search_data import load_data
+from nas_reid.search import build_bilevel
 from nas_reid.search_space import Mix, OffersOneHot, SearchSpace
 from nas_reid.tables.statistics import kendall_interval, kendall_tau, top_overlap
 from nas_reid.tables.table import Line, Table, TableError
@@ -89,7 +89,7 @@ def run(settings: SelectConfig, folder: Path, device: torch.device) -> float:
     state = read_search(user_path(settings.search))
     search = load(OmegaConf.create(state["config"]), SearchConfig)
     space = create_searchable(search.space)
-    batches, lists, num_classes = load_data(search, build_augment(search.augment), device)
+    batches, lists, num_classes = load_data(search, device)
     lists = other_people(settings.validation_data, settings.validation_people, search, device) or lists
     bilevel = build_bilevel(search, space, num_classes, device, steps=len(batches[0]))
     bilevel.load_state_dict(state["bilevel"])

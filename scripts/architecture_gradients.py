@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 
 from nas_reid.config.schemas import SearchConfig
-from nas_reid.data.augment import build_augment
 from nas_reid.data.batches import Batch
 from nas_reid.nas.architect import Tensors, first_order, second_order
 from nas_reid.nas.bilevel import Bilevel, Moment
 from nas_reid.registry import create_searchable
 from nas_reid.run.compose import settings
-from nas_reid.search import build_bilevel, load_data, step_weights
+from nas_reid.run.search_data import load_data
+from nas_reid.search import build_bilevel, step_weights
 from nas_reid.seed import seed_everything
 from nas_reid.training.optim import set_lr
 
@@ -52,7 +52,7 @@ def gradients(config: SearchConfig, seconds: dict[str, float]) -> Iterator[dict[
     seed_everything(config.seed)
     device = torch.device("cpu")
     space = create_searchable(config.space)
-    (training, validation), _, num_classes = load_data(config, build_augment(config.augment), device)
+    (training, validation), _, num_classes = load_data(config, device)
     bilevel = build_bilevel(config, space, num_classes, device, steps=len(training))
     bilevel.network.train()
     for number in range(config.epochs * len(training)):

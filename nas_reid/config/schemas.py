@@ -73,6 +73,7 @@ class SearchConfig(RunConfig):
     split: SplitConfig
     weights: OptimizerConfig
     alphas: OptimizerConfig
+    alphas_data: Any               # one data set that the alphas learn from, instead of a part of the search's own
     pretrained: str | None         # file with initial weights of the supernet
 
     def rules(self) -> Rules:
@@ -106,9 +107,12 @@ class SearchConfig(RunConfig):
                    "differentiating it again would be wrong; set its weight to 0 or choose another scheme")
         for name, (_, loss) in losses_of(self.objective.alphas, key="objective.alphas")[0].items():
             yield (f"objective.alphas.{name}.weight",
-                   self.algorithm.has_one_level or self.split.by not in ("identity", "official")
-                   or not loss.learns_identities,
-                   f"must be 0 with split.by={self.split.by}: the weights never learn the alphas' identities")
+                   self.algorithm.has_one_level or not loss.learns_identities
+                   or (not self.alphas_data and self.split.by not in ("identity", "official")),
+                   f"must be 0 with {'alphas_data' if self.alphas_data else 'split.by=' + self.split.by}: the weights "
+                   "never learn the alphas' identities")
+        yield ("alphas_data", not self.alphas_data or not self.algorithm.has_one_level,
+               f"does not go with algorithm.scheme={self.algorithm.scheme}, in which alphas and weights learn together")
 
 
 @dataclass

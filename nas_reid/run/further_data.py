@@ -21,7 +21,7 @@ def further_data(key: str, entries: Any, data: DataConfig) -> dict[str, DataConf
     changes to the run's own data follow it. Image size, cache and the like are the run's unless they are changed.
 
     Args:
-        key: of the configuration, for messages: ``targets``, ``sources`` or ``validation_data``.
+        key: of the configuration: ``targets``, ``sources``, ``validation_data`` or ``alphas_data``.
         entries: one name, a list of names, or the mapping.
         data: the run's own data.
 
@@ -36,8 +36,8 @@ def further_data(key: str, entries: Any, data: DataConfig) -> dict[str, DataConf
         raise ConfigError(f"{key} names {data.name}, which is what is trained on and evaluated in any case; give other "
                           "data another name")
     changes = entries if isinstance(entries, dict) else dict.fromkeys(entries)
-    if key == "validation_data" and len(changes) > 1:
-        raise ConfigError(f"validation_data names {', '.join(changes)}; expected one data set")
+    if key in ("validation_data", "alphas_data") and len(changes) > 1:
+        raise ConfigError(f"{key} names {', '.join(changes)}; expected one data set")
     return {str(name): _settings(f"{key}.{name}", str(name), change, data) for name, change in changes.items()}
 
 
