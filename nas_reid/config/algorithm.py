@@ -33,11 +33,15 @@ SCHEMES = ("first_order", "second_order", "joint", "one_shot", "random")
 """How weights and alphas take turns: two levels; both at once; weights alone, by paths; neither, a genotype by lot."""
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def are_bounds(bounds: Any) -> tuple[bool, str]:
     """Whether these are bounds of what a genotype costs, and the rule."""
     ranges = bounds.values() if isinstance(bounds, dict) and set(bounds) <= {"params", "macs", "cost"} else [0]
-    holds = all(pair is None or (isinstance(pair, list) and len(pair) == 2 and 0 <= pair[0] <= pair[1])
-                for pair in ranges)
+    holds = all(pair is None or (isinstance(pair, list) and len(pair) == 2 and all(map(_is_number, pair))
+                                 and 0 <= pair[0] <= pair[1]) for pair in ranges)
     return holds, "must be {params: [least, most], macs: [least, most], cost: [least, most]}, null for any"
 
 

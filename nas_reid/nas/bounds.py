@@ -38,7 +38,14 @@ class Bounds:
         return Bounds(pairs.get("params"), pairs.get("macs"), (height, width), pairs.get("cost"))
 
     def admit(self, space: SearchSpace, genotype: Genotype, probabilities: Mapping[str, Tensor]) -> bool:
-        """Whether the genotype, derived from ``probabilities``, is within all of them."""
+        """Whether the genotype, derived from ``probabilities``, is within all of them.
+
+        Raises:
+            ConfigError: a bound of the cost, of which the space declares none.
+        """
+        if self.cost and not any(choice.cost for decision in space.decisions() for choice in decision.choices):
+            raise ConfigError(f"bounds.cost={list(self.cost)} bounds what the choices of {space.name} cost, and that "
+                              "space declares no cost of any (Choice.cost); bound params or macs")
         if self.cost and not self.cost[0] <= declared_cost(space, genotype, probabilities) <= self.cost[1]:
             return False
         if self.params is None and self.macs is None:
@@ -78,7 +85,7 @@ def no_draw(space: SearchSpace, bounds: Bounds, rejected: Sequence[tuple[Mapping
 
 def _shown(bounds: Bounds) -> str:
     given = {"params": bounds.params, "macs": bounds.macs, "cost": bounds.cost}
-    return " and ".join(f"{name} {low:,.0f} to {high:,.0f}" for name, (low, high) in
+    return " and ".join(f"{name} {low:,.10g} to {high:,.10g}" for name, (low, high) in
                         ((name, bound) for name, bound in given.items() if bound is not None))
 
 

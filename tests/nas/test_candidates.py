@@ -90,8 +90,13 @@ def test_a_bound_of_the_declared_cost_is_met() -> None:
     for seed in range(5):
         body = draw_uniform(space, seeded(seed), Bounds(None, None, (32, 16), (8, 8))).body
         assert sorted(body.values()) == 12 * ["share"] + 8 * ["split"]
-    with pytest.raises(ConfigError, match=r"is within cost 21 to 30; .* and a declared cost of \d+ to \d+\. Widen"):
-        draw_uniform(space, seeded(), Bounds(None, None, (32, 16), (21, 30)))
+    with pytest.raises(ConfigError, match=r"is within cost 20.5 to 30; .* and a declared cost of \d+ to \d+\. Widen"):
+        draw_uniform(space, seeded(), Bounds(None, None, (32, 16), (20.5, 30)))
+
+
+def test_a_bound_of_the_cost_needs_a_space_that_declares_one() -> None:
+    with pytest.raises(ConfigError, match=r"bounds\.cost=\[0, 1\] .* declares no cost .*; bound params or macs"):
+        draw_uniform(ToySpace(), seeded(), Bounds(None, None, (32, 16), (0, 1)))
 
 
 def test_what_was_seen_is_drawn_again_only_when_nothing_is_new() -> None:
