@@ -112,7 +112,7 @@ class SearchConfig(RunConfig):
                    f"must be 0 with {'alphas_data' if self.alphas_data else 'split.by=' + self.split.by}: the weights "
                    "never learn the alphas' identities")
         yield ("alphas_data", not self.alphas_data or not self.algorithm.has_one_level,
-               f"does not go with algorithm.scheme={self.algorithm.scheme}, in which alphas and weights learn together")
+               f"does not go with algorithm.scheme={self.algorithm.scheme}, whose alphas take no steps of their own")
 
 
 @dataclass

@@ -1,12 +1,11 @@
 """The images of a search: for the weights, for the alphas, and to validate the supernet on."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 
-from nas_reid.config.groups import DataConfig
 from nas_reid.config.schemas import SearchConfig
 from nas_reid.data.augment import build_augment
 from nas_reid.data.batches import EvalBatches, TrainBatches
@@ -29,14 +28,19 @@ def load_data(settings: SearchConfig, device: torch.device, folder: Path | None 
 
     A scheme of one level (``joint``, ``one_shot``) has all images for both, and one source of batches. ``folder`` is
     that of the run, for splits that have to be made.
+
+    Raises:
+        ConfigError, DataError: see ``further_data``, ``open_source`` and ``hold_out``; all lists are read before images
+            are decoded.
     """
     augment = build_augment(settings.augment)
     further = further_data("alphas_data", settings.alphas_data, settings.data)
+    others = [open_source(data, protocol=settings.evaluation.protocol) for data in further.values()]
     source = open_source(settings.data, protocol=settings.evaluation.protocol, folder=folder)
     store, official = source.train_store(), source.dataset.validation_pids
     train, query, gallery = hold_out(store.samples, by=settings.validation_by, fraction=settings.validation_fraction,
                                      seed=settings.people_seed, official=official)
-    parts = _parts(settings, source, store, train, further)
+    parts = _parts(settings, source, store, train, others)
     batches = [training_batches(store, samples, augment, labels=labels, identities=settings.batch.identities,
                                 instances=settings.batch.instances, seed=derive_seed(settings.seed, level),
                                 device=device, sampler=settings.batch.sampler)
@@ -50,14 +54,14 @@ def load_data(settings: SearchConfig, device: torch.device, folder: Path | None 
 
 
 def _parts(settings: SearchConfig, source: DataSource, store: ImageStore, train: list[Sample],
-           further: Mapping[str, DataConfig]) -> dict[str, Part]:
+           others: Sequence[DataSource]) -> dict[str, Part]:
     """What each level learns from: all of ``train``, a half each, or of the alphas another data set."""
     if settings.algorithm.has_one_level:
         return {"weights and alphas": (store, train, label_map(train))}
-    for data in further.values():
-        other = open_source(data, protocol=settings.evaluation.protocol).train_store()
+    for other in others:
+        images = other.train_store()
         return {"weights": (store, train, label_map(train)),
-                "alphas": (other, list(other.samples), label_map(other.samples))}
+                "alphas": (images, list(images.samples), label_map(images.samples))}
     official = source.dataset.validation_pids
     if settings.validation_by == settings.split.by == "official":
         train = list(store.samples)  # the supernet is validated on the alphas' identities
