@@ -61,6 +61,7 @@ from nas_reid.record.provenance import versions
 from nas_reid.registry import create_searchable
 from nas_reid.run.command import command
 from nas_reid.run.command_line import next_command
+from nas_reid.run.further_data import further_data
 from nas_reid.run.invocation import invocation
 from nas_reid.run.other_people import other_people
 from nas_reid.run.search_data import load_data
@@ -89,13 +90,13 @@ def run(settings: SelectConfig, folder: Path, device: torch.device) -> float:
     state = read_search(user_path(settings.search))
     search = load(OmegaConf.create(state["config"]), SearchConfig)
     space = create_searchable(search.space)
-    batches, lists, num_classes = load_data(search, device)
-    lists = other_people(settings.validation_data, settings.validation_people, search, device) or lists
+    others = other_people(settings.validation_data, settings.validation_people, search, device)
+    batches, held_out, num_classes = load_data(search, device)
     bilevel = build_bilevel(search, space, num_classes, device, steps=len(batches[0]))
     bilevel.load_state_dict(state["bilevel"])
     if settings.precision is not None:
         bilevel.network.trunk_dtype = bilevel.network.judged_dtype = trunk_dtype(settings.precision, device)
-    supernet = open_supernet(bilevel, search, batches[0], lists, reestimate=settings.reestimate)
+    supernet = open_supernet(bilevel, search, batches[0], others or held_out, reestimate=settings.reestimate)
     adapted = Adapted(supernet, partial(adapt, bilevel, batches[0], settings.adapt))
     scorer = adapted if settings.adapt.steps else supernet
 
@@ -128,7 +129,7 @@ def read_search(folder: Path) -> dict[str, Any]:
     state = load_checkpoint(path)
     if "bilevel" not in state:
         raise CheckpointError(f"{path} holds no supernet; search= must be the folder of a nas_reid.search run")
-    return state
+    return {**state, "config": {"alphas_data": None, **state["config"]}}  # searches from before the key lack it
 
 
 def open_supernet(bilevel: Bilevel, search: SearchConfig, batches: TrainBatches, lists: Sequence[Any], *,
@@ -214,7 +215,7 @@ def finish(settings: SelectConfig, search: SearchConfig, space: SearchSpace, see
     draw_front(worth, cost, front, folder / "pictures" / "front.png", xlabel=FRONTS[settings.front],
                ylabel="validation mAP on the supernet, %")
     result = {"kind": "select", "search": settings.search, "space": space.name, "method": settings.method,
-              "selection": {"split": "validation", "data": settings.validation_data or search.data.name,
+              "selection": {"split": "validation", "data": judged_on(settings, search),
                             "mAP": best.mAP, "candidates": len(seen)}, "metrics": {},
               "genotype": str(folder / "genotype.json"), "front": len(front), "versions": versions(),
               "config": to_plain(settings)}
@@ -232,7 +233,12 @@ def chosen(candidate: Candidate, settings: SelectConfig, search: SearchConfig) -
     return candidate.genotype.with_provenance(
         kind="select", method=settings.method, seed=settings.seed, search_seed=search.seed, data=search.data.name,
         synthetic=search.data.synthetic is not None, algorithm=search.algorithm.name,
-        validation={"mAP": candidate.mAP, "data": settings.validation_data or search.data.name}, **versions())
+        validation={"mAP": candidate.mAP, "data": judged_on(settings, search)}, **versions())
+
+
+def judged_on(settings: SelectConfig, search: SearchConfig) -> str:
+    """Name of the data set whose people judge."""
+    return next(iter(further_data("validation_data", settings.validation_data, search.data)), search.data.name)
 
 
 def compare(worth: Callable[[Mapping[str, Mix]], float], space: SearchSpace, table: Table, folder: Path) -> float:

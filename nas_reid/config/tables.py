@@ -102,6 +102,7 @@ class SelectConfig:
         """Ranges, and what excludes what."""
         yield "method", *is_one_of(self.method, (*METHODS, "perturbation", "table"))
         yield "method", self.method != "table" or self.table is not None, "needs table=, the trainings to compare with"
+        yield "table_on", not self.table_on or self.table is not None, "needs table=, whose test sets it names"
         yield "score", *is_one_of(self.score, ("supernet", "probabilities"))
         yield ("score", self.score != "probabilities" or (self.method == "table" and not self.adapt.steps),
                "probabilities rank a table as they are: set method=table, and adapt.steps=0")

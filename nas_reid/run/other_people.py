@@ -1,5 +1,6 @@
 """People of another data set, to choose genotypes by in place of those whom the search held out."""
 
+import logging
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,8 @@ from nas_reid.data.batches import EvalBatches
 from nas_reid.data.source import evaluation_batches, open_source
 from nas_reid.errors import ConfigError
 from nas_reid.run.further_data import further_data
+
+log = logging.getLogger("nas_reid.select")
 
 
 def other_people(named: Any, most: int, search: SearchConfig, device: torch.device,
@@ -35,6 +38,8 @@ def other_people(named: Any, most: int, search: SearchConfig, device: torch.devi
         people = set(sorted({sample.pid for sample in source.dataset.query})[:most])
         query, gallery = (tuple(sample for sample in part if sample.pid in people)
                           for part in (source.dataset.query, source.dataset.gallery))
+        log.info("judged by: %d people of %s, in %d queries and %d gallery images", len(people), name, len(query),
+                 len(gallery))
         cut = replace(source, dataset=replace(source.dataset, query=query, gallery=gallery))
         stores = cut.test_stores()
         lists = [evaluation_batches(store, store.samples, batch_size=search.evaluation.batch_size, device=device)

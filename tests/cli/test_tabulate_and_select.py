@@ -105,10 +105,12 @@ def test_a_supernet_is_compared_with_a_table(searched: tuple[Path, Outcome], tab
 def test_another_domain_can_judge(searched: tuple[Path, Outcome], tmp_path: Path) -> None:
     scores = {}
     for people in (2, 4):
-        outcome = invoke("select", f"search={searched[0]}", "method=random", "candidates=2", "validation_data=d",
+        outcome = invoke("select", f"search={searched[0]}", "method=random", "candidates=2", "validation_data={d: {}}",
                          f"validation_people={people}", f"hydra.run.dir={tmp_path / str(people)}")
         assert outcome.code == 0, outcome.err
         assert Genotype.load(tmp_path / str(people) / "genotype.json").provenance["validation"]["data"] == "d"
+        result = json.loads((tmp_path / str(people) / "result.json").read_text())
+        assert result["selection"]["data"] == "d" and f"judged by: {people} people of d, in " in outcome.out
         lines = (tmp_path / str(people) / "candidates.jsonl").read_text().splitlines()
         scores[people] = [json.loads(line)["mAP"] for line in lines]
     by_all = invoke("select", f"search={searched[0]}", "method=random", "candidates=2", f"hydra.run.dir={tmp_path}")
@@ -122,6 +124,8 @@ def test_another_domain_can_judge(searched: tuple[Path, Outcome], tmp_path: Path
     (("method=perturbation", "adapt.steps=1"), "set tune_steps"),
     (("score=probabilities",), "set method=table"),
     (("method=table", "table=nowhere"), "no table 'nowhere'"),
+    (("table_on=[b]",), "table_on=['b'] needs table=, whose test sets it names"),
+    (("bounds.cost=[a,b]",), "must be {params: [least, most]"), (("bounds.macs=[0,null]",), "must be {params:"),
     (("validation_data=nowhere",), "expected a file of conf/data"),
     (("validation_data=[c,d]",), "expected one data set"),
     (("validation_data=d", "validation_people=1"), "must be at least 2"),
