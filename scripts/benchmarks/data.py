@@ -21,7 +21,7 @@ from nas_reid.data.synthetic import SyntheticSpec, generate
 _SIZE = (256, 128)
 _WORKERS = 2
 STANDARD: dict[str, dict[str, Any]] = {"flip": {"p": 0.5}, "crop": {"padding": 4},
-                                        "erase": {"p": 0.5, "area": [0.02, 0.4], "aspect": 0.3}}
+                                       "erase": {"p": 0.5, "area": [0.02, 0.4], "aspect": 0.3}}
 
 
 def data(setting: Setting) -> Iterator[Comparison]:
