@@ -41,7 +41,7 @@ def _picture(path: Path, paint: Callable[[Any], None]) -> Path:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25)
     if axes.get_legend_handles_labels()[1]:
-        axes.legend(framealpha=0.85, edgecolor="none", fontsize=8)
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False, fontsize=8)  # covers no point
     write_picture(path, lambda file: figure.savefig(file, format="png"))
     return path
 
@@ -63,11 +63,12 @@ def _random(findings: Findings, axes: Any) -> None:
 
 
 def _supernet(findings: Findings, axes: Any) -> None:
-    for scorer, colour in zip(findings.scorers, (_BLUE, _RED, "#3a923a", "#b8860b") * 4, strict=False):
+    markers = [(colour, marker) for marker in "o^s" for colour in (_BLUE, _RED, "#3a923a", "#b8860b")]
+    for scorer, (colour, marker) in zip(findings.scorers, markers, strict=False):
         scores, truth = zip(*scorer.pairs, strict=True)
         ranks = [sum(other < score for other in scores) for score in scores]
-        axes.scatter(ranks, [100 * value for value in truth], s=14, color=colour, linewidths=0,
-                     label=f"{scorer.name}: τ = {scorer.tau:.2f}")
+        axes.scatter(ranks, [100 * value for value in truth], s=14, color=colour, marker=marker,
+                     linewidths=0, label=f"{scorer.name}: τ = {scorer.tau:.2f}")
     axes.set(xlabel="genotypes that the supernet puts below it", ylabel="mAP when trained alone, %")
 
 
