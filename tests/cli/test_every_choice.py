@@ -23,7 +23,8 @@ FIXED = {
     "experiment": "tests/config composes all", "seed": "any", "genotype": "mandatory", "checkpoint": "mandatory",
     "pretrained": "test_nfs", "teacher_resize": "test_distillation", "teacher": "test_distillation",
     "distillation": "test_distillation", "sources": "test_cross_domain", "targets": "test_cross_domain",
-    "validation_data": "test_cross_domain", "image_size": "test_evaluation_options",
+    "validation_data": "test_cross_domain", "alphas_data": "test_alphas_data",
+    "search algorithm.bounds.cost": "test_tabulate_and_select", "image_size": "test_evaluation_options",
     "retrain evaluation.camera_pairs": "for evaluate", "evaluate evaluation.every": "for a training",
 }
 

@@ -11,6 +11,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 import nas_reid.retrain
+import nas_reid.run.search_data
 import nas_reid.search
 from tests.cli.commands import RETRAIN, SEARCH, Outcome, invoke
 
@@ -72,7 +73,7 @@ def test_a_stopped_search_says_where_it_stands_and_its_line_continues_it(
 
 @pytest.mark.parametrize(("owner", "name", "expected"), [
     (nas_reid.search, "step_weights", "the run stands before the end of its first epoch; to repeat it: "),
-    (nas_reid.search, "open_source", "the run stands before its training began; to repeat it: "),
+    (nas_reid.run.search_data, "open_source", "the run stands before its training began; to repeat it: "),
     (nas_reid.search, "finished_result", "to repeat the command: ")])
 def test_a_search_that_had_not_got_far_says_so(owner: object, name: str, expected: str, tmp_path: Path,
                                                monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:

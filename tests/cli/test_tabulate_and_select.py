@@ -208,3 +208,10 @@ def test_a_genotype_by_lot_is_within_its_bounds_and_the_same_for_a_seed(tmp_path
     with torch.device("meta"):
         trunk = space_of(first).network(first)
     assert 900 <= count_parameters(trunk) <= 1100
+
+
+def test_a_genotype_by_lot_has_as_many_choices_of_a_cost_as_asked_for(tmp_path: Path) -> None:
+    outcome = invoke("search", "space=norm_sites", "algorithm=random", "algorithm.bounds.cost=[8,8]",
+                     f"hydra.run.dir={tmp_path}")
+    assert outcome.code == 0, outcome.err
+    assert list(Genotype.load(tmp_path / "genotype.json").body.values()).count("split") == 8
