@@ -8,7 +8,7 @@ import torch
 
 from nas_reid.config.schemas import SearchConfig
 from nas_reid.data.batches import EvalBatches
-from nas_reid.data.source import evaluation_batches, open_source
+from nas_reid.data.source import open_source, retrieval_lists
 from nas_reid.errors import ConfigError
 from nas_reid.run.further_data import further_data
 
@@ -41,8 +41,6 @@ def other_people(named: Any, most: int, search: SearchConfig, device: torch.devi
         log.info("judged by: %d people of %s, in %d queries and %d gallery images", len(people), name, len(query),
                  len(gallery))
         cut = replace(source, dataset=replace(source.dataset, query=query, gallery=gallery))
-        stores = cut.test_stores()
-        lists = [evaluation_batches(store, store.samples, batch_size=search.evaluation.batch_size, device=device)
-                 for store in stores[:2]]
-        return lists[0], lists[1]
+        lists = retrieval_lists(cut.test_stores(), batch_size=search.evaluation.batch_size, device=device)
+        return lists.query, lists.gallery
     return None
