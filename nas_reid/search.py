@@ -228,9 +228,11 @@ def step_alphas(bilevel: Bilevel, train_batch: Batch, val_batch: Batch, moment: 
     weights = {name: weight for name, weight in bilevel.network.named_parameters() if weight.requires_grad}
 
     def val_loss(weights: Tensors, alphas: Tensors) -> Tensor:
+        """What the alphas minimise."""
         return bilevel.upper_loss(val_batch, moment, weights=weights, alphas=alphas).loss
 
     def train_loss(weights: Tensors, alphas: Tensors) -> Tensor:
+        """What the weights minimise, for the virtual step of the second order."""
         return bilevel.lower_loss(train_batch, moment, weights=weights, alphas=alphas).loss
 
     if algorithm.scheme == "second_order":
