@@ -106,6 +106,14 @@ def test_leaves_are_bright_and_scenes_are_dark() -> None:
         assert np.array_equal(seen[..., 0], seen[..., 1]) and np.array_equal(seen[..., 0], seen[..., 2])
 
 
+def test_an_infrared_camera_of_low_sensitivity_has_dark_pictures_of_little_contrast() -> None:
+    """Of the visible ones nothing changes; NEAR's cameras are quiet: a picture is 1/4 of what it would be."""
+    dim = replace(NEAR, sensitivity=0.25)
+    infrared, same = (draw(spec, shot(spec, 2), MANY[0]).image.astype(float) for spec in (dim, NEAR))
+    assert abs(infrared - 0.25 * same).max() <= 2.5
+    assert all(camera(dim, index) == camera(NEAR, index) for index in (0, 1, 3, 4))
+
+
 def test_the_illuminator_fades_with_the_distance_from_its_centre() -> None:
     pixels = np.ones((128, 64, 3), np.float32)
     illuminate(pixels, 3.0, np.random.default_rng(0))

@@ -43,7 +43,7 @@ def test_visible_data_sets_keep_their_names_and_records(tmp_path: Path) -> None:
                                                                 "synthetic-tiny-ab0fa215c8d3")
     folder = generate(tmp_path, spec, workers=1)
     card = json.loads((folder / SYNTHETIC_CARD).read_text())["spec"]
-    assert not {"layout", "infrared", "val_ids", "luminance", "woven", "illuminator"} & set(card)
+    assert not {"layout", "infrared", "val_ids", "luminance", "woven", "illuminator", "sensitivity"} & set(card)
     assert sorted(path.name for path in folder.iterdir() if path.is_dir()) == ["bounding_box_test",
                                                                                "bounding_box_train", "query"]
 
@@ -164,6 +164,7 @@ def test_the_readers_of_the_real_sets_read_every_split_of_regdb_layout(folders: 
     ({"layout": "regdb", "val_ids": 5}, "0 with layout=regdb"),
     ({"layout": "sysu_mm01", "luminance": 1.5}, "luminance=1.5: expected a number from 0 to 1"),
     ({"layout": "sysu_mm01", "illuminator": -1.0}, "illuminator=-1.0: expected a number from 0 to 5"),
+    ({"layout": "sysu_mm01", "sensitivity": 1.5}, "sensitivity=1.5: expected a number from 0 to 1"),
 ])
 def test_an_illegal_value_is_named_with_its_rule(fields: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(message)):

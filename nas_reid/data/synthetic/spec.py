@@ -47,7 +47,7 @@ LAYOUTS: dict[str, dict[str, dict[str, object]]] = {
 INFRARED = ("near", "thermal", "grey")
 
 _INFRARED_ONLY = {"layout": "market1501", "infrared": "", "val_ids": 0, "luminance": 0.5, "woven": 1.0,
-                  "illuminator": 1.0}
+                  "illuminator": 1.0, "sensitivity": 1.0}
 """Fields that say nothing about a data set without infrared, at the values they have there."""
 
 LEVELS: dict[str, dict[str, object]] = {
@@ -74,13 +74,14 @@ class SyntheticSpec:
         factors: a name in ``LEVELS``.
         seed: seed of every random choice.
         layout: ``market1501`` (visible light alone), ``sysu_mm01`` (cameras 3 and 6 infrared) or ``regdb`` (camera 2
-            infrared, aligned with camera 1); the name of the reader. The next five fields need one of the latter two.
+            infrared, aligned with camera 1); the name of the reader. The next six fields need one of the latter two.
         infrared: ``near`` (active illumination: each material reflects in its own way, see ``near_infrared``),
             ``thermal`` (see ``thermal``), or ``grey``, the visible picture without its colours, for comparison.
         val_ids: how many of the training persons are listed as validation persons (``sysu_mm01``).
         luminance: share of the visible luminance in a material's reflectance in near infrared, 0..1.
         woven: fraction of patterns and prints whose dyes show in near infrared; the others vanish.
         illuminator: strength of the near-infrared illuminators' fall-off from the centre, 0 for none.
+        sensitivity: contrast of the infrared cameras' pictures relative to those of visible light, 0..1.
         domain: a name in ``DOMAINS``, or empty for none. Each has its own people, scenes and cameras; the cameras of
             two domains look alike in nothing but what k = 0 leaves of their looks.
         image_size: height and width in pixels.
@@ -132,6 +133,7 @@ class SyntheticSpec:
     luminance: float = 0.5
     woven: float = 1.0
     illuminator: float = 1.0
+    sensitivity: float = 1.0
     domain: str = ""
     image_size: tuple[int, int] = (128, 64)
     train_ids: int = _PRESET
@@ -254,7 +256,7 @@ class SyntheticSpec:
         for kind in self.lookalike_kinds:
             _check_choice("look-alike kind", kind, LOOKALIKES)
         for name in ("junk", "lookalikes", "textures", "logos", "bags", "body_variation", "overlay", "own",
-                     "truncation", "occluders", "resolution", "levels", "luminance", "woven"):
+                     "truncation", "occluders", "resolution", "levels", "luminance", "woven", "sensitivity"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name}={getattr(self, name)}: expected a number from 0 to 1")
         for name in ("style", "cast", "saturation", "gamma", "blur", "noise", "gait", "light", "exposure",
