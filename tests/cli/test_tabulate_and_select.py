@@ -15,6 +15,7 @@ import nas_reid.tabulate
 from nas_reid.genotype import Genotype
 from nas_reid.network.complexity import count_parameters
 from nas_reid.registry import space_of
+from nas_reid.run.compose import settings
 from nas_reid.tables import Line, Table
 from tests.cli.commands import DATA, SEARCH, Outcome, invoke
 
@@ -49,6 +50,13 @@ def test_a_table_holds_what_was_asked_for(table: Path) -> None:
     assert all(0 <= line.mAP <= 1 and set(line.curve) == {1} and line.params > 0 for line in read.lines)
     assert read.query(read.genotypes()[0]).mAP == pytest.approx(sum(line.mAP for line in read.lines[:2]) / 2)
     assert read.lines[0].mAP != read.lines[1].mAP  # seeds differ in more than their names
+
+
+def test_masks_by_lot_are_those_of_the_recipes_image_size() -> None:
+    recipe = settings("retrain", ["experiment=table_nfs", "data.image_size=[64,32]"])
+    item = next(nas_reid.tabulate.items_of(settings("tabulate", ["space=nfs", "count=1"]), recipe))
+    assert item.genotype.arguments["image_size"] == [64, 32]
+    assert len(item.genotype.body["layer1"]["pixels"]["visible"]) == 16  # rows of the map that leaves layer1
 
 
 def test_shards_make_the_table_together(table: Path, tmp_path: Path) -> None:
