@@ -53,7 +53,7 @@ def test_a_table_holds_what_was_asked_for(table: Path) -> None:
 
 
 def test_masks_by_lot_are_those_of_the_recipes_image_size() -> None:
-    recipe = settings("retrain", ["experiment=table_nfs", "data.image_size=[64,32]"])
+    recipe = settings("retrain", ["experiment=table_nfs", "data.image_size=[64,32]", "genotype=by_lot"])
     item = next(nas_reid.tabulate.items_of(settings("tabulate", ["space=nfs", "count=1"]), recipe))
     assert item.genotype.arguments["image_size"] == [64, 32]
     assert len(item.genotype.body["layer1"]["pixels"]["visible"]) == 16  # rows of the map that leaves layer1
