@@ -1,5 +1,6 @@
 """The data sets that a retraining names beside ``data``: further sources, targets, one to validate on."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,11 +8,13 @@ from omegaconf import OmegaConf
 
 from nas_reid.config.groups import DataConfig
 from nas_reid.config.loading import load, to_plain
+from nas_reid.data.source import DataSource, open_source
 from nas_reid.data.synthetic.domain import DOMAINS
-from nas_reid.errors import ConfigError
+from nas_reid.errors import ConfigError, DataError
 from nas_reid.run.composition import data_file, data_files
 
 _OF_THE_RUN = ("image_size", "cache", "workers", "on_corrupt")  # what one run has once, whatever its data sets
+_KEY_OF_DATA = re.compile(r"(?<![\w./])data\.(?=\w)")  # data.root, but no part of a path
 
 
 def further_data(key: str, entries: Any, data: DataConfig) -> dict[str, DataConfig]:
@@ -39,6 +42,22 @@ def further_data(key: str, entries: Any, data: DataConfig) -> dict[str, DataConf
     if key in ("validation_data", "alphas_data") and len(changes) > 1:
         raise ConfigError(f"{key} names {', '.join(changes)}; expected one data set")
     return {str(name): _settings(f"{key}.{name}", str(name), change, data) for name, change in changes.items()}
+
+
+def open_further(key: str, further: Mapping[str, DataConfig], **options: Any) -> dict[str, DataSource]:
+    """Name -> ``open_source`` of its settings, with its ``options``.
+
+    Raises:
+        ConfigError, DataError: as of ``open_source``, but of ``<key>.<name>`` in place of ``data``.
+    """
+    opened = {}
+    for name, data in further.items():
+        try:
+            opened[name] = open_source(data, **options)
+        except (ConfigError, DataError) as error:
+            place = f"{key}.{name}"
+            raise type(error)(f"{place}: {_KEY_OF_DATA.sub(f'{place}.', str(error))}") from error
+    return opened
 
 
 def _settings(key: str, name: str, change: Any, data: DataConfig) -> DataConfig:

@@ -8,9 +8,9 @@ import torch
 
 from nas_reid.config.schemas import SearchConfig
 from nas_reid.data.batches import EvalBatches
-from nas_reid.data.source import open_source, retrieval_lists
+from nas_reid.data.source import retrieval_lists
 from nas_reid.errors import ConfigError
-from nas_reid.run.further_data import further_data
+from nas_reid.run.further_data import further_data, open_further
 
 log = logging.getLogger("nas_reid.select")
 
@@ -29,8 +29,8 @@ def other_people(named: Any, most: int, search: SearchConfig, device: torch.devi
         ConfigError: see ``further_data``; the data set has galleries of its own for each of several trials.
         DataError: it has no query or no gallery.
     """
-    for name, data in further_data("validation_data", named, search.data).items():
-        source = open_source(data, protocol=search.evaluation.protocol)
+    further = further_data("validation_data", named, search.data)
+    for name, source in open_further("validation_data", further, protocol=search.evaluation.protocol).items():
         if source.dataset.trials:
             raise ConfigError(f"validation_data={name} has {len(source.dataset.trials)} trials, each with a gallery of "
                               "its own, and a genotype is chosen by one; leave it out, or name other data")

@@ -13,7 +13,7 @@ from nas_reid.data.sample import Sample, label_map
 from nas_reid.data.source import DataSource, held_out_lists, open_source, training_batches
 from nas_reid.data.splits import hold_out, split_search
 from nas_reid.data.store import ImageStore
-from nas_reid.run.further_data import further_data
+from nas_reid.run.further_data import further_data, open_further
 from nas_reid.seed import derive_seed
 
 log = logging.getLogger("nas_reid.search")
@@ -35,12 +35,12 @@ def load_data(settings: SearchConfig, device: torch.device, folder: Path | None 
     """
     augment = build_augment(settings.augment)
     further = further_data("alphas_data", settings.alphas_data, settings.data)
-    others = [open_source(data, protocol=settings.evaluation.protocol) for data in further.values()]
+    others = open_further("alphas_data", further, protocol=settings.evaluation.protocol)
     source = open_source(settings.data, protocol=settings.evaluation.protocol, folder=folder)
     store, official = source.train_store(), source.dataset.validation_pids
     train, query, gallery = hold_out(store.samples, by=settings.validation_by, fraction=settings.validation_fraction,
                                      seed=settings.people_seed, official=official)
-    parts = _parts(settings, source, store, train, others)
+    parts = _parts(settings, source, store, train, list(others.values()))
     batches = [training_batches(store, samples, augment, labels=labels, identities=settings.batch.identities,
                                 instances=settings.batch.instances, seed=derive_seed(settings.seed, level),
                                 device=device, sampler=settings.batch.sampler)

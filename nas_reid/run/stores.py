@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import nn
 
@@ -14,6 +13,7 @@ from nas_reid.data.merging import merge_training
 from nas_reid.data.source import RetrievalStores, open_source
 from nas_reid.data.store import ImageStore
 from nas_reid.network.streams import warn_of_a_single_modality
+from nas_reid.run.further_data import open_further
 
 
 class Stores(NamedTuple):
@@ -42,10 +42,9 @@ def open_stores(settings: RetrainConfig, further: Mapping[str, Mapping[str, Data
         trunk: that will see the images.
         folder: of the run, for splits that have to be made.
     """
-    opened = partial(open_source, protocol=settings.evaluation.protocol, folder=folder)
-    source = opened(settings.data)
-    sources, targets, validation = ({name: opened(data) for name, data in group.items()}
-                                    for group in further.values())
+    options: dict[str, Any] = {"protocol": settings.evaluation.protocol, "folder": folder}
+    source = open_source(settings.data, **options)
+    sources, targets, validation = (open_further(key, group, **options) for key, group in further.items())
     together = merge_training([source.dataset, *(other.dataset for other in sources.values())])
     if source.dataset.query or not targets:
         targets = {settings.data.name: source, **targets}

@@ -1,12 +1,14 @@
 """Targets and sources: what a name means, what a change changes, and which of the run's settings stay."""
 
+from pathlib import Path
+
 import pytest
 
 from nas_reid.config.groups import DataConfig
 from nas_reid.config.schemas import RetrainConfig
-from nas_reid.errors import ConfigError
+from nas_reid.errors import ConfigError, DataError
 from nas_reid.run import compose
-from nas_reid.run.further_data import further_data
+from nas_reid.run.further_data import further_data, open_further
 
 
 def retrain(*overrides: str) -> RetrainConfig:
@@ -79,3 +81,14 @@ def test_one_data_set_is_enough_to_validate_on() -> None:
 def test_illegal_values_are_refused_by_name(override: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         retrain("epochs=20", f"full_training_set={override.startswith('validation_data')}", override)
+
+
+def test_what_cannot_be_opened_is_named_by_its_own_key(tmp_path: Path) -> None:
+    """A folder that is called data.root stays what it is."""
+    root = tmp_path / "data.root"
+    named = targets(f"targets={{market1501: {{root: {root}}}}}", "data=synthetic")
+    with pytest.raises(DataError) as refused:
+        open_further("targets", named)
+    message = str(refused.value)
+    assert message.startswith("targets.market1501: ") and f"{root} is no" in message
+    assert message.endswith("set targets.market1501.root= to the folder that holds the three")
