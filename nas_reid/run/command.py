@@ -102,6 +102,7 @@ def command(name: str, *, sole: bool = True,
         @hydra.main(version_base="1.3", config_path=config_dir(), config_name=name)
         @functools.wraps(function)
         def entry(cfg: DictConfig) -> Any:
+            """One job, as Hydra runs it."""
             _arrange_logs()
             keep_freed_memory()
             try:
@@ -117,8 +118,7 @@ def command(name: str, *, sole: bool = True,
                 unforeseen.append(error)
                 raise
             except KeyboardInterrupt as stop:
-                if not hasattr(stop, "__notes__"):
-                    stop.add_note(f"to repeat the command: {_repeating_command(name)}")
+                _tell_how_to_repeat(stop, name)
                 raise
 
         @functools.wraps(function)
@@ -143,9 +143,11 @@ def command(name: str, *, sole: bool = True,
     return decorate
 
 
-def _repeating_command(name: str) -> str:
-    call = invocation()
-    return continuing_command(call, name, call.folder, anew=True)
+def _tell_how_to_repeat(stop: KeyboardInterrupt, name: str) -> None:
+    """Add the command to what is shown of a stop, unless it says how to go on."""
+    if not hasattr(stop, "__notes__"):
+        call = invocation()
+        stop.add_note(f"to repeat the command: {continuing_command(call, name, call.folder, anew=True)}")
 
 
 def _arrange_logs() -> None:
