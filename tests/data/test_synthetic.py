@@ -167,6 +167,7 @@ def test_levels_fill_only_what_is_not_given() -> None:
     hard = SyntheticSpec(factors="hard", own=0.1)
     assert (hard.own, hard.style, hard.truncation) == (0.1, 1.0, 0.1)
     assert SyntheticSpec().key == SyntheticSpec(jpeg_quality=[40, 90]).key != hard.key
+    assert SyntheticSpec(style=1).key == SyntheticSpec(style=1.0).key
 
 
 def test_a_damaged_folder_is_drawn_again_and_says_how_it_was_damaged(
