@@ -190,7 +190,8 @@ class SyntheticSpec:
             value = tuple(value) if isinstance(value, list) else value
             if not _fits(value, field.type):
                 raise ConfigError(f"{field.name}={value!r}: expected {inspect.formatannotation(field.type)}")
-            value = float(value) if field.type is float else value  # 1 and 1.0 are one data set, not two
+            if field.type is float and isinstance(value, int):
+                value = float(value)  # 1 and 1.0 are one data set, not two
             object.__setattr__(self, field.name, value)
         self._check_counts()
         self._check_ranges()
