@@ -73,7 +73,8 @@ def _cost(findings: Findings) -> Iterator[str]:
            f"{fmean(one.seconds for one in findings.random):.0f} s of a processor; {first['hardware']}, torch "
            f"{first['versions']['torch']}. Searched with `{' '.join([*plan.search, *plan.final])}`, "
            + (f"chosen with `select {' '.join(plan.select)}`, " if plan.select else "") + "trained with "
-           f"`{' '.join([*plan.recipe, *plan.final])}`.")
+           f"`{' '.join([*plan.recipe, *plan.final])}`"
+           + (f" from the weights of a supernet of `{' '.join(plan.start)}`." if plan.start else "."))
 
 
 def _variants(findings: Findings) -> Iterator[str]:

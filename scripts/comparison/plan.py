@@ -35,6 +35,9 @@ class Plan:
         search: overrides of nas_reid.search; every seed from 0 to ``searches`` - 1 is run and reported.
         select: overrides of a nas_reid.select that then chooses on the supernet; empty: what the search derived.
         recipe: overrides of nas_reid.retrain under which everything is trained, as of the space's table.
+        start: overrides of a nas_reid.search whose supernet's weights every training of the comparison starts from, the
+            searched's, those by lot and the hand-made's alike; empty: random weights. It sees the people that the
+            trainings see.
         final: further overrides of both, that put other people in the place of those whom tuning looked at.
         tuned: overrides of nas_reid.search, that let it see the people of ``recipe``: where variants are compared.
         variants: name -> another way to search, compared with ``variant_seeds`` seeds each by validation mAP.
@@ -63,6 +66,7 @@ class Plan:
     final: Sequence[str]
     table: str
     select: Sequence[str] = ()
+    start: Sequence[str] = ()
     tuned: Sequence[str] = ()
     variants: Mapping[str, Variant] = field(default_factory=dict)
     variant_seeds: int = 3

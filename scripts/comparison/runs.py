@@ -107,9 +107,18 @@ def train(plan: Plan, table: Path, work: Path, workers: int, what: Sequence[str]
           final: bool = True) -> None:
     """Append to ``table`` what it lacks of the trainings ``what`` (overrides of nas_reid.tabulate), on the final people
     or on those of the recipe."""
-    recipe = ",".join(f'"{text}"' for text in (*plan.recipe, *(plan.final if final else ())))
+    people, start = (plan.final, work / "start") if final else ((), work / "start_tuned")
+    if plan.start and not is_whole(start):
+        run_command("search", *plan.start, *(plan.final if final else plan.tuned), f"hydra.run.dir={start}")
+    weights = [f"weights={start / 'checkpoints' / 'last.pt'}"] if plan.start else []
+    recipe = ",".join(f'"{text}"' for text in (*plan.recipe, *people, *weights))
     run_command("tabulate", f"recipe=[{recipe}]", f"table={table}", f"workers={workers}", f"repeats={repeats}", *what,
                 f"hydra.run.dir={work / table.stem}")
+
+
+def is_whole(run: Path) -> bool:
+    """Whether a search in this folder came to its end; one that was stopped has a checkpoint, too."""
+    return (run / "genotype.json").exists() and (run / "checkpoints" / "last.pt").exists()
 
 
 def _space(plan: Plan) -> list[str]:
@@ -122,7 +131,7 @@ def _score(plan: Plan, folder: Path, work: Path, name: str, scorer: Variant) -> 
     if kept.exists():
         return
     run = work / f"scorer_{scorer.on or name}"
-    if not (run / "checkpoints" / "last.pt").exists():
+    if not is_whole(run):
         searched = plan.scorers.get(scorer.on or name, scorer).search
         run_command("search", *plan.search, *plan.tuned, *searched, "seed=0", f"hydra.run.dir={run}")
     table = folder / "random.jsonl" if plan.table == "random" else plan.table

@@ -103,6 +103,33 @@ def test_a_search_can_end_with_a_selection(parts, tmp_path: Path) -> None:
     assert plan.genotype(tmp_path, 0).read_text() == "select"
 
 
+def test_all_trainings_can_start_from_one_supernet(parts, tmp_path: Path) -> None:
+    """It is trained once for the final and once for the tuned people, and again where its search was stopped."""
+    lines = []
+
+    def run(command: str, *overrides: str) -> None:
+        lines.append((command, *overrides))
+        if command == "search":
+            folder = Path(overrides[-1].partition("=")[2])
+            (folder / "checkpoints").mkdir(parents=True)
+            (folder / "checkpoints" / "last.pt").touch()
+
+    plan = parts["plan"].Plan("toy", (), ("epochs=1",), ("final=1",), "toy", start=("a=1",), tuned=("tuned=1",))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parts["runs"], "run_command", run)
+        for final in (True, True, False):
+            parts["runs"].train(plan, tmp_path / "table.jsonl", tmp_path, 1, (), final=final)
+            (tmp_path / "start" / "genotype.json").touch()
+    folders = {name: f"hydra.run.dir={tmp_path / name}" for name in ("start", "start_tuned")}
+    assert [line for line in lines if line[0] == "search"] == [
+        ("search", "a=1", "final=1", folders["start"]), ("search", "a=1", "tuned=1", folders["start_tuned"])]
+    recipes = [line[1] for line in lines if line[0] == "tabulate"]
+    assert recipes[0] == recipes[1] == f'recipe=["epochs=1","final=1","weights={tmp_path}/start/checkpoints/last.pt"]'
+    assert recipes[2] == f'recipe=["epochs=1","weights={tmp_path}/start_tuned/checkpoints/last.pt"]'
+    (tmp_path / "start" / "genotype.json").unlink()
+    assert not parts["runs"].is_whole(tmp_path / "start")
+
+
 def test_equal_are_those_with_as_many_choices_of_a_cost(parts, tmp_path: Path) -> None:
     plan = parts["plan"].Plan("norm_sites", (), ("experiment=table_norm_sites",), (), "norm_sites", searches=2,
                               equal_by="cost", tolerance=0.1)
