@@ -61,7 +61,7 @@ def test_held_out_cameras_validate(tmp_path: Path, no_pictures: None) -> None:
 
 @pytest.mark.parametrize(("override", "message"), [
     ("targets=[nowhere]", "targets.nowhere: expected a file of conf/data"),
-    ("+targets.b.synthetic.occlusion=1", "data.synthetic has no factor occlusion"),
+    ("+targets.b.synthetic.occlusion=1", "targets.b.synthetic has no factor occlusion"),
     ("sources=[a]", "have images in common; name each of the sources once"),
 ])
 def test_a_mistake_in_a_target_costs_nothing(override: str, message: str, tmp_path: Path) -> None:

@@ -190,12 +190,13 @@ class SyntheticSpec:
             value = tuple(value) if isinstance(value, list) else value
             if not _fits(value, field.type):
                 raise ConfigError(f"{field.name}={value!r}: expected {inspect.formatannotation(field.type)}")
-            if field.type is float and isinstance(value, int):
-                value = float(value)  # 1 and 1.0 are one data set, not two
             object.__setattr__(self, field.name, value)
         self._check_counts()
         self._check_ranges()
         self._check_layout()
+        for field in dataclasses.fields(self):  # after the checks, whose messages show what was given
+            if field.type is float:
+                object.__setattr__(self, field.name, float(getattr(self, field.name)))  # 1 and 1.0 are one data set
 
     @property
     def key(self) -> str:
