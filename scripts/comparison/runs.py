@@ -107,13 +107,20 @@ def train(plan: Plan, table: Path, work: Path, workers: int, what: Sequence[str]
           final: bool = True) -> None:
     """Append to ``table`` what it lacks of the trainings ``what`` (overrides of nas_reid.tabulate), on the final people
     or on those of the recipe."""
-    people, start = (plan.final, work / "start") if final else ((), work / "start_tuned")
-    if plan.start and not is_whole(start):
-        run_command("search", *plan.start, *(plan.final if final else plan.tuned), f"hydra.run.dir={start}")
-    weights = [f"weights={start / 'checkpoints' / 'last.pt'}"] if plan.start else []
-    recipe = ",".join(f'"{text}"' for text in (*plan.recipe, *people, *weights))
+    overrides = [*plan.recipe, *(plan.final if final else ())]
+    if plan.start:
+        start = work / ("start" if final else "start_tuned")
+        _supernet(start, *plan.start, *(plan.final if final else plan.tuned))
+        overrides.append(f"weights={start / 'checkpoints' / 'last.pt'}")
+    recipe = ",".join(f'"{text}"' for text in overrides)
     run_command("tabulate", f"recipe=[{recipe}]", f"table={table}", f"workers={workers}", f"repeats={repeats}", *what,
                 f"hydra.run.dir={work / table.stem}")
+
+
+def _supernet(run: Path, *overrides: str) -> None:
+    """Train it in the folder ``run``, unless that is done."""
+    if not is_whole(run):
+        run_command("search", *overrides, f"hydra.run.dir={run}")
 
 
 def is_whole(run: Path) -> bool:
@@ -131,9 +138,8 @@ def _score(plan: Plan, folder: Path, work: Path, name: str, scorer: Variant) -> 
     if kept.exists():
         return
     run = work / f"scorer_{scorer.on or name}"
-    if not is_whole(run):
-        searched = plan.scorers.get(scorer.on or name, scorer).search
-        run_command("search", *plan.search, *plan.tuned, *searched, "seed=0", f"hydra.run.dir={run}")
+    searched = plan.scorers.get(scorer.on or name, scorer).search
+    _supernet(run, *plan.search, *plan.tuned, *searched, "seed=0")
     table = folder / "random.jsonl" if plan.table == "random" else plan.table
     run_command("select", f"search={run}", "method=table", f"table={table}",
                 f"table_on=[{','.join(plan.score_on)}]", *(scorer.select or ()),
