@@ -6,6 +6,7 @@ from typing import Any
 from nas_reid.config.groups import Rules, is_one_of
 from nas_reid.nas.architect import HESSIANS
 from nas_reid.nas.bilevel import ORDERS
+from nas_reid.nas.paths import LOTS
 from nas_reid.nas.perturbation import PERTURBATIONS
 from nas_reid.nas.regularisers import REGULARISERS
 from nas_reid.nas.relaxation import RELAXATIONS
@@ -83,13 +84,13 @@ class AlgorithmConfig:
 
     def rules(self) -> Rules:
         """Refuses unknown relaxations, schemes and the like, what does not go with them, and ranges."""
-        yield "relaxation", *is_one_of(self.relaxation, (*RELAXATIONS, "uniform_paths"))
+        yield "relaxation", *is_one_of(self.relaxation, (*RELAXATIONS, *LOTS))
         yield "scheme", *is_one_of(self.scheme, SCHEMES)
         yield "hessian", *is_one_of(self.hessian, HESSIANS)
         yield "order", *is_one_of(self.order, ORDERS)
-        yield ("relaxation", (self.relaxation == "uniform_paths") == (self.scheme == "one_shot"),
-               "and scheme belong together: uniform_paths draws paths without regard to the alphas, as one_shot does; "
-               "choose algorithm=one_shot")
+        yield ("relaxation", (self.relaxation in LOTS) == (self.scheme == "one_shot"),
+               f"and scheme belong together: {' and '.join(LOTS)} draw paths without regard to the alphas, as one_shot "
+               "does; choose algorithm=one_shot")
         yield "bounds", *are_bounds(self.bounds)
         yield "samples", self.samples >= 1, "must be at least 1"
         yield "warmup_epochs", self.warmup_epochs >= 0, "must be >= 0"

@@ -18,7 +18,7 @@ from nas_reid.nas.operation_stopping import OperationStopping
 from nas_reid.nas.perturbation import Perturbation
 from nas_reid.nas.regularisers import Regulariser
 from nas_reid.nas.relaxation import Relaxation
-from nas_reid.nas.uniform_paths import UniformPaths
+from nas_reid.nas.paths import Paths
 from nas_reid.network.model import Output, ReIDNetwork, WithMixes
 from nas_reid.search_space import Mix
 from nas_reid.seed import derive_seed, seed_draws
@@ -106,7 +106,7 @@ class Bilevel:
     arch: ArchParameters
     lower: Level
     upper: Level
-    relaxation: Relaxation | UniformPaths
+    relaxation: Relaxation | Paths
     samples: int
     regulariser: Regulariser
     seed: int

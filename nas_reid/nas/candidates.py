@@ -24,6 +24,31 @@ def uniform_probabilities(decisions: Sequence[Decision], generator: Generator) -
             for decision in sorted(decisions, key=lambda decision: decision.name)}
 
 
+def balanced_probabilities(decisions: Sequence[Decision], generator: Generator) -> dict[str, Tensor]:
+    """As ``uniform_probabilities``, but how much is dear is drawn first, so that genotypes of any cost are as frequent.
+
+    With K choices a genotype by lot takes the cheapest one in about 1/K of its rows, and one that takes it nearly
+    everywhere is next to never drawn. Here a share t is uniform in [0, 1], and each row takes its cheapest choice with
+    probability t, else any other, all alike: of R rows any number from 0 to R is as likely to be cheap. The cost before
+    the architecture, as AttentiveNAS draws paths (Wang et al., CVPR 2021, section 3.2), for the costs that a space
+    declares. A decision whose choices all cost the same stays uniform.
+    """
+    drawn = uniform_probabilities(decisions, generator)
+    share = torch.rand((), generator=generator, dtype=torch.float64)
+    for decision in sorted(decisions, key=lambda decision: decision.name):
+        rows, cheap = drawn[decision.name], torch.rand(decision.rows, generator=generator, dtype=torch.float64) < share
+        taken = torch.tensor([column not in decision.excluded for column in range(len(decision.choices))])
+        cost = torch.tensor([choice.cost for choice in decision.choices], dtype=torch.float64)
+        cheapest = taken & (cost == cost[taken].min())
+        if torch.equal(cheapest, taken):
+            continue
+        wanted = torch.where(cheap[:, None], cheapest, taken & ~cheapest)
+        place, likeliest = rows.where(wanted, 0).argmax(1, keepdim=True), rows.where(taken, 0).argmax(1, keepdim=True)
+        first, second = rows.gather(1, likeliest), rows.gather(1, place)
+        rows.scatter_(1, likeliest, second).scatter_(1, place, first)
+    return drawn
+
+
 def sampled_probabilities(probabilities: Probabilities, generator: Generator) -> dict[str, Tensor]:
     """Rows whose likeliest choice is distributed as the given ``probabilities`` say: softmax(log p + Gumbel noise).
 

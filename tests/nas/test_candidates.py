@@ -6,7 +6,7 @@ from torch import Generator
 
 from nas_reid.errors import ConfigError
 from nas_reid.nas.bounds import Bounds, costs_of
-from nas_reid.nas.candidates import mutated, sampled_probabilities, uniform_probabilities
+from nas_reid.nas.candidates import balanced_probabilities, mutated, sampled_probabilities, uniform_probabilities
 from nas_reid.nas.lots import draw_admitted, draw_uniform
 from nas_reid.registry import create_space
 from nas_reid.search_space import Choice, Decision
@@ -34,6 +34,27 @@ def test_uniform_rows_are_flat_on_the_simplex() -> None:
 def test_draws_do_not_depend_on_the_order_of_the_decisions() -> None:
     first, second = (uniform_probabilities(order, seeded()) for order in (DECISIONS, DECISIONS[::-1]))
     assert all(torch.equal(first[name], second[name]) for name in ("a", "b"))
+
+
+COSTED = Decision("a", 3, (Choice("off", frozenset({"none"})), Choice("dear", cost=2.0), Choice("cheap", cost=0.5),
+                           Choice("as_cheap", cost=0.5), Choice("dearest", cost=3.0)))
+
+
+def test_balanced_genotypes_have_any_number_of_cheap_rows_alike_and_the_others_uniform() -> None:
+    generator, numbers, wins = seeded(), torch.zeros(4), torch.zeros(5)
+    for _ in range(8000):
+        rows = balanced_probabilities([COSTED], generator)["a"]
+        assert torch.allclose(rows.sum(1), torch.ones(3, dtype=torch.float64))
+        winners = rows[:, 1:].argmax(1) + 1  # a genotype never takes `off`
+        numbers[((winners == 2) | (winners == 3)).sum()] += 1
+        wins += torch.bincount(winners, minlength=5)
+    assert torch.allclose(numbers / 8000, torch.full((4,), 1 / 4), atol=0.02)
+    assert torch.allclose(wins / 24_000, torch.tensor([0, 0.25, 0.25, 0.25, 0.25]), atol=0.015)
+
+
+def test_choices_of_equal_cost_are_balanced_as_they_are() -> None:
+    plain, balanced = (draw(DECISIONS, seeded()) for draw in (uniform_probabilities, balanced_probabilities))
+    assert all(torch.equal(plain[name], balanced[name]) for name in plain)
 
 
 def test_sampled_winners_are_distributed_as_the_probabilities() -> None:

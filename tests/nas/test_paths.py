@@ -1,4 +1,4 @@
-"""Uniform path training: one derivable genotype a step, the same for the same noise, whatever the alphas say."""
+"""Path training: one derivable genotype a step, the same for the same noise, whatever the alphas say."""
 
 import pytest
 import torch
@@ -6,14 +6,14 @@ from torch import Generator, nn
 
 from nas_reid.errors import ConfigError
 from nas_reid.nas.selection.norm_statistics import norms_with_statistics, reestimate
-from nas_reid.nas.uniform_paths import UniformPaths
+from nas_reid.nas.paths import Paths
 from tests.toy_space import ToySpace
 
 ALPHAS = {"path": torch.tensor([[9.0, 0.0, 0.0], [0.0, 0.0, 9.0]])}
 
 
 def test_paths_are_uniform_over_what_the_space_derives_and_ignore_the_alphas() -> None:
-    relaxation, counts = UniformPaths(ToySpace()), torch.zeros(3, 3)
+    relaxation, counts = Paths(ToySpace()), torch.zeros(3, 3)
     for seed in range(800):
         mix = relaxation(ALPHAS, temperature=1.0, generator=Generator().manual_seed(seed))["path"]
         assert mix.sampled_only and torch.equal(mix.weights, torch.eye(3)[mix.index])
@@ -23,7 +23,7 @@ def test_paths_are_uniform_over_what_the_space_derives_and_ignore_the_alphas() -
 
 
 def test_equal_noise_gives_the_equal_path_and_evaluation_one_path() -> None:
-    relaxation = UniformPaths(ToySpace())
+    relaxation = Paths(ToySpace())
     first, second = (relaxation(ALPHAS, temperature=1.0, generator=Generator().manual_seed(5)) for _ in range(2))
     assert torch.equal(first["path"].index, second["path"].index)
     once, again = (relaxation.evaluation_mixes({"path": alpha}) for alpha in (ALPHAS["path"], -ALPHAS["path"]))
