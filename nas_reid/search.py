@@ -36,10 +36,10 @@ from nas_reid.nas.bilevel import Bilevel, Level, Moment
 from nas_reid.nas.collapse import has_collapsed, look_ahead, signs_of_collapse
 from nas_reid.nas.memory import foresee
 from nas_reid.nas.operation_stopping import build_stopping
+from nas_reid.nas.paths import relaxation_of
 from nas_reid.nas.perturbation import build_perturbation
 from nas_reid.nas.regularisers import build_regulariser
 from nas_reid.nas.temperature import build_temperature
-from nas_reid.nas.paths import relaxation_of
 from nas_reid.network.complexity import size_of
 from nas_reid.network.execution import place
 from nas_reid.network.model import build_network

@@ -15,10 +15,10 @@ from nas_reid.data.batches import Batch
 from nas_reid.losses.objective import Objective
 from nas_reid.nas.arch_parameters import ArchParameters
 from nas_reid.nas.operation_stopping import OperationStopping
+from nas_reid.nas.paths import Paths
 from nas_reid.nas.perturbation import Perturbation
 from nas_reid.nas.regularisers import Regulariser
 from nas_reid.nas.relaxation import Relaxation
-from nas_reid.nas.paths import Paths
 from nas_reid.network.model import Output, ReIDNetwork, WithMixes
 from nas_reid.search_space import Mix
 from nas_reid.seed import derive_seed, seed_draws

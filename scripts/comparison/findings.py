@@ -26,6 +26,7 @@ class Trained:
         mAP, validation: on unseen and on validation people, in [0, 1].
         params, macs: of the network with its head.
         seconds: of a processor, of one training.
+        error: standard error of ``mAP`` over its trainings; NaN of one.
     """
 
     name: str
@@ -34,12 +35,15 @@ class Trained:
     params: int
     macs: int
     seconds: float
+    error: float
 
     @staticmethod
     def of(name: str, lines: Sequence[Line]) -> "Trained":
         """From its lines."""
-        return Trained(name, fmean(line.mAP for line in lines), fmean(line.validation for line in lines),
-                       lines[0].params, lines[0].macs, fmean(line.seconds for line in lines))
+        mAP = [line.mAP for line in lines]
+        return Trained(name, fmean(mAP), fmean(line.validation for line in lines), lines[0].params, lines[0].macs,
+                       fmean(line.seconds for line in lines),
+                       stdev(mAP) / len(mAP) ** 0.5 if len(mAP) > 1 else float("nan"))
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,12 @@ class Findings:
             return float("nan")
         error = np.sqrt(sum(stdev(worth(group)) ** 2 / len(group) for group in (self.searched, self.equal)))
         return float((fmean(worth(self.searched)) - fmean(worth(self.equal))) / error)
+
+    def above(self, hand_made: str) -> float:
+        """Searched minus a hand-made genotype, in standard errors: of the searches, and of its own trainings."""
+        one = next(one for one in self.hand_made if one.name == hand_made)
+        error = np.hypot(stdev(worth(self.searched)) / len(self.searched) ** 0.5, one.error)
+        return float((fmean(worth(self.searched)) - one.mAP) / error)
 
     @property
     def affordable(self) -> int:

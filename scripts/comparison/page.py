@@ -96,6 +96,9 @@ def _verdicts(findings: Findings) -> Iterator[str]:
     if findings.equal:
         yield _verdict(f"{plan.standard_errors:g} standard errors above random of equal {plan.equal_in}",
                        f"{findings.above_equal:.1f}", findings.above_equal >= plan.standard_errors)
+    for name, errors in plan.above.items():
+        yield _verdict(f"{errors:g} standard errors above `{name}`", f"{findings.above(name):.1f}",
+                       findings.above(name) >= errors)
     yield _verdict(f"τ of the best supernet ≥ {plan.tau:g}, interval above {plan.tau_low:g}",
                    f"{best.tau:.2f}, from {best.low:.2f}", best.tau >= plan.tau and best.low > plan.tau_low)
 

@@ -56,6 +56,7 @@ class Plan:
         curves: see ``epochs``.
         percentile: that the mean searched genotype must reach among random ones, in [0, 1].
         standard_errors: by which the searched must be above random ones of equal cost.
+        above: hand-made genotype -> standard errors by which the searched must be above it.
         tau, tau_low: that Kendall's tau of the best scorer, and the lower end of its interval, must reach.
         tuning: what was tried before, each a sentence for the page.
     """
@@ -83,6 +84,7 @@ class Plan:
     curves: int = 4
     percentile: float = 0.85
     standard_errors: float = 2.0
+    above: Mapping[str, float] = field(default_factory=dict)
     tau: float = 0.5
     tau_low: float = 0.3
     tuning: Sequence[str] = ()
@@ -137,6 +139,8 @@ def read_plan(space: str, path: Path = PLANS, *, quick: bool = False) -> Plan:
         plan = Plan(space, **values)
     except TypeError as error:
         raise ConfigError(f"the plan of {space} lacks a key, or a variant has one too many: {error}") from None
+    if strange := sorted(set(plan.above) - set(plan.hand_made)):
+        raise ConfigError(f"the plan of {space} has above={', '.join(strange)}, which hand_made does not list")
     if plan.equal_by not in ("params", "cost"):
         raise ConfigError(f"the plan of {space} has equal_by={plan.equal_by!r}; expected params or cost")
     for variants, known in ((plan.variants, set(plan.variants)), (plan.scorers, {"search", *plan.scorers})):

@@ -57,7 +57,7 @@ def make(plan: Plan, folder: Path, work: Path, *, workers: int) -> None:
         low, high = equal_bounds(plan, folder)
         train(plan, folder / "equal.jsonl", work, workers,
                [*_space(plan), f"count={plan.equal}", "repeated=0", "seed=1", f"bounds.{plan.equal_by}=[{low},{high}]"])
-    for name, scorer in {"search": Variant(), **plan.scorers}.items():
+    for name, scorer in {"search": Variant(select=plan.select), **plan.scorers}.items():
         _score(plan, folder, work, name, scorer)
 
 
@@ -141,9 +141,8 @@ def _score(plan: Plan, folder: Path, work: Path, name: str, scorer: Variant) -> 
     searched = plan.scorers.get(scorer.on or name, scorer).search
     _supernet(run, *plan.search, *plan.tuned, *searched, "seed=0")
     table = folder / "random.jsonl" if plan.table == "random" else plan.table
-    run_command("select", f"search={run}", "method=table", f"table={table}",
-                f"table_on=[{','.join(plan.score_on)}]", *(scorer.select or ()),
-                f"hydra.run.dir={work / f'scores_{name}'}")
+    run_command("select", f"search={run}", *(scorer.select or ()), "method=table", f"table={table}",
+                f"table_on=[{','.join(plan.score_on)}]", f"hydra.run.dir={work / f'scores_{name}'}")
     keep(work / f"scores_{name}" / "scores.jsonl", kept)
 
 

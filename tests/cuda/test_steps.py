@@ -21,9 +21,9 @@ from nas_reid.losses.objective import LOSSES, build_objective
 from nas_reid.modules.head import build_head
 from nas_reid.nas.arch_parameters import ArchParameters
 from nas_reid.nas.bilevel import Bilevel, Level
+from nas_reid.nas.paths import relaxation_of
 from nas_reid.nas.regularisers import build_regulariser
 from nas_reid.nas.relaxation import RELAXATIONS
-from nas_reid.nas.paths import relaxation_of
 from nas_reid.network.execution import place
 from nas_reid.network.model import ReIDNetwork, build_network
 from nas_reid.search import train_one_epoch as search_one_epoch

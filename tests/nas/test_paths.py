@@ -5,8 +5,8 @@ import torch
 from torch import Generator, nn
 
 from nas_reid.errors import ConfigError
-from nas_reid.nas.selection.norm_statistics import norms_with_statistics, reestimate
 from nas_reid.nas.paths import Paths
+from nas_reid.nas.selection.norm_statistics import norms_with_statistics, reestimate
 from tests.toy_space import ToySpace
 
 ALPHAS = {"path": torch.tensor([[9.0, 0.0, 0.0], [0.0, 0.0, 9.0]])}

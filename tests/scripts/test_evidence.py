@@ -140,8 +140,9 @@ def test_equal_are_those_with_as_many_choices_of_a_cost(parts, tmp_path: Path) -
     assert parts["runs"].equal_bounds(plan, tmp_path) == (10, 14)  # 12 in the mean, and a tenth
 
 
-def trained(parts, mAP: float, *, validation: float = 0.0, seconds: float = 30.0):
-    return parts["findings"].Trained("x", mAP, validation, 1000, 2000, seconds)
+def trained(parts, mAP: float, *, validation: float = 0.0, seconds: float = 30.0, name: str = "x",
+            error: float = float("nan")):
+    return parts["findings"].Trained(name, mAP, validation, 1000, 2000, seconds, error)
 
 
 def findings_of(parts, *, searched, random, equal=()):
@@ -159,6 +160,9 @@ def test_the_numbers_of_a_comparison_by_hand(parts) -> None:
     assert found.percentiles == [0.5, 0.75] and found.percentile_of_mean == 0.625  # 0.6 equals one of four
     # sd 0.1414 of two and 0.1 of three: the error of the difference is sqrt(0.02 / 2 + 0.01 / 3)
     assert found.above_equal == pytest.approx(0.2 / (0.01 + 0.01 / 3) ** 0.5)
+    # Its own two trainings, 0.44 and 0.48, leave an error of 0.02; the searches one of 0.1.
+    found = replace(found, hand_made=[trained(parts, 0.46, name="toy/a", error=0.02)])
+    assert found.above("toy/a") == pytest.approx(0.14 / (0.1**2 + 0.02**2) ** 0.5)
     assert found.affordable == 2  # a minute, at 30 s a training
     # The best validation has the least mAP here. Of two draws the best is 0.2 with probability 1 - (3/4)^2, and so on.
     assert found.best_affordable == pytest.approx((0.2 * 7 + 0.4 * 5 + 0.6 * 3 + 0.8) / 16)
@@ -166,7 +170,11 @@ def test_the_numbers_of_a_comparison_by_hand(parts) -> None:
 
 def test_what_is_not_reached_says_so(parts) -> None:
     found = findings_of(parts, searched=[trained(parts, 0.5)] * 2, random=[trained(parts, 0.6), trained(parts, 0.4)])
+    found = replace(found, plan=replace(found.plan, above={"toy/a": 1.0}),
+                    searched=[trained(parts, 0.49), trained(parts, 0.51)],
+                    hand_made=[trained(parts, 0.495, name="toy/a", error=0.0)])
     lines = list(parts["page"].section_lines(found, "command"))
+    assert "| 1 standard errors above `toy/a` | 0.5 | **not reached** |" in lines
     assert "| supernet: search | 0.60 | 0.20 to 0.80 | 50% |" in lines
     assert "| MACs | 0.60 | 0.20 to 0.80 | 50% |" in lines
     assert "| mean searched at percentile 85 of random | 50 | **not reached** |" in lines
@@ -175,6 +183,8 @@ def test_what_is_not_reached_says_so(parts) -> None:
 
 @pytest.mark.parametrize(("text", "message"), [
     ("[other]\n", "has no plan of 'toy'; it has: other"), ("[toy]\nserches = 3\n", "unknown keys serches; known are: "),
+    ("[toy]\nsearch = []\nrecipe = []\nfinal = []\ntable = 'toy'\nabove = {'toy/a' = 1}\n",
+     "the plan of toy has above=toy/a, which hand_made does not list"),
     ("[toy]\n", "lacks a key"), ("[toy\n", "cannot read the plans"),
     ("[toy]\nsearch = []\nrecipe = []\nfinal = []\ntable = 'toy'\n[toy.variants.a]\non = 'b'\n",
      "a of toy stands on 'b'; it needs select= and the name of another one: a"),
