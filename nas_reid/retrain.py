@@ -154,6 +154,8 @@ def build_parts(settings: RetrainConfig, genotype: Genotype, device: torch.devic
     trunk, head = space.network(genotype), head_arguments(asdict(settings.head), space)
     require_drop_path(trunk, settings.drop_path)
     weights = read_weights(user_path(settings.weights), space, genotype, trunk=trunk) if settings.weights else {}
+    if settings.fresh_head:
+        weights = {name: value for name, value in weights.items() if not name.startswith("head.")}
     teachers = load_teachers(settings.teacher, settings.data.image_size, resize=settings.teacher_resize, device=device)
     return Parts(trunk, head, weights, teachers, build_augment(settings.augment))
 

@@ -123,6 +123,7 @@ class RetrainConfig(RunConfig):
     genotype: str
     network: dict[str, Any]        # overrides of the genotype's space arguments
     weights: str | None            # file with initial weights
+    fresh_head: bool               # the head starts from its own initial values all the same
     sources: Any                   # further data sets to train on; see nas_reid.run.further_data
     targets: Any                   # data sets to evaluate on without adaptation
     validation_data: Any           # one data set to validate on, instead of held-out images
@@ -151,6 +152,8 @@ class RetrainConfig(RunConfig):
                    f"must be >= 0 and smaller than epochs={self.epochs}")
         yield ("evaluation.camera_pairs", not self.evaluation.camera_pairs,
                "is for nas_reid.evaluate, which ranks every pair of cameras of a trained checkpoint")
+        yield ("fresh_head", not self.fresh_head or self.weights is not None,
+               "has no meaning without weights=, from which the head would come")
         yield ("validation_data", not (self.full_training_set and self.validation_data),
                "does not go with full_training_set=true, which validates on nothing")
         yield from self._threshold_rules()

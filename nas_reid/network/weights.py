@@ -127,7 +127,8 @@ def read_pretrained(path: str | None, space: SearchSpace) -> dict[str, Tensor]:
 
 
 def load_weights(network: nn.Module, state: Mapping[str, Tensor], *, origin: str) -> Fit:
-    """Load what fits and log what does not. A classifier for other identities is left out as a whole.
+    """Load what fits and log what does not. A classifier for other identities is left out as a whole, and a file of a
+    trunk alone is as good as any.
 
     Args:
         network: a ``ReIDNetwork``.
@@ -147,8 +148,12 @@ def load_weights(network: nn.Module, state: Mapping[str, Tensor], *, origin: str
     log.info("%s: loaded %d of %d entries", origin, len(fit.state), len(own))
     if foreign:
         log.info("%s: its classifier is for other identities and stays out", origin)
+    without_head = not any(name.startswith("head.") for name in state)
+    if without_head:
+        log.info("%s: a trunk alone, the head starts anew", origin)
     for problem in fit.problems():
-        log.warning("%s: %s", origin, problem)
+        if not (without_head and problem.startswith("missing: head.")):
+            log.warning("%s: %s", origin, problem)
     return fit
 
 

@@ -180,7 +180,7 @@ CHAINS = (
           "objective.weights.cross_entropy.smoothing_form=adaptive"),
     Chain("norm_sites", "darts",
           "INFRARED",
-          retrain="INFRARED weights=SEARCH optimizer.name=sgd freeze_trunk_epochs=1 epochs=2"),
+          retrain="INFRARED weights=SEARCH fresh_head=true optimizer.name=sgd freeze_trunk_epochs=1 epochs=2"),
     Chain("norm_sites", "darts_second_order",
           "space.depth=34 space.width=0.03125"),
     Chain("norm_sites", "gdas",

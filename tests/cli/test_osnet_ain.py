@@ -24,5 +24,7 @@ def test_search_then_inherit(tmp_path: Path) -> None:
     child = invoke(*retrain, f"hydra.run.dir={tmp_path / 'child'}")
     assert child.code == 0, child.err
     assert "loaded 5" in (tmp_path / "child" / "retrain.log").read_text()
+    fresh = invoke(*retrain, "fresh_head=true", f"hydra.run.dir={tmp_path / 'fresh'}")
+    assert fresh.code == 0 and "a trunk alone, the head starts anew" in fresh.err + fresh.out
     other = invoke(*retrain, "network.width=0.5", f"hydra.run.dir={tmp_path / 'other'}")
     assert other.code != 0 and "does not fit this trunk" in other.err + other.out

@@ -60,6 +60,20 @@ def test_a_published_trunk_fits_entirely_and_its_classifier_stays_out(
     assert "its classifier is for other identities and stays out" in caplog.text
 
 
+def test_of_a_trunk_alone_nothing_is_missed_but_what_it_has_too_many_of(
+        tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    source, target = network("resnet18"), network("resnet18")
+    state = {f"trunk.{name}": tensor for name, tensor in bare(source).items()}
+    before = target.head.state_dict()["classifier.weight"].clone()
+    with caplog.at_level(logging.INFO, logger="nas_reid.network.weights"):
+        load_weights(target, {**state, "strange": torch.zeros(1)}, origin="trunk.pt")
+    assert_same_trunk(source, target)
+    assert torch.equal(target.head.state_dict()["classifier.weight"], before)
+    assert "a trunk alone, the head starts anew" in caplog.text
+    assert [record.message for record in caplog.records if record.levelno > logging.INFO] == [
+        "trunk.pt: unexpected: strange"]
+
+
 def test_a_trunk_of_other_widths_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"does not fit this trunk: .*other shape: trunk\.bn1\.bias"):
         load(tmp_path / "theirs.pth", "resnet18", bare(network("resnet18")), network("resnet18", stem_channels=4),
