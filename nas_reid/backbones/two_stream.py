@@ -5,6 +5,7 @@ Entries have torchvision's names, those of a specific part below ``visible.`` an
 ``stem.``.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypedDict
 
@@ -21,6 +22,7 @@ from nas_reid.errors import ConfigError
 DEPTHS: Mapping[int, tuple[str, tuple[int, int, int, int]]] = {
     18: ("basic", (2, 2, 2, 2)), 34: ("basic", (3, 4, 6, 3)), 50: ("bottleneck", (3, 4, 6, 3))}
 _PREFIXES = tuple(f"{name}." for name in (*MODALITIES, "stem"))
+_OF_SPLIT_NORM = re.compile(rf"\.(?:{'|'.join(MODALITIES)})(?=\.\w+$)")
 
 AfterBlock = Mapping[str, Callable[[Tensor, Samples], Tensor]]
 
@@ -167,11 +169,13 @@ def map_sizes(image_size: Sequence[int], last_stride: int) -> dict[str, tuple[in
 
 
 def fan_out(state: Mapping[str, Tensor], names: Iterable[str]) -> dict[str, Tensor]:
-    """torchvision's entries under the names of a two-stream trunk: both streams get the same, ``fc`` has no use.
+    """torchvision's entries under the names of a two-stream trunk: both streams, and both parts of a split norm, get
+    the same; ``fc`` has no use.
 
     Args:
         state: of a torchvision ResNet.
         names: of the trunk's entries; those that the state lacks are left out.
     """
-    sources = {name: next((name.removeprefix(p) for p in _PREFIXES if name.startswith(p)), name) for name in names}
+    sources = {name: _OF_SPLIT_NORM.sub("", next((name.removeprefix(p) for p in _PREFIXES if name.startswith(p)), name))
+               for name in names}
     return {name: state[source] for name, source in sources.items() if source in state}

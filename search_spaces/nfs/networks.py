@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nas_reid.backbones.modality import Samples
+from nas_reid.backbones.modality import MODALITIES, Samples, SplitNorm
+from nas_reid.backbones.norms import NormFactory, batch_norm
 from nas_reid.backbones.two_stream import TwoStreamArguments, TwoStreamResNet
 from nas_reid.modules.typed_lists import ModuleDictOf
 from nas_reid.search_space import Mix
@@ -17,18 +18,28 @@ from search_spaces.nfs.masks import CellMasks
 from search_spaces.nfs.pruning import prune
 
 
+def split_norm(site: str, channels: int) -> nn.Module:
+    """A norm per modality, but where a part is of one modality alone."""
+    return nn.BatchNorm2d(channels) if site.startswith(MODALITIES) else SplitNorm(channels)
+
+
+NORMS: Mapping[str, NormFactory] = {"shared": batch_norm, "split": split_norm}
+"""What the norms of the shared parts can be."""
+
+
 class Supernet(TwoStreamResNet):
     """A two-stream network whose features are weighed by gates.
 
     Args:
         cells: name -> cell.
         levels, combination: see ``NFS``.
+        norm: a value of ``NORMS``.
         arguments: of ``TwoStreamResNet``.
     """
 
-    def __init__(self, cells: Mapping[str, Cell], *, levels: str, combination: str,
+    def __init__(self, cells: Mapping[str, Cell], *, levels: str, combination: str, norm: NormFactory,
                  **arguments: Unpack[TwoStreamArguments]) -> None:
-        super().__init__(**arguments)
+        super().__init__(**arguments, norm=norm)
         self._cells, self._levels, self._combination = by_block(cells), levels, combination
 
     def forward(self, images: Tensor, mixes: Mapping[str, Mix],  # type: ignore[override]  # a supernet takes mixes
@@ -55,12 +66,13 @@ class MaskedNetwork(TwoStreamResNet):
         masks: cell -> what it keeps; a cell without masks keeps everything.
         cells: name -> cell.
         combination: see ``NFS``.
+        norm: a value of ``NORMS``.
         arguments: of ``TwoStreamResNet``.
     """
 
     def __init__(self, masks: Mapping[str, CellMasks], cells: Mapping[str, Cell], *, combination: str,
-                 **arguments: Unpack[TwoStreamArguments]) -> None:
-        super().__init__(**arguments)
+                 norm: NormFactory, **arguments: Unpack[TwoStreamArguments]) -> None:
+        super().__init__(**arguments, norm=norm)
         self._combination = combination
         kept = kept_channels(masks, cells, combination)
         prune(self, kept)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nas_reid.backbones.blocks import BasicBlock, Bottleneck
+from nas_reid.backbones.modality import SplitNorm
 from nas_reid.backbones.stages import Stage
 from nas_reid.backbones.two_stream import TwoStreamResNet
 
@@ -45,7 +46,7 @@ def prune(network: TwoStreamResNet, kept: Mapping[str, np.ndarray]) -> None:
     """Take channels out of a full network in place; what is left keeps its values.
 
     Args:
-        network: with plain batch norms.
+        network: with batch norms, plain or split between the modalities.
         kept: block -> increasing indices of its output channels, for those that lose any.
     """
     for name, cut in cuts(network, kept).items():
@@ -65,7 +66,8 @@ def _narrow(full: nn.Module, cut: Cut) -> nn.Module:
         shape: dict[str, Any] = {key: getattr(full, key) for key in ("kernel_size", "stride", "padding", "dilation")}
         return type(full)(full.in_channels if cut.inputs is None else len(cut.inputs),
                           full.out_channels if cut.outputs is None else len(cut.outputs), bias=False, **shape)
-    return nn.BatchNorm2d(0 if cut.outputs is None else len(cut.outputs))  # listed only where its outputs are cut
+    kind = SplitNorm if isinstance(full, SplitNorm) else nn.BatchNorm2d
+    return kind(0 if cut.outputs is None else len(cut.outputs))  # listed only where its outputs are cut
 
 
 def cuts(network: TwoStreamResNet, kept: Mapping[str, np.ndarray]) -> dict[str, Cut]:
@@ -87,6 +89,12 @@ def cuts(network: TwoStreamResNet, kept: Mapping[str, np.ndarray]) -> dict[str, 
                   if cut.outputs is not None or cut.inputs is not None}
         before = after
     return found
+
+
+def cut_of(name: str, left: Mapping[str, Cut]) -> Cut | None:
+    """What is left of a parameter or buffer of that name, if its layer, or the norm that it is a part of, lost any."""
+    layer = name.rpartition(".")[0]
+    return left.get(layer) or left.get(layer.rpartition(".")[0])
 
 
 def sliced(value: Tensor, cut: Cut) -> Tensor:

@@ -17,8 +17,8 @@ from nas_reid.search_space import Choice, Decision
 from search_spaces.nfs.cells import COMBINATIONS, LEVELS, POSITIONS, Cell, place_cells
 from search_spaces.nfs.derive import Share, derivation_by_level, kept
 from search_spaces.nfs.masks import CellMasks, read_masks
-from search_spaces.nfs.networks import MaskedNetwork, Supernet, kept_channels
-from search_spaces.nfs.pruning import cuts, sliced
+from search_spaces.nfs.networks import NORMS, MaskedNetwork, Supernet, kept_channels
+from search_spaces.nfs.pruning import cut_of, cuts, sliced
 
 
 @register("nfs")
@@ -37,6 +37,7 @@ class NFS:
         initial_logit: initial logit of every gate; 2 begins 88 % open.
         derivation, ratio, floor: from probabilities to masks, see ``derive.kept``; per cell, level and modality.
             The shares are one number for both levels, or ``{"channels": ..., "pixels": ...}``.
+        norms: of the shared parts: ``shared`` by the modalities, or ``split``, one for each, a key of ``NORMS``.
 
     Raises:
         ConfigError: an unknown name or a number out of range.
@@ -48,19 +49,23 @@ class NFS:
 
     def __init__(self, depth: int, width: float, *, specific: int, last_stride: int, image_size: Sequence[int],
                  position: str, levels: str, combination: str, initial_logit: float, derivation: str, ratio: Share,
-                 floor: Share) -> None:
+                 floor: Share, norms: str = "shared") -> None:
         _check_numbers(image_size, initial_logit)
         self.arguments = {"depth": depth, "width": width, "specific": specific, "last_stride": last_stride,
                           "image_size": list(image_size), "position": position, "levels": levels,
                           "combination": combination, "initial_logit": initial_logit, "derivation": derivation,
-                          "ratio": ratio, "floor": floor}
+                          "ratio": ratio, "floor": floor, "norms": norms}
         check_arguments(depth, width, specific=specific, last_stride=last_stride)
         self._derivation = derivation_by_level(derivation, ratio, floor)
         for key, value, known in (("position", position, POSITIONS), ("levels", levels, LEVELS),
-                                  ("combination", combination, COMBINATIONS)):
+                                  ("combination", combination, COMBINATIONS), ("norms", norms, tuple(NORMS))):
             require_known(f"space.{key}", value, known)
+        if norms == "split" and specific > 1:
+            raise ConfigError(f"space.norms=split does not go with space.specific={specific}: those parts have norms "
+                              "of their own; use specific 0 or 1")
         self._trunk: TwoStreamArguments = {"depth": depth, "width": width, "specific": specific,
                                            "last_stride": last_stride}
+        self._norm = NORMS[norms]
         self.levels, self.combination, self.initial_logit = levels, combination, initial_logit
         self.cells = place_cells(**self._trunk, image_size=(image_size[0], image_size[1]), position=position)
 
@@ -71,7 +76,8 @@ class NFS:
 
     def supernet(self) -> Supernet:
         """The two-stream network with a gate for every channel and pixel."""
-        return Supernet(self.cells, levels=self.levels, combination=self.combination, **self._trunk)
+        return Supernet(self.cells, levels=self.levels, combination=self.combination, norm=self._norm,
+                        **self._trunk)
 
     def derive(self, probs: Mapping[str, Tensor]) -> Genotype:
         """The masks; a cell that keeps everything is left out. Probabilities, tens of thousands, stay in the run."""
@@ -104,7 +110,8 @@ class NFS:
         Raises:
             GenotypeError: the body is malformed, or one of its masks would empty a stage.
         """
-        return MaskedNetwork(self._read(genotype), self.cells, combination=self.combination, **self._trunk)
+        return MaskedNetwork(self._read(genotype), self.cells, combination=self.combination, norm=self._norm,
+                             **self._trunk)
 
     def convert_weights(self, state: Mapping[str, Tensor], genotype: Genotype) -> dict[str, Tensor]:
         """Entries under the names of a network of ``genotype``: from torchvision or from a supernet.
@@ -124,7 +131,7 @@ class NFS:
         if not left or any(state[name].shape != shape for name, shape in shapes.items() if name in state):
             return dict(state)  # of all channels, or already without those that are dropped
         # The head saw all channels, and classified other identities: it starts anew.
-        return {name: sliced(value, left[name.rpartition(".")[0]]) if name.rpartition(".")[0] in left else value
+        return {name: value if (cut := cut_of(name, left)) is None else sliced(value, cut)
                 for name, value in state.items() if not name.startswith("head.")}
 
     def supernet_weights(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -60,6 +60,7 @@ def open_genotype(space):
 
 @pytest.mark.parametrize("changes", [{}, {"combination": "sum"}, {"position": "block"}, {"levels": "channels"},
                                      {"levels": "pixels"}, {"specific": 0}, {"specific": 3}, {"depth": 50},
+                                     {"norms": "split"},
                                      {"derivation": "top_k", "ratio": {"channels": 0.7, "pixels": 0.9}}], ids=str)
 def test_conforms(changes):
     check_search_space(make_space(**changes))
@@ -97,7 +98,8 @@ def test_open_gates_are_the_plain_network(combination):
 
 
 @pytest.mark.parametrize("changes", [{}, {"combination": "sum"}, {"position": "block"}, {"levels": "channels"},
-                                     {"depth": 50, "position": "block"}, {"specific": 2}], ids=str)
+                                     {"depth": 50, "position": "block"}, {"specific": 2},
+                                     {"norms": "split", "specific": 0, "position": "block"}], ids=str)
 def test_the_pruned_network_computes_what_the_gated_supernet_does(changes):
     space = make_space(**changes)
     genotype = space.derive(random_probs(space))
@@ -176,8 +178,9 @@ def test_masks_follow_the_size_of_the_images():
     assert large.shape[2:] == (8, 4) and (large[:, :, 5:] == 0).all() and (large[:, :, :3] != 0).any()
 
 
-def test_imagenet_weights_reach_both_streams_and_are_cut():
-    space = make_space(specific=2)
+@pytest.mark.parametrize("changes", [{"specific": 2}, {"norms": "split"}], ids=str)
+def test_imagenet_weights_reach_both_streams_and_are_cut(changes):
+    space = make_space(**changes)
     genotype = space.derive(random_probs(space))
     source = make_space(specific=0).supernet().state_dict()
     state = {name.removeprefix("stem."): torch.randn(value.shape) if value.is_floating_point() else value
@@ -185,10 +188,13 @@ def test_imagenet_weights_reach_both_streams_and_are_cut():
     converted = space.convert_weights(state, genotype)
     for stream in ("visible", "infrared"):
         assert torch.equal(converted[f"trunk.{stream}.conv1.weight"], state["conv1.weight"])
-        assert torch.equal(converted[f"trunk.{stream}.layer1.1.bn2.bias"], state["layer1.1.bn2.bias"])
+        ours, theirs = ((f"{stream}.layer1.1.bn2", "layer1.1.bn2") if "specific" in changes else
+                        (f"layer3.1.bn1.{stream}", "layer3.1.bn1"))
+        assert torch.equal(converted[f"trunk.{ours}.bias"], state[f"{theirs}.bias"])
     network = space.network(genotype)
     network.load_state_dict({name.removeprefix("trunk."): value for name, value in converted.items()})
-    assert len(network.layer4.get_submodule("1").bn2.bias) == network.out_channels < 32
+    last = network.layer4.get_submodule("1").bn2
+    assert len(getattr(last, "infrared", last).bias) == network.out_channels < 32
     supernet = space.supernet()
     whole = space.supernet_weights(state)
     supernet.load_state_dict({name.removeprefix("trunk."): value for name, value in whole.items()})
@@ -249,6 +255,7 @@ def test_masks_of_another_width_are_refused(changes):
     ({"ratio": {"channels": 0.7}}, r"space.ratio=\{'channels': 0.7\} is illegal; .* or one each"),
     ({"ratio": {"channels": 0.7, "pixels": 0}}, "space.ratio="), ({"floor": {"rows": 0.5}}, "space.floor="),
     ({"image_size": [64]}, r"space.image_size=\[64\]"), ({"image_size": [64, 0]}, r"space.image_size=\[64, 0\]"),
+    ({"norms": "both"}, "space.norms='both'"), ({"norms": "split", "specific": 2}, "norms=split does not go with"),
     ({"initial_logit": "open"}, "space.initial_logit='open'"),
 ])
 def test_illegal_arguments(changes, message):
