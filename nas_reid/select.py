@@ -3,7 +3,7 @@
     python -m nas_reid.select search=outputs/search/auto_reid/<time>
     python -m nas_reid.select search=... method=sampling candidates=50
     python -m nas_reid.select search=... method=random 'bounds.macs=[0,20e6]'
-    python -m nas_reid.select search=... validation_data=d          # by people of another domain
+    python -m nas_reid.select search=... validation_data=[c,d]      # by people of other domains
     python -m nas_reid.select search=... method=table table=auto_reid
 
 ``search`` is the folder of any search, trained by paths (algorithm=one_shot), by samples or by softmax; nothing is
@@ -34,7 +34,7 @@ from torch.optim import Optimizer
 from nas_reid.config.loading import load, to_plain
 from nas_reid.config.schemas import SearchConfig
 from nas_reid.config.tables import FRONTS, AdaptSettings, SelectConfig
-from nas_reid.data.batches import TrainBatches
+from nas_reid.data.batches import EvalBatches, TrainBatches
 from nas_reid.data.resident import ResidentBatches
 from nas_reid.deploy.latency import latency_of
 from nas_reid.drawing.front import draw_front
@@ -96,7 +96,7 @@ def run(settings: SelectConfig, folder: Path, device: torch.device) -> float:
     bilevel.load_state_dict(state["bilevel"])
     if settings.precision is not None:
         bilevel.network.trunk_dtype = bilevel.network.judged_dtype = trunk_dtype(settings.precision, device)
-    supernet = open_supernet(bilevel, search, batches[0], others or held_out, reestimate=settings.reestimate)
+    supernet = open_supernet(bilevel, search, batches[0], others or [held_out], reestimate=settings.reestimate)
     adapted = Adapted(supernet, partial(adapt, bilevel, batches[0], settings.adapt))
     scorer = adapted if settings.adapt.steps else supernet
 
@@ -132,18 +132,20 @@ def read_search(folder: Path) -> dict[str, Any]:
     return {**state, "config": {"alphas_data": None, **state["config"]}}  # searches from before the key lack it
 
 
-def open_supernet(bilevel: Bilevel, search: SearchConfig, batches: TrainBatches, lists: Sequence[Any], *,
-                  reestimate: int) -> Supernet:
+def open_supernet(bilevel: Bilevel, search: SearchConfig, batches: TrainBatches,
+                  lists: Sequence[Sequence[EvalBatches]], *, reestimate: int) -> Supernet:
     """The supernet with its validation images in memory."""
-    query = ResidentBatches.of(lists[0])
-    gallery = query if lists[1] is lists[0] else ResidentBatches.of(lists[1])
+    resident = []
+    for asked, shown in lists:
+        query = ResidentBatches.of(asked)
+        resident.append((query, query if shown is asked else ResidentBatches.of(shown)))
 
     def rank(network: nn.Module, query: ResidentBatches, gallery: ResidentBatches) -> float:
         """Validation mAP."""
         return retrieve(network, query, gallery, distance=search.evaluation.distance, flip=search.evaluation.flip,
                         device=query.images.device).metrics["mAP"]
 
-    return Supernet(bilevel.network, query, gallery, rank,
+    return Supernet(bilevel.network, resident, rank,
                     [batches.load(0, step) for step in range(min(reestimate, len(batches)))])
 
 
@@ -206,18 +208,18 @@ def finish(settings: SelectConfig, search: SearchConfig, space: SearchSpace, see
     lines = [json.dumps({"mAP": candidate.mAP, **cost, "genotype": candidate.genotype.body})
              for candidate, cost in zip(seen, costs, strict=True)]
     write_atomically(folder / "candidates.jsonl", ("\n".join(lines) + "\n").encode())
-    best = max(seen, key=lambda candidate: candidate.mAP)
-    chosen(best, settings, search).save(folder / "genotype.json")
+    best, judge = max(seen, key=lambda candidate: candidate.mAP), judged_on(settings, search)
+    chosen(best, settings, search, judge).save(folder / "genotype.json")
     worth, cost = [candidate.mAP for candidate in seen], [each[settings.front] for each in costs]
     front, digits = front_of(worth, cost), "012.3f" if settings.front == "latency" else "012d"
     for index in front:
-        chosen(seen[index], settings, search).save(folder / "front" / f"{settings.front}_{cost[index]:{digits}}.json")
+        chosen(seen[index], settings, search, judge).save(
+            folder / "front" / f"{settings.front}_{cost[index]:{digits}}.json")
     draw_front(worth, cost, front, folder / "pictures" / "front.png", xlabel=FRONTS[settings.front],
                ylabel="validation mAP on the supernet, %")
     result = {"kind": "select", "search": settings.search, "space": space.name, "method": settings.method,
-              "selection": {"split": "validation", "data": judged_on(settings, search),
-                            "mAP": best.mAP, "candidates": len(seen)}, "metrics": {},
-              "genotype": str(folder / "genotype.json"), "front": len(front), "versions": versions(),
+              "selection": {"split": "validation", "data": judge, "mAP": best.mAP, "candidates": len(seen)},
+              "metrics": {}, "genotype": str(folder / "genotype.json"), "front": len(front), "versions": versions(),
               "config": to_plain(settings)}
     write_atomically(folder / "result.json", (json.dumps(result, indent=2) + "\n").encode())
     log.info("best of %d: validation mAP %.1f %% on the supernet; median %.1f %%; front of %d: %s", len(seen),
@@ -228,17 +230,18 @@ def finish(settings: SelectConfig, search: SearchConfig, space: SearchSpace, see
     return best.mAP
 
 
-def chosen(candidate: Candidate, settings: SelectConfig, search: SearchConfig) -> Genotype:
-    """A candidate's genotype, with where it comes from."""
+def chosen(candidate: Candidate, settings: SelectConfig, search: SearchConfig, judge: str) -> Genotype:
+    """A candidate's genotype, with where it comes from; ``judge`` are the data that say its mAP."""
     return candidate.genotype.with_provenance(
         kind="select", method=settings.method, seed=settings.seed, search_seed=search.seed, data=search.data.name,
         synthetic=search.data.synthetic is not None, algorithm=search.algorithm.name,
-        validation={"mAP": candidate.mAP, "data": judged_on(settings, search)}, **versions())
+        validation={"mAP": candidate.mAP, "data": judge}, **versions())
 
 
 def judged_on(settings: SelectConfig, search: SearchConfig) -> str:
-    """Name of the data set whose people judge."""
-    return next(iter(further_data("validation_data", settings.validation_data, search.data)), search.data.name)
+    """Names of the data sets whose people judge."""
+    return "+".join(further_data("validation_data", settings.validation_data, search.data, several=True)
+                    ) or search.data.name
 
 
 def compare(worth: Callable[[Mapping[str, Mix]], float], space: SearchSpace, table: Table, folder: Path) -> float:

@@ -91,8 +91,8 @@ class SelectConfig:
     front: str                     # cost that the front holds mAP against
     adapt: AdaptSettings
     reestimate: int                # training batches for the statistics of norms that keep some
-    validation_data: Any           # one data set to judge by instead of the search's validation people
-    validation_people: int         # of it
+    validation_data: Any           # data sets to judge by instead of the search's validation people
+    validation_people: int         # of each
     seed: int
     device: str
     precision: str | None          # of the convolutions; None: the search's

@@ -17,7 +17,7 @@ _OF_THE_RUN = ("image_size", "cache", "workers", "on_corrupt")  # what one run h
 _KEY_OF_DATA = re.compile(r"(?<![\w./])data\.(?=\w)")  # data.root, but no part of a path
 
 
-def further_data(key: str, entries: Any, data: DataConfig) -> dict[str, DataConfig]:
+def further_data(key: str, entries: Any, data: DataConfig, *, several: bool = False) -> dict[str, DataConfig]:
     """The settings of data sets given by name, or as a mapping of names to changes: ``{msmt17: {root: DIR}}``.
 
     A name is that of a file in ``conf/data``; or of a domain, when the run's own data are drawn; or any name, when
@@ -27,6 +27,7 @@ def further_data(key: str, entries: Any, data: DataConfig) -> dict[str, DataConf
         key: of the configuration: ``targets``, ``sources``, ``validation_data`` or ``alphas_data``.
         entries: one name, a list of names, or the mapping.
         data: the run's own data.
+        several: of ``validation_data`` and ``alphas_data`` too, which are one data set elsewhere.
 
     Raises:
         ConfigError: neither names nor a mapping, a name without meaning, or a change that is no legal setting.
@@ -39,7 +40,7 @@ def further_data(key: str, entries: Any, data: DataConfig) -> dict[str, DataConf
         raise ConfigError(f"{key} names {data.name}, which is what is trained on and evaluated in any case; give other "
                           "data another name")
     changes = entries if isinstance(entries, dict) else dict.fromkeys(entries)
-    if key in ("validation_data", "alphas_data") and len(changes) > 1:
+    if key in ("validation_data", "alphas_data") and len(changes) > 1 and not several:
         raise ConfigError(f"{key} names {', '.join(changes)}; expected one data set")
     return {str(name): _settings(f"{key}.{name}", str(name), change, data) for name, change in changes.items()}
 

@@ -1,4 +1,4 @@
-"""People of another data set, to choose genotypes by in place of those whom the search held out."""
+"""People of other data sets, to choose genotypes by in place of those whom the search held out."""
 
 import logging
 from dataclasses import replace
@@ -16,20 +16,20 @@ log = logging.getLogger("nas_reid.select")
 
 
 def other_people(named: Any, most: int, search: SearchConfig, device: torch.device,
-                 ) -> tuple[EvalBatches, EvalBatches] | None:
-    """Query and gallery of the first ``most`` identities that are asked for in another data set, without distractors.
+                 ) -> list[tuple[EvalBatches, EvalBatches]]:
+    """Query and gallery of the first ``most`` identities that are asked for in each data set, without distractors.
 
     Args:
-        named: its name, or a mapping of it to changes (``further_data``); None or empty: there is none.
-        most: so many people at most.
+        named: their names, or a mapping of these to changes (``further_data``); None or empty: there are none.
+        most: so many people of each at most.
         search: whose image size and protocol hold.
         device: where the images go.
 
     Raises:
-        ConfigError: see ``further_data``; the data set has galleries of its own for each of several trials.
+        ConfigError: see ``further_data``; a data set has galleries of its own for each of several trials.
         DataError: it has no query or no gallery.
     """
-    further = further_data("validation_data", named, search.data)
+    further, found = further_data("validation_data", named, search.data, several=True), []
     for name, source in open_further("validation_data", further, protocol=search.evaluation.protocol).items():
         if source.dataset.trials:
             raise ConfigError(f"validation_data={name} has {len(source.dataset.trials)} trials, each with a gallery of "
@@ -42,5 +42,5 @@ def other_people(named: Any, most: int, search: SearchConfig, device: torch.devi
                  len(gallery))
         cut = replace(source, dataset=replace(source.dataset, query=query, gallery=gallery))
         lists = retrieval_lists(cut.test_stores(), batch_size=search.evaluation.batch_size, device=device)
-        return lists.query, lists.gallery
-    return None
+        found.append((lists.query, lists.gallery))
+    return found

@@ -110,6 +110,18 @@ def test_a_supernet_is_compared_with_a_table(searched: tuple[Path, Outcome], tab
     assert result["tau"] in (-1.0, 1.0) and result["genotypes"] == 2
 
 
+def test_several_domains_judge_by_their_mean(searched: tuple[Path, Outcome], tmp_path: Path) -> None:
+    scores = {}
+    for domains in ("c", "d", "[c,d]"):
+        folder = tmp_path / domains.strip("[]")
+        outcome = invoke("select", f"search={searched[0]}", "method=random", "candidates=2", "validation_people=4",
+                         f"validation_data={domains}", f"hydra.run.dir='{folder}'")
+        assert outcome.code == 0, outcome.err
+        scores[domains] = [json.loads(line)["mAP"] for line in (folder / "candidates.jsonl").read_text().splitlines()]
+    assert scores["[c,d]"] == pytest.approx([(c + d) / 2 for c, d in zip(scores["c"], scores["d"], strict=True)])
+    assert Genotype.load(folder / "genotype.json").provenance["validation"]["data"] == "c+d"
+
+
 def test_another_domain_can_judge(searched: tuple[Path, Outcome], tmp_path: Path) -> None:
     scores = {}
     for people in (2, 4):
@@ -135,7 +147,7 @@ def test_another_domain_can_judge(searched: tuple[Path, Outcome], tmp_path: Path
     (("table_on=[b]",), "table_on=['b'] needs table=, whose test sets it names"),
     (("bounds.cost=[a,b]",), "must be {params: [least, most]"), (("bounds.macs=[0,null]",), "must be {params:"),
     (("validation_data=nowhere",), "expected a file of conf/data"),
-    (("validation_data=[c,d]",), "expected one data set"),
+    (("validation_data=[d,nowhere]",), "validation_data.nowhere: expected a file of conf/data"),
     (("validation_data=d", "validation_people=1"), "must be at least 2"),
     (("validation_data={e: {reader: sysu_mm01, synthetic: {domain: '', layout: sysu_mm01, distractor_ids: 0, "
       "cameras: 6, min_cameras: 6}}}",), "each with a gallery of its own"),

@@ -3,9 +3,10 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from nas_reid.data.batches import Batch
 from nas_reid.data.resident import ResidentBatches
@@ -22,32 +23,32 @@ class Supernet:
 
     Args:
         network: the supernet with its head.
-        query, gallery: validation images; may be one object.
+        lists: query and gallery of each set of validation images; the two may be one object.
         rank: (a network without mixes, query, gallery) -> mAP.
         batches: training images, for the statistics of norms that keep some.
     """
 
     network: ReIDNetwork
-    query: ResidentBatches
-    gallery: ResidentBatches
+    lists: Sequence[tuple[ResidentBatches, ResidentBatches]]
     rank: Ranking
     batches: Sequence[Batch]
 
     def evaluate(self, mixes: Mapping[str, Mix], share: float = 1.0) -> float:
-        """mAP under the mixing weights, on the first ``share`` of the validation people, at least two of them."""
+        """mAP under the mixing weights, on the first ``share`` of the validation people, at least two of them.
+
+        Of several sets of validation images the mean.
+        """
+        device = self.lists[0][0].images.device
         here = {name: Mix(mix.weights.to(device), None if mix.index is None else mix.index.to(device),
-                          mix.sampled_only) for device in [self.query.images.device] for name, mix in mixes.items()}
+                          mix.sampled_only) for name, mix in mixes.items()}
         reestimate(self.network, lambda batch: self.network(batch.images, here, batch.modalities), self.batches)
-        query, gallery = self._lists(share)
-        return self.rank(WithMixes(self.network, here), query, gallery)
+        return fmean(self.rank(WithMixes(self.network, here), *_first(share, *lists)) for lists in self.lists)
 
-    def _lists(self, share: float) -> tuple[ResidentBatches, ResidentBatches]:
-        if share == 1.0:
-            return self.query, self.gallery
-        people = self._people()
-        some = people[:max(2, math.ceil(share * len(people)))]
-        query = self.query.of_people(some)
-        return query, query if self.gallery is self.query else self.gallery.of_people(some)
 
-    def _people(self) -> Tensor:
-        return torch.unique(self.query.pids)
+def _first(share: float, query: ResidentBatches, gallery: ResidentBatches) -> tuple[ResidentBatches, ResidentBatches]:
+    if share == 1.0:
+        return query, gallery
+    people = torch.unique(query.pids)
+    some = people[:max(2, math.ceil(share * len(people)))]
+    asked = query.of_people(some)
+    return asked, asked if gallery is query else gallery.of_people(some)
