@@ -182,13 +182,14 @@ def _supernet(name: str, path: Path, table: Table) -> Scorer:
 
 
 def _without_supernet(table: Table) -> list[Scorer]:
-    """By parameters and MACs, and by validation mAP of the first training after each of its epochs but the last."""
+    """By parameters and MACs, and by validation mAP of the first training after each of its epochs but the last;
+    what is the same for all ranks nothing."""
     lines = [entry.lines[0] for entry in table.entries()]
     scores: dict[str, Sequence[float]] = {"parameters": [line.params for line in lines],
                                           "MACs": [line.macs for line in lines]}
     for epoch in sorted(lines[0].curve)[:-1]:
         scores[f"trained alone for {epoch} epochs"] = [line.curve[epoch] for line in lines]
-    return [_scorer(name, values, table) for name, values in scores.items()]
+    return [_scorer(name, values, table) for name, values in scores.items() if len(set(values)) > 1]
 
 
 def _scorer(name: str, scores: Sequence[float], table: Table) -> Scorer:
