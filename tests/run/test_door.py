@@ -38,7 +38,7 @@ def test_help_and_completion_of_every_command_need_no_torch() -> None:
     assert process.returncode == 0, process.stderr
     for command in SCHEMAS:
         assert f"python -m nas_reid.{command} " in process.stdout
-    assert "algorithm: darts, " in process.stdout and "\nepochs: 10\n" in process.stdout
+    assert "algorithm: balanced_paths, darts, " in process.stdout and "\nepochs: 10\n" in process.stdout
     assert process.stdout.rstrip().endswith("space=norm_sites")
 
 
