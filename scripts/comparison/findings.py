@@ -43,7 +43,7 @@ class Trained:
         mAP = [line.mAP for line in lines]
         return Trained(name, fmean(mAP), fmean(line.validation for line in lines), lines[0].params, lines[0].macs,
                        fmean(line.seconds for line in lines),
-                       stdev(mAP) / len(mAP) ** 0.5 if len(mAP) > 1 else float("nan"))
+                       standard_error(mAP))
 
 
 @dataclass(frozen=True)
@@ -108,13 +108,13 @@ class Findings:
         """Searched minus random of equal cost, in standard errors of that difference; NaN of fewer than two."""
         if min(len(self.searched), len(self.equal)) < 2:
             return float("nan")
-        error = np.sqrt(sum(stdev(worth(group)) ** 2 / len(group) for group in (self.searched, self.equal)))
+        error = np.hypot(*(standard_error(worth(group)) for group in (self.searched, self.equal)))
         return float((fmean(worth(self.searched)) - fmean(worth(self.equal))) / error)
 
     def above(self, hand_made: str) -> float:
         """Searched minus a hand-made genotype, in standard errors: of the searches, and of its own trainings."""
         one = next(one for one in self.hand_made if one.name == hand_made)
-        error = np.hypot(stdev(worth(self.searched)) / len(self.searched) ** 0.5, one.error)
+        error = np.hypot(standard_error(worth(self.searched)), one.error)
         return float((fmean(worth(self.searched)) - one.mAP) / error)
 
     @property
@@ -129,6 +129,11 @@ class Findings:
         order = sorted(self.random, key=lambda one: one.validation)
         below = (np.arange(len(order) + 1) / len(order)) ** self.affordable
         return float(np.dot(worth(order), np.diff(below)))
+
+
+def standard_error(values: Sequence[float]) -> float:
+    """Of their mean; NaN of fewer than two."""
+    return stdev(values) / len(values) ** 0.5 if len(values) > 1 else float("nan")
 
 
 def worth(group: Sequence[Trained]) -> list[float]:
