@@ -30,7 +30,7 @@ def balanced_probabilities(decisions: Sequence[Decision], generator: Generator) 
     With K choices a genotype by lot takes the cheapest one in about 1/K of its rows, and one that takes it nearly
     everywhere is next to never drawn. Here a share t is uniform in [0, 1], and each row takes its cheapest choice with
     probability t, else any other, all alike: of R rows any number from 0 to R is as likely to be cheap. The cost before
-    the architecture, as AttentiveNAS draws paths (Wang et al., CVPR 2021, section 3.2), for the costs that a space
+    the architecture, as AttentiveNAS draws paths (Wang et al., CVPR 2021), for the costs that a space
     declares. A decision whose choices all cost the same stays uniform.
     """
     drawn = uniform_probabilities(decisions, generator)
