@@ -1,6 +1,7 @@
 """The numbers of a comparison, from its raw lines alone."""
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,13 +109,13 @@ class Findings:
         """Searched minus random of equal cost, in standard errors of that difference; NaN of fewer than two."""
         if min(len(self.searched), len(self.equal)) < 2:
             return float("nan")
-        error = np.hypot(*(standard_error(worth(group)) for group in (self.searched, self.equal)))
+        error = math.hypot(*(standard_error(worth(group)) for group in (self.searched, self.equal)))
         return float((fmean(worth(self.searched)) - fmean(worth(self.equal))) / error)
 
     def above(self, hand_made: str) -> float:
         """Searched minus a hand-made genotype, in standard errors: of the searches, and of its own trainings."""
         one = next(one for one in self.hand_made if one.name == hand_made)
-        error = np.hypot(standard_error(worth(self.searched)), one.error)
+        error = math.hypot(standard_error(worth(self.searched)), one.error)
         return float((fmean(worth(self.searched)) - one.mAP) / error)
 
     @property
