@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,6 +13,7 @@ from nas_reid.backbones.two_stream import TwoStreamArguments, block_channels, ch
 from nas_reid.drawing.masks import FeatureMasks
 from nas_reid.errors import ConfigError, GenotypeError, require_known
 from nas_reid.genotype import Genotype
+from nas_reid.nas.bounds import costs_of
 from nas_reid.registry import register
 from nas_reid.search_space import Choice, Decision
 from search_spaces.nfs.cells import COMBINATIONS, LEVELS, POSITIONS, Cell, place_cells
@@ -19,6 +21,8 @@ from search_spaces.nfs.derive import Share, derivation_by_level, kept
 from search_spaces.nfs.masks import CellMasks, read_masks
 from search_spaces.nfs.networks import NORMS, MaskedNetwork, Supernet, kept_channels
 from search_spaces.nfs.pruning import cut_of, cuts, sliced
+
+COSTS = ("equal", "macs")
 
 
 @register("nfs")
@@ -38,6 +42,8 @@ class NFS:
         derivation, ratio, floor: from probabilities to masks, see ``derive.kept``; per cell, level and modality.
             The shares are one number for both levels, or ``{"channels": ..., "pixels": ...}``.
         norms: of the shared parts: ``shared`` by the modalities, or ``split``, one for each, a key of ``NORMS``.
+        costs: what keeping costs, for budgets: ``equal``, 1 each, or ``macs``, what the network without the channel
+            saves; pixels save nothing.
 
     Raises:
         ConfigError: an unknown name or a number out of range.
@@ -49,16 +55,17 @@ class NFS:
 
     def __init__(self, depth: int, width: float, *, specific: int, last_stride: int, image_size: Sequence[int],
                  position: str, levels: str, combination: str, initial_logit: float, derivation: str, ratio: Share,
-                 floor: Share, norms: str = "shared") -> None:
+                 floor: Share, norms: str = "shared", costs: str = "equal") -> None:
         _check_numbers(image_size, initial_logit)
         self.arguments = {"depth": depth, "width": width, "specific": specific, "last_stride": last_stride,
                           "image_size": list(image_size), "position": position, "levels": levels,
                           "combination": combination, "initial_logit": initial_logit, "derivation": derivation,
-                          "ratio": ratio, "floor": floor, "norms": norms}
+                          "ratio": ratio, "floor": floor, "norms": norms, "costs": costs}
         check_arguments(depth, width, specific=specific, last_stride=last_stride)
         self._derivation = derivation_by_level(derivation, ratio, floor)
         for key, value, known in (("position", position, POSITIONS), ("levels", levels, LEVELS),
-                                  ("combination", combination, COMBINATIONS), ("norms", norms, tuple(NORMS))):
+                                  ("combination", combination, COMBINATIONS), ("norms", norms, tuple(NORMS)),
+                                  ("costs", costs, COSTS)):
             require_known(f"space.{key}", value, known)
         if norms == "split" and specific > 1:
             raise ConfigError(f"space.norms=split does not go with space.specific={specific}: those parts have norms "
@@ -66,13 +73,17 @@ class NFS:
         self._trunk: TwoStreamArguments = {"depth": depth, "width": width, "specific": specific,
                                            "last_stride": last_stride}
         self._norm = NORMS[norms]
-        self.levels, self.combination, self.initial_logit = levels, combination, initial_logit
-        self.cells = place_cells(**self._trunk, image_size=(image_size[0], image_size[1]), position=position)
+        self.levels, self.combination, self.initial_logit, self.costs = levels, combination, initial_logit, costs
+        self.image_size = image_size[0], image_size[1]
+        self.cells = place_cells(**self._trunk, image_size=self.image_size, position=position)
 
     def decisions(self) -> Sequence[Decision]:
-        """One per cell, level and modality; of the last stage's channels one for both. To keep costs 1, to drop 0."""
-        choices = (Choice("drop", frozenset({"none"})), Choice("keep", cost=1.0, initial=self.initial_logit))
-        return [Decision(name, rows, choices) for name, (_, rows) in self._gates().items()]
+        """One per cell, level and modality; of the last stage's channels one for both. To drop costs nothing."""
+        gates = self._gates()
+        costs = dict.fromkeys(gates, 1.0) if self.costs == "equal" else self._macs
+        return [Decision(name, rows, (Choice("drop", frozenset({"none"})),
+                                      Choice("keep", cost=costs.get(name, 0.0), initial=self.initial_logit)))
+                for name, (_, rows) in gates.items()]
 
     def supernet(self) -> Supernet:
         """The two-stream network with a gate for every channel and pixel."""
@@ -158,6 +169,24 @@ class NFS:
             if self.levels != "channels":
                 gates |= dict.fromkeys(cell.pixel_decisions(), ("pixels", cell.size[0] * cell.size[1]))
         return gates
+
+    @cached_property
+    def _macs(self) -> dict[str, float]:
+        """Decision about channels -> MACs that the network without one of them saves, in halves where two decide it."""
+        height, width = self.image_size
+
+        def macs(body: Mapping[str, Any]) -> int:
+            genotype = Genotype(self.name, self.version, body, arguments=self.arguments)
+            return costs_of(self, genotype, (height, width))["macs"]
+
+        full = macs({})
+        found: dict[str, float] = {}
+        for cell in self.cells.values() if self.levels != "pixels" else ():
+            all_but_one = np.arange(cell.channels)[None].repeat(2, 0) > 0
+            names = cell.channel_decisions()
+            saved = full - macs({cell.name: CellMasks(all_but_one, None).to_body()})
+            found |= dict.fromkeys(names, saved / len(set(names)))
+        return found
 
     def _cell_masks(self, cell: Cell, masks: Mapping[str, Tensor]) -> CellMasks:
         channels = pixels = None
