@@ -74,7 +74,9 @@ def _cost(findings: Findings) -> Iterator[str]:
            f"{first['versions']['torch']}. Searched with `{' '.join([*plan.search, *plan.final])}`, "
            + (f"chosen with `select {' '.join(plan.select)}`, " if plan.select else "") + "trained with "
            f"`{' '.join([*plan.recipe, *plan.final])}`"
-           + (f" from the weights of a supernet of `{' '.join(plan.start)}`." if plan.start else "."))
+           + (f" from the weights of a supernet of `{' '.join(plan.start)}`" if plan.start else "")
+           + (", as the searches are" if plan.pretrained else "")
+           + (f"; by lot: `{' '.join(plan.lots)}`" if plan.lots else "") + ".")
 
 
 def _variants(findings: Findings) -> Iterator[str]:

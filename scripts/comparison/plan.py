@@ -38,6 +38,8 @@ class Plan:
         start: overrides of a nas_reid.search whose supernet's weights every training of the comparison starts from, the
             searched's, those by lot and the hand-made's alike; empty: random weights. It sees the people that the
             trainings see.
+        pretrained: whether every search starts from these weights, too.
+        lots: overrides of the space that genotypes by lot are of; empty: those of the searches.
         final: further overrides of both, that put other people in the place of those whom tuning looked at.
         tuned: overrides of nas_reid.search, that let it see the people of ``recipe``: where variants are compared.
         variants: name -> another way to search, compared with ``variant_seeds`` seeds each by validation mAP.
@@ -68,6 +70,8 @@ class Plan:
     table: str
     select: Sequence[str] = ()
     start: Sequence[str] = ()
+    pretrained: bool = False
+    lots: Sequence[str] = ()
     tuned: Sequence[str] = ()
     variants: Mapping[str, Variant] = field(default_factory=dict)
     variant_seeds: int = 3
@@ -141,6 +145,8 @@ def read_plan(space: str, path: Path = PLANS, *, quick: bool = False) -> Plan:
         raise ConfigError(f"the plan of {space} lacks a key, or a variant has one too many: {error}") from None
     if strange := sorted(set(plan.above) - set(plan.hand_made)):
         raise ConfigError(f"the plan of {space} has above={', '.join(strange)}, which hand_made does not list")
+    if plan.pretrained and not plan.start:
+        raise ConfigError(f"the plan of {space} has pretrained=true and no start=, whose weights these would be")
     if plan.equal_by not in ("params", "cost"):
         raise ConfigError(f"the plan of {space} has equal_by={plan.equal_by!r}; expected params or cost")
     for variants, known in ((plan.variants, set(plan.variants)), (plan.scorers, {"search", *plan.scorers})):

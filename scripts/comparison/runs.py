@@ -79,7 +79,8 @@ def _search(plan: Plan, folder: Path, work: Path, seed: int) -> None:
     if kept.exists():
         return
     run = work / f"search{seed}"
-    seconds = timed("search", *plan.search, *plan.final, f"seed={seed}", f"hydra.run.dir={run}")
+    seconds = timed("search", *plan.search, *plan.final, *from_start(plan, work), f"seed={seed}",
+                    f"hydra.run.dir={run}")
     for epoch in plan.epochs if seed < plan.curves else ():
         keep(run / "genotypes" / f"epoch_{epoch:03d}.json", plan.genotype(folder, seed, epoch))
     if plan.select:
@@ -109,12 +110,22 @@ def train(plan: Plan, table: Path, work: Path, workers: int, what: Sequence[str]
     or on those of the recipe."""
     overrides = [*plan.recipe, *(plan.final if final else ())]
     if plan.start:
-        start = work / ("start" if final else "start_tuned")
-        _supernet(start, *plan.start, *(plan.final if final else plan.tuned))
-        overrides.append(f"weights={start / 'checkpoints' / 'last.pt'}")
+        overrides.append(f"weights={_start(plan, work, final=final)}")
     recipe = ",".join(f'"{text}"' for text in overrides)
     run_command("tabulate", f"recipe=[{recipe}]", f"table={table}", f"workers={workers}", f"repeats={repeats}", *what,
                 f"hydra.run.dir={work / table.stem}")
+
+
+def from_start(plan: Plan, work: Path, *, final: bool = True) -> list[str]:
+    """What a search is given to start from the plan's common weights, if it is to."""
+    return [f"pretrained={_start(plan, work, final=final)}"] if plan.pretrained else []
+
+
+def _start(plan: Plan, work: Path, *, final: bool) -> Path:
+    """The weights that all of a plan's trainings start from, made unless they are there."""
+    run = work / ("start" if final else "start_tuned")
+    _supernet(run, *plan.start, *(plan.final if final else plan.tuned))
+    return run / "checkpoints" / "last.pt"
 
 
 def _supernet(run: Path, *overrides: str) -> None:
@@ -129,8 +140,8 @@ def is_whole(run: Path) -> bool:
 
 
 def _space(plan: Plan) -> list[str]:
-    """The space as the searches have it, for nas_reid.tabulate."""
-    return [word for word in plan.search if word.startswith("space")] or [f"space={plan.space}"]
+    """The space that genotypes by lot are of, for nas_reid.tabulate."""
+    return list(plan.lots) or [word for word in plan.search if word.startswith("space")] or [f"space={plan.space}"]
 
 
 def _score(plan: Plan, folder: Path, work: Path, name: str, scorer: Variant) -> None:
@@ -139,7 +150,7 @@ def _score(plan: Plan, folder: Path, work: Path, name: str, scorer: Variant) -> 
         return
     run = work / f"scorer_{scorer.on or name}"
     searched = plan.scorers.get(scorer.on or name, scorer).search
-    _supernet(run, *plan.search, *plan.tuned, *searched, "seed=0")
+    _supernet(run, *plan.search, *plan.tuned, *from_start(plan, work, final=False), *searched, "seed=0")
     table = folder / "random.jsonl" if plan.table == "random" else plan.table
     run_command("select", f"search={run}", *(scorer.select or ()), "method=table", f"table={table}",
                 f"table_on=[{','.join(plan.score_on)}]", f"hydra.run.dir={work / f'scores_{name}'}")

@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import fmean
 
 from comparison.plan import Plan, Variant
-from comparison.runs import hardware, is_whole, keep, note, timed, train
+from comparison.runs import from_start, hardware, is_whole, keep, note, timed, train
 from nas_reid.genotype import Genotype
 from nas_reid.record.provenance import versions
 from nas_reid.tables import Table
@@ -48,8 +48,8 @@ def _find(plan: Plan, name: str, seed: int, kept: Path, work: Path) -> None:
     variant = plan.variants[name]
     run, took = work / f"{variant.on or name}_{seed}", {"minutes": 0.0, "processor_minutes": 0.0}
     if variant.on is None or not is_whole(run):
-        searched = timed("search", *plan.search, *plan.tuned, *plan.variants[variant.on or name].search, f"seed={seed}",
-                         f"hydra.run.dir={run}")
+        searched = timed("search", *plan.search, *plan.tuned, *from_start(plan, work.parent, final=False),
+                         *plan.variants[variant.on or name].search, f"seed={seed}", f"hydra.run.dir={run}")
         took = took if variant.on else searched  # the supernet of another is in that one's line
     if variant.select is not None:
         selected = timed("select", f"search={run}", *variant.select, f"seed={seed}",

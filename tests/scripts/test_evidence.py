@@ -130,6 +130,17 @@ def test_all_trainings_can_start_from_one_supernet(parts, tmp_path: Path) -> Non
     assert not parts["runs"].is_whole(tmp_path / "start")
 
 
+def test_searches_can_start_from_the_weights_that_the_trainings_start_from(parts, tmp_path: Path) -> None:
+    plan = parts["plan"].Plan("toy", (), (), (), "toy", start=("a=1",), pretrained=True)
+    for name in ("start", "start_tuned"):
+        (tmp_path / name / "checkpoints").mkdir(parents=True)
+        (tmp_path / name / "checkpoints" / "last.pt").touch()
+        (tmp_path / name / "genotype.json").touch()
+    words = [parts["runs"].from_start(plan, tmp_path, final=final) for final in (True, False)]
+    assert words == [[f"pretrained={tmp_path}/{name}/checkpoints/last.pt"] for name in ("start", "start_tuned")]
+    assert parts["runs"].from_start(parts["plan"].Plan("toy", (), (), (), "toy", start=("a=1",)), tmp_path) == []
+
+
 def test_equal_are_those_with_as_many_choices_of_a_cost(parts, tmp_path: Path) -> None:
     plan = parts["plan"].Plan("norm_sites", (), ("experiment=table_norm_sites",), (), "norm_sites", searches=2,
                               equal_by="cost", tolerance=0.1)
@@ -185,6 +196,8 @@ def test_what_is_not_reached_says_so(parts) -> None:
     ("[other]\n", "has no plan of 'toy'; it has: other"), ("[toy]\nserches = 3\n", "unknown keys serches; known are: "),
     ("[toy]\nsearch = []\nrecipe = []\nfinal = []\ntable = 'toy'\nabove = {'toy/a' = 1}\n",
      "the plan of toy has above=toy/a, which hand_made does not list"),
+    ("[toy]\nsearch = []\nrecipe = []\nfinal = []\ntable = 'toy'\npretrained = true\n",
+     "has pretrained=true and no start="),
     ("[toy]\n", "lacks a key"), ("[toy\n", "cannot read the plans"),
     ("[toy]\nsearch = []\nrecipe = []\nfinal = []\ntable = 'toy'\n[toy.variants.a]\non = 'b'\n",
      "a of toy stands on 'b'; it needs select= and the name of another one: a"),
