@@ -13,6 +13,7 @@ from nas_reid.backbones.two_stream import block_channels, map_sizes
 POSITIONS = ("stage", "block")
 LEVELS = ("both", "channels", "pixels")
 COMBINATIONS = ("product", "sum")
+SHARED = ("last", "all")
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,8 @@ class Cell:
         block: whose output it gates, ``layer1.0``.
         channels: C of that output.
         size: its height and width.
-        shared_channels: both modalities keep the same channels, as in the last stage: else their embeddings would be
-            zero in different dimensions and could not be compared.
+        shared_channels: both modalities keep the same channels, as in the last stage in any case: else their
+            embeddings would be zero in different dimensions and could not be compared.
     """
 
     name: str
@@ -48,8 +49,8 @@ class Cell:
 
 
 def place_cells(depth: int, width: float, *, specific: int, last_stride: int, image_size: tuple[int, int],
-                position: str) -> dict[str, Cell]:
-    """Name -> cell, in order: after each shared stage, or after each of its blocks."""
+                position: str, shared_channels: str) -> dict[str, Cell]:
+    """Name -> cell, in order: after each shared stage, or after each of its blocks; see ``NFS``."""
     sizes, cells = map_sizes(image_size, last_stride), {}
     blocks = block_channels(depth, width)
     ends = {block.split(".")[0]: block for block in blocks}  # stage -> its last block
@@ -58,7 +59,7 @@ def place_cells(depth: int, width: float, *, specific: int, last_stride: int, im
         if STAGES.index(stage) + 1 < specific or (position == "stage" and block != ends[stage]):
             continue
         name = stage if position == "stage" else block.replace(".", "_")
-        cells[name] = Cell(name, block, channels, sizes[stage], stage == STAGES[-1])
+        cells[name] = Cell(name, block, channels, sizes[stage], shared_channels == "all" or stage == STAGES[-1])
     return cells
 
 

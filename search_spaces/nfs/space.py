@@ -16,7 +16,7 @@ from nas_reid.genotype import Genotype
 from nas_reid.nas.bounds import costs_of
 from nas_reid.registry import register
 from nas_reid.search_space import Choice, Decision
-from search_spaces.nfs.cells import COMBINATIONS, LEVELS, POSITIONS, Cell, place_cells
+from search_spaces.nfs.cells import COMBINATIONS, LEVELS, POSITIONS, SHARED, Cell, place_cells
 from search_spaces.nfs.derive import Share, derivation_by_level, kept
 from search_spaces.nfs.masks import CellMasks, read_masks
 from search_spaces.nfs.networks import NORMS, MaskedNetwork, Supernet, kept_channels
@@ -44,6 +44,7 @@ class NFS:
         norms: of the shared parts: ``shared`` by the modalities, or ``split``, one for each, a key of ``NORMS``.
         costs: what keeping costs, for budgets: ``equal``, 1 each, or ``macs``, what the network without the channel
             saves; pixels save nothing.
+        shared_channels: which cells keep the same channels for both modalities: the ``last`` stage's, or ``all``.
 
     Raises:
         ConfigError: an unknown name or a number out of range.
@@ -55,17 +56,19 @@ class NFS:
 
     def __init__(self, depth: int, width: float, *, specific: int, last_stride: int, image_size: Sequence[int],
                  position: str, levels: str, combination: str, initial_logit: float, derivation: str, ratio: Share,
-                 floor: Share, norms: str = "shared", costs: str = "equal") -> None:
+                 floor: Share, norms: str = "shared", costs: str = "equal",
+                 shared_channels: str = "last") -> None:
         _check_numbers(image_size, initial_logit)
         self.arguments = {"depth": depth, "width": width, "specific": specific, "last_stride": last_stride,
                           "image_size": list(image_size), "position": position, "levels": levels,
                           "combination": combination, "initial_logit": initial_logit, "derivation": derivation,
-                          "ratio": ratio, "floor": floor, "norms": norms, "costs": costs}
+                          "ratio": ratio, "floor": floor, "norms": norms, "costs": costs,
+                          "shared_channels": shared_channels}
         check_arguments(depth, width, specific=specific, last_stride=last_stride)
         self._derivation = derivation_by_level(derivation, ratio, floor)
         for key, value, known in (("position", position, POSITIONS), ("levels", levels, LEVELS),
                                   ("combination", combination, COMBINATIONS), ("norms", norms, tuple(NORMS)),
-                                  ("costs", costs, COSTS)):
+                                  ("costs", costs, COSTS), ("shared_channels", shared_channels, SHARED)):
             require_known(f"space.{key}", value, known)
         if norms == "split" and specific > 1:
             raise ConfigError(f"space.norms=split does not go with space.specific={specific}: those parts have norms "
@@ -75,10 +78,11 @@ class NFS:
         self._norm = NORMS[norms]
         self.levels, self.combination, self.initial_logit, self.costs = levels, combination, initial_logit, costs
         self.image_size = image_size[0], image_size[1]
-        self.cells = place_cells(**self._trunk, image_size=self.image_size, position=position)
+        self.cells = place_cells(**self._trunk, image_size=self.image_size, position=position,
+                                 shared_channels=shared_channels)
 
     def decisions(self) -> Sequence[Decision]:
-        """One per cell, level and modality; of the last stage's channels one for both. To drop costs nothing."""
+        """One per cell, level and modality; one for both of shared channels. To drop costs nothing."""
         gates = self._gates()
         costs = dict.fromkeys(gates, 1.0) if self.costs == "equal" else self._macs
         return [Decision(name, rows, (Choice("drop", frozenset({"none"})),

@@ -173,7 +173,7 @@ CHAINS = (
           "algorithm.relaxation=hard_concrete algorithm.temperature.schedule=constant space.depth=50 "
           "space.width=0.03125 space.ratio=0.5 space.last_stride=2"),
     Chain("nfs", "osnet_ain"),
-    Chain("nfs", "osnet_ain_published", "space.norms=split space.costs=macs"),
+    Chain("nfs", "osnet_ain_published", "space.norms=split space.costs=macs space.shared_channels=all"),
     Chain("nfs", "reinmax",
           "space.depth=34 space.width=0.03125 objective.weights.center={weight:0.1}"),
     Chain("nfs", "sdarts",

@@ -61,7 +61,7 @@ def open_genotype(space):
 
 @pytest.mark.parametrize("changes", [{}, {"combination": "sum"}, {"position": "block"}, {"levels": "channels"},
                                      {"levels": "pixels"}, {"specific": 0}, {"specific": 3}, {"depth": 50},
-                                     {"norms": "split"},
+                                     {"norms": "split"}, {"shared_channels": "all"},
                                      {"derivation": "top_k", "ratio": {"channels": 0.7, "pixels": 0.9}}], ids=str)
 def test_conforms(changes):
     check_search_space(make_space(**changes))
@@ -256,7 +256,7 @@ def test_masks_of_another_width_are_refused(changes):
     ({"ratio": {"channels": 0.7}}, r"space.ratio=\{'channels': 0.7\} is illegal; .* or one each"),
     ({"ratio": {"channels": 0.7, "pixels": 0}}, "space.ratio="), ({"floor": {"rows": 0.5}}, "space.floor="),
     ({"image_size": [64]}, r"space.image_size=\[64\]"), ({"image_size": [64, 0]}, r"space.image_size=\[64, 0\]"),
-    ({"costs": "flops"}, "space.costs='flops'"),
+    ({"shared_channels": "none"}, "space.shared_channels='none'"), ({"costs": "flops"}, "space.costs='flops'"),
     ({"norms": "both"}, "space.norms='both'"), ({"norms": "split", "specific": 2}, "norms=split does not go with"),
     ({"initial_logit": "open"}, "space.initial_logit='open'"),
 ])
@@ -305,3 +305,11 @@ def test_costs_are_one_each_unless_asked_for_macs_and_pixels_save_none():
     assert {decision.choices[1].cost for decision in make_space().decisions()} == {1.0}
     pixels = [decision for decision in make_space(costs="macs").decisions() if "pixels" in decision.name]
     assert pixels and all(choice.cost == 0 for decision in pixels for choice in decision.choices)
+
+
+def test_all_channels_can_be_shared_by_the_modalities():
+    space = make_space(shared_channels="all", position="block")
+    names = [decision.name for decision in space.decisions() if "channels" in decision.name]
+    assert names == [f"{cell}_channels" for cell in space.cells]
+    body = space.derive(random_probs(space)).body
+    assert body and all(mask["channels"]["visible"] == mask["channels"]["infrared"] for mask in body.values())
