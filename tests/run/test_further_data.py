@@ -53,7 +53,7 @@ def test_changes_apply_to_a_file_or_to_the_runs_own_data(overrides: list[str]) -
 
 @pytest.mark.parametrize(("overrides", "message"), [
     (["targets=[nowhere]"], r"targets\.nowhere: expected a file of conf/data \(.*market1501.*\) or a domain of the "
-                            r"drawn data \(a, b, c, d\); .* such as \+targets\.nowhere\.root=DIR"),
+                            r"drawn data \(a, b, c, d, e, f\); .* such as \+targets\.nowhere\.root=DIR"),
     (["data=folder", "data.root=/s", "targets=[b]"], r"targets\.b: expected a file of conf/data \([^)]*\); any other"),
     (["targets=[folder]"], r"targets\.folder: root=None must name the folder"),
     (["+targets.b.rot=/x"], r"targets\.b: Key 'rot' not in 'DataConfig'"),

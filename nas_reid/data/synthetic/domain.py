@@ -26,6 +26,8 @@ LOOKS: dict[str, Look] = {
     "b": Look(cast=(-1.0, 0.0, 1.0), saturation=-0.4, gamma=-0.8, spread=0.5),
     "c": Look(cast=(-0.4, 0.9, -0.9), saturation=-0.8, gamma=0.8, spread=0.5),
     "d": Look(cast=(0.6, -0.9, 0.6), saturation=0.0, gamma=0.5, spread=0.5),
+    "e": Look(cast=(-0.8, -0.9, -0.6), saturation=-0.4, gamma=0.0, spread=0.5),
+    "f": Look(cast=(0.9, 0.9, 0.4), saturation=-0.2, gamma=-0.5, spread=0.5),
 }
 """By name; ``""`` is no domain. The centres of any two differ in some gain by more than twice the spread, so that no
 camera of the one looks like one of the other."""
