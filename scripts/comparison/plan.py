@@ -145,6 +145,9 @@ def read_plan(space: str, path: Path = PLANS, *, quick: bool = False) -> Plan:
         raise ConfigError(f"the plan of {space} lacks a key, or a variant has one too many: {error}") from None
     if strange := sorted(set(plan.above) - set(plan.hand_made)):
         raise ConfigError(f"the plan of {space} has above={', '.join(strange)}, which hand_made does not list")
+    if plan.above and plan.repeats < 2:
+        raise ConfigError(f"the plan of {space} has above= and repeats={plan.repeats}; the error of a hand-made "
+                          "genotype needs two trainings or more")
     if plan.pretrained and not plan.start:
         raise ConfigError(f"the plan of {space} has pretrained=true and no start=, whose weights these would be")
     if plan.equal_by not in ("params", "cost"):

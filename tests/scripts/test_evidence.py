@@ -196,6 +196,8 @@ def test_what_is_not_reached_says_so(parts) -> None:
     ("[other]\n", "has no plan of 'toy'; it has: other"), ("[toy]\nserches = 3\n", "unknown keys serches; known are: "),
     ("[toy]\nsearch = []\nrecipe = []\nfinal = []\ntable = 'toy'\nabove = {'toy/a' = 1}\n",
      "the plan of toy has above=toy/a, which hand_made does not list"),
+    ("[toy]\nsearch = []\nrecipe = []\nfinal = []\ntable = 'toy'\nhand_made = ['toy/a']\nabove = {'toy/a' = 1}\n",
+     "the plan of toy has above= and repeats=1"),
     ("[toy]\nsearch = []\nrecipe = []\nfinal = []\ntable = 'toy'\npretrained = true\n",
      "has pretrained=true and no start="),
     ("[toy]\n", "lacks a key"), ("[toy\n", "cannot read the plans"),
