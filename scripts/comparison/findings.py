@@ -13,6 +13,7 @@ import numpy as np
 from comparison.plan import Plan
 from comparison.variants import Found, read_variants
 from nas_reid.genotype import Genotype
+from nas_reid.run.compose import settings
 from nas_reid.tables import Line, Table
 from nas_reid.tables.statistics import kendall_interval, kendall_tau, percentile_of, permutation_p, top_overlap
 from nas_reid.tables.table import Variance, body_key
@@ -160,7 +161,7 @@ def read_findings(plan: Plan, folder: Path) -> Findings:
         plan, [trained(seed) for seed in range(plan.searches)], random,
         _each(folder / "equal.jsonl", plan) if plan.equal else [],
         _each(folder / "hand_made.jsonl", plan) if plan.hand_made else [],
-        _curve(plan, Genotype.load(plan.genotype(folder, 0)).provenance["epoch"], trained) if plan.epochs else {},
+        _curve(plan, settings("search", [*plan.search, *plan.final]).epochs, trained) if plan.epochs else {},
         [_supernet(name, folder / f"scores_{name}.jsonl", table) for name in ("search", *plan.scorers)],
         _without_supernet(table),
         table.variance_shares() if sum(len(entry.lines) > 1 for entry in table.entries()) > 1 else None,

@@ -54,7 +54,8 @@ class Plan:
             declares it.
         tolerance: largest relative difference of equal ones.
         repeats: trainings of each searched and hand-made genotype, with different seeds.
-        epochs: after which the genotype that each of the first ``curves`` searches derives is trained too.
+        epochs: after which the genotype that each of the first ``curves`` searches derives is trained too; with
+            ``select``, what is chosen after searches of so many epochs.
         curves: see ``epochs``.
         percentile: that the mean searched genotype must reach among random ones, in [0, 1].
         standard_errors: by which the searched must be above random ones of equal cost.

@@ -76,19 +76,31 @@ def equal_bounds(plan: Plan, folder: Path) -> tuple[int, int]:
 
 def _search(plan: Plan, folder: Path, work: Path, seed: int) -> None:
     kept = plan.genotype(folder, seed)
-    if kept.exists():
-        return
-    run = work / f"search{seed}"
-    seconds = timed("search", *plan.search, *plan.final, *from_start(plan, work), f"seed={seed}",
-                    f"hydra.run.dir={run}")
+    if not kept.exists():
+        genotype, seconds = _found(plan, work / f"search{seed}", seed)
+        keep(genotype, kept)  # the last: what is there is whole
+        note(folder / "searches.jsonl", {"seed": seed, **seconds, **hardware(), "versions": versions()})
     for epoch in plan.epochs if seed < plan.curves else ():
-        keep(run / "genotypes" / f"epoch_{epoch:03d}.json", plan.genotype(folder, seed, epoch))
+        if not (earlier := plan.genotype(folder, seed, epoch)).exists():
+            keep(_after(plan, work, seed, epoch), earlier)
+
+
+def _found(plan: Plan, run: Path, seed: int, *further: str) -> tuple[Path, dict[str, float]]:
+    """The genotype that a search, and the selection after it, find; and what that took."""
+    start = from_start(plan, run.parent)
+    seconds = timed("search", *plan.search, *plan.final, *start, *further, f"seed={seed}", f"hydra.run.dir={run}")
     if plan.select:
-        selected = timed("select", f"search={run}", *plan.select, f"seed={seed}",
-                         f"hydra.run.dir={(run := work / f'search{seed}_select')}")
-        seconds = {key: round(seconds[key] + selected[key], 2) for key in seconds}
-    keep(run / "genotype.json", kept)  # the last: what is there is whole
-    note(folder / "searches.jsonl", {"seed": seed, **seconds, **hardware(), "versions": versions()})
+        chosen = run.with_name(f"{run.name}_select")
+        selected = timed("select", f"search={run}", *plan.select, f"seed={seed}", f"hydra.run.dir={chosen}")
+        return chosen / "genotype.json", {key: round(seconds[key] + selected[key], 2) for key in seconds}
+    return run / "genotype.json", seconds
+
+
+def _after(plan: Plan, work: Path, seed: int, epoch: int) -> Path:
+    """The genotype that a search derives after an epoch; a selection needs a search that ends there."""
+    if plan.select:
+        return _found(plan, work / f"search{seed}_epoch{epoch:03d}", seed, f"epochs={epoch}")[0]
+    return work / f"search{seed}" / "genotypes" / f"epoch_{epoch:03d}.json"
 
 
 def keep(source: Path, target: Path) -> None:

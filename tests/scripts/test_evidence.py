@@ -91,16 +91,19 @@ def test_a_search_can_end_with_a_selection(parts, tmp_path: Path) -> None:
         run_folder.mkdir(parents=True)
         (run_folder / "genotype.json").write_text(command)
 
-    plan = parts["plan"].Plan("toy", ("epochs=1",), (), ("final=1",), "toy", select=("method=evolution",), searches=1)
+    plan = parts["plan"].Plan("toy", ("epochs=1",), (), ("final=1",), "toy", select=("method=evolution",), searches=1,
+                               epochs=(3,))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(parts["runs"], "run_command", run)
         patch.setattr(parts["runs"], "train", lambda *_, **__: None)
         patch.setattr(parts["runs"], "_score", lambda *_: None)
         parts["runs"].make(replace(plan, equal=0), tmp_path, tmp_path / "work", workers=1)
-    searched, selected = lines
+    searched, selected, shorter, chosen = lines
     assert searched[:3] == ("search", "epochs=1", "final=1") and "seed=0" in searched
     assert selected[:3] == ("select", f"search={tmp_path / 'work' / 'search0'}", "method=evolution")
-    assert plan.genotype(tmp_path, 0).read_text() == "select"
+    assert shorter[:4] == ("search", "epochs=1", "final=1", "epochs=3") and chosen[2] == "method=evolution"
+    assert chosen[1] == f"search={tmp_path / 'work' / 'search0_epoch003'}"
+    assert [path.read_text() for path in plan.genotypes(tmp_path)] == ["select", "select"]
 
 
 def test_all_trainings_can_start_from_one_supernet(parts, tmp_path: Path) -> None:
