@@ -48,7 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             (make_variants if given.variants else make)(
                 plan, folder, folder / "runs" if given.output or given.quick else work, workers=given.workers)
         findings = read_findings(plan, folder)
-        command = shlex.join(["python", "scripts/evidence.py", *(sys.argv[1:] if arguments is None else arguments)])
+        words = [word for word in (sys.argv[1:] if arguments is None else arguments)
+                 if word not in ("--redraw", "--variants")]  # which do not make what is shown as final
+        command = shlex.join(["python", "scripts/evidence.py", *words])
         write_section(findings, output / "evidence.md", draw(findings, folder), command)
     except NasReidError as error:
         print(error, file=sys.stderr)
