@@ -61,8 +61,11 @@ def make(plan: Plan, folder: Path, work: Path, *, workers: int) -> None:
         _score(plan, folder, work, name, scorer)
 
 
-def equal_bounds(plan: Plan, folder: Path) -> tuple[int, int]:
-    """Least and most that a genotype may cost to be as dear as the searched are in the mean; see ``Plan.equal_by``."""
+def equal_bounds(plan: Plan, folder: Path) -> tuple[float, float]:
+    """Least and most that a genotype may cost to be as dear as the searched are in the mean; see ``Plan.equal_by``.
+
+    Costs that are counts, such as parameters, are rounded outward.
+    """
     recipe = settings("retrain", [*plan.recipe, *plan.final, "genotype=by_lot"])
     height, width = recipe.data.image_size
     searched = [Genotype.load(plan.genotype(folder, seed)) for seed in range(plan.searches)]
@@ -71,7 +74,8 @@ def equal_bounds(plan: Plan, folder: Path) -> tuple[int, int]:
              if plan.equal_by == "cost" else costs_of(space, genotype, (height, width), macs=False)["params"]
              for space, genotype in zip(spaces, searched, strict=True)]
     mean = sum(costs) / len(costs)
-    return math.floor(mean * (1 - plan.tolerance)), math.ceil(mean * (1 + plan.tolerance))
+    low, high = mean * (1 - plan.tolerance), mean * (1 + plan.tolerance)
+    return (math.floor(low), math.ceil(high)) if all(float(cost).is_integer() for cost in costs) else (low, high)
 
 
 def _search(plan: Plan, folder: Path, work: Path, seed: int) -> None:
@@ -113,7 +117,8 @@ def keep(source: Path, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
     except FileNotFoundError:
-        raise ConfigError(f"{source} does not exist: the plan's epochs= must be at most those of the search") from None
+        raise ConfigError(f"{source} does not exist: the plan's epochs= must be at most those of the search; if its "
+                          f"folder is gone, delete {target.name.partition('_')[0]}.json to search again") from None
 
 
 def train(plan: Plan, table: Path, work: Path, workers: int, what: Sequence[str], *, repeats: int = 1,
