@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 plan, folder, folder / "runs" if given.output or given.quick else work, workers=given.workers)
         findings = read_findings(plan, folder)
         words = [word for word in (sys.argv[1:] if arguments is None else arguments)
-                 if word not in ("--redraw", "--variants")]  # which do not make what is shown as final
+                 if word not in ("--redraw", "--variants")]  # the command that makes the final rows
         command = shlex.join(["python", "scripts/evidence.py", *words])
         write_section(findings, output / "evidence.md", draw(findings, folder), command)
     except NasReidError as error:

@@ -111,13 +111,13 @@ class Findings:
         if min(len(self.searched), len(self.equal)) < 2:
             return float("nan")
         error = math.hypot(*(standard_error(worth(group)) for group in (self.searched, self.equal)))
-        return float((fmean(worth(self.searched)) - fmean(worth(self.equal))) / error)
+        return (fmean(worth(self.searched)) - fmean(worth(self.equal))) / error if error else float("nan")
 
     def above(self, hand_made: str) -> float:
         """Searched minus a hand-made genotype, in standard errors: of the searches, and of its own trainings."""
         one = next(one for one in self.hand_made if one.name == hand_made)
         error = math.hypot(standard_error(worth(self.searched)), one.error)
-        return float((fmean(worth(self.searched)) - one.mAP) / error)
+        return (fmean(worth(self.searched)) - one.mAP) / error if error else float("nan")
 
     @property
     def affordable(self) -> int:
@@ -161,12 +161,19 @@ def read_findings(plan: Plan, folder: Path) -> Findings:
         plan, [trained(seed) for seed in range(plan.searches)], random,
         _each(folder / "equal.jsonl", plan) if plan.equal else [],
         _each(folder / "hand_made.jsonl", plan) if plan.hand_made else [],
-        _curve(plan, settings("search", [*plan.search, *plan.final]).epochs, trained) if plan.epochs else {},
+        _curve(plan, _last_epoch(plan, folder), trained) if plan.epochs else {},
         [_supernet(name, folder / f"scores_{name}.jsonl", table) for name in ("search", *plan.scorers)],
         _without_supernet(table),
         table.variance_shares() if sum(len(entry.lines) > 1 for entry in table.entries()) > 1 else None,
         [json.loads(line) for line in (folder / "searches.jsonl").read_text().splitlines()],
         read_variants(plan, folder), [entry.validation for entry in table.entries()])
+
+
+def _last_epoch(plan: Plan, folder: Path) -> int:
+    """Of the searches; what a selection chose does not say it, so that then today's experiment has to."""
+    if plan.select:
+        return settings("search", [*plan.search, *plan.final]).epochs
+    return Genotype.load(plan.genotype(folder, 0)).provenance["epoch"]
 
 
 def _curve(plan: Plan, last: int, trained: Callable[..., Trained]) -> dict[int, list[Trained]]:

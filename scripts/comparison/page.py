@@ -49,7 +49,7 @@ def section_lines(findings: Findings, command: str) -> Iterator[str]:
                 for kind, scorers in (("supernet: ", findings.scorers), ("", findings.without_supernet))
                 for each in scorers)
     if findings.curve:
-        yield from ("", "| derived after epoch | " + " | ".join(map(str, findings.curve)) + " |",
+        yield from ("", "| found after epochs | " + " | ".join(map(str, findings.curve)) + " |",
                     "|---" * (len(findings.curve) + 1) + "|",
                     "| mAP | " + " | ".join(_mean(worth(group)) for group in findings.curve.values()) + " |")
     if (variance := findings.variance) is not None:

@@ -78,6 +78,6 @@ def _anytime(findings: Findings, axes: Any) -> None:
     for seed in range(len(findings.curve[epochs[0]])):
         axes.plot(epochs, [100 * findings.curve[epoch][seed].mAP for epoch in epochs], color=_RED, lw=0.6, alpha=0.6)
     axes.plot(epochs, [100 * fmean(worth(findings.curve[epoch])) for epoch in epochs], "o-", color=_RED,
-              label="derived after so many epochs, mean")
+              label="found after so many epochs, mean")
     axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     axes.set(xlabel="epochs of the search", ylabel="mAP of unseen people, %")

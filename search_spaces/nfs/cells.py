@@ -13,7 +13,8 @@ from nas_reid.backbones.two_stream import block_channels, map_sizes
 POSITIONS = ("stage", "block")
 LEVELS = ("both", "channels", "pixels")
 COMBINATIONS = ("product", "sum")
-SHARED = ("last", "all")
+SHARED_CHANNELS = ("last", "all")
+COSTS = ("equal", "macs")
 
 
 @dataclass(frozen=True)

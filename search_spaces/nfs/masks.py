@@ -63,8 +63,9 @@ def read_masks(body: Mapping[str, Any], widths: Mapping[str, int], *, shared: Se
         channels = _read(levels, "channels", cell, lambda runs, cell=cell: _from_runs(runs, widths[cell], cell))
         pixels = _read(levels, "pixels", cell, lambda rows, cell=cell: _from_rows(rows, cell))
         if cell in shared and channels is not None and (channels[0] != channels[1]).any():
-            raise GenotypeError(f"cell {cell}: visible and infrared keep different channels of the last stage, whose "
-                                "embeddings could then not be compared; give both the same mask")
+            raise GenotypeError(f"cell {cell}: visible and infrared keep different channels, which they share in "
+                                "the last stage, whose embeddings could else not be compared, and with "
+                                "shared_channels=all in every cell; give both the same mask")
         masks[cell] = CellMasks(channels, pixels)
     return masks
 

@@ -16,13 +16,11 @@ from nas_reid.genotype import Genotype
 from nas_reid.nas.bounds import costs_of
 from nas_reid.registry import register
 from nas_reid.search_space import Choice, Decision
-from search_spaces.nfs.cells import COMBINATIONS, LEVELS, POSITIONS, SHARED, Cell, place_cells
+from search_spaces.nfs.cells import COMBINATIONS, COSTS, LEVELS, POSITIONS, SHARED_CHANNELS, Cell, place_cells
 from search_spaces.nfs.derive import Share, derivation_by_level, kept
 from search_spaces.nfs.masks import CellMasks, read_masks
 from search_spaces.nfs.networks import NORMS, MaskedNetwork, Supernet, kept_channels
 from search_spaces.nfs.pruning import cut_of, cuts, sliced
-
-COSTS = ("equal", "macs")
 
 
 @register("nfs")
@@ -68,8 +66,11 @@ class NFS:
         self._derivation = derivation_by_level(derivation, ratio, floor)
         for key, value, known in (("position", position, POSITIONS), ("levels", levels, LEVELS),
                                   ("combination", combination, COMBINATIONS), ("norms", norms, tuple(NORMS)),
-                                  ("costs", costs, COSTS), ("shared_channels", shared_channels, SHARED)):
+                                  ("costs", costs, COSTS), ("shared_channels", shared_channels, SHARED_CHANNELS)):
             require_known(f"space.{key}", value, known)
+        if costs == "macs" and (levels == "pixels" or (levels, combination) == ("both", "sum")):
+            raise ConfigError(f"space.costs=macs does not go with space.levels={levels} and space.combination="
+                              f"{combination}, of which no channel is taken out; use costs=equal")
         if norms == "split" and specific > 1:
             raise ConfigError(f"space.norms=split does not go with space.specific={specific}: those parts have norms "
                               "of their own; use specific 0 or 1")
@@ -185,7 +186,7 @@ class NFS:
 
         full = macs({})
         found: dict[str, float] = {}
-        for cell in self.cells.values() if self.levels != "pixels" else ():
+        for cell in self.cells.values():
             all_but_one = np.arange(cell.channels)[None].repeat(2, 0) > 0
             names = cell.channel_decisions()
             saved = full - macs({cell.name: CellMasks(all_but_one, None).to_body()})

@@ -92,7 +92,11 @@ def test_a_search_can_end_with_a_selection(parts, tmp_path: Path) -> None:
         (run_folder / "genotype.json").write_text(command)
 
     plan = parts["plan"].Plan("toy", ("epochs=1",), (), ("final=1",), "toy", select=("method=evolution",), searches=1,
-                               epochs=(3,))
+                               epochs=(3,), start=("a=1",), pretrained=True, lots=("space=toy", "space.b=1"))
+    assert parts["runs"]._space(plan) == ["space=toy", "space.b=1"]
+    for folder, name in (("checkpoints", "last.pt"), ("", "genotype.json")):
+        (tmp_path / "work" / "start" / folder).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "work" / "start" / folder / name).touch()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(parts["runs"], "run_command", run)
         patch.setattr(parts["runs"], "train", lambda *_, **__: None)
@@ -101,7 +105,8 @@ def test_a_search_can_end_with_a_selection(parts, tmp_path: Path) -> None:
     searched, selected, shorter, chosen = lines
     assert searched[:3] == ("search", "epochs=1", "final=1") and "seed=0" in searched
     assert selected[:3] == ("select", f"search={tmp_path / 'work' / 'search0'}", "method=evolution")
-    assert shorter[:4] == ("search", "epochs=1", "final=1", "epochs=3") and chosen[2] == "method=evolution"
+    assert searched[3] == shorter[3] == f"pretrained={tmp_path}/work/start/checkpoints/last.pt"
+    assert shorter[4] == "epochs=3" and chosen[2] == "method=evolution"
     assert chosen[1] == f"search={tmp_path / 'work' / 'search0_epoch003'}"
     assert [path.read_text() for path in plan.genotypes(tmp_path)] == ["select", "select"]
 
@@ -152,6 +157,14 @@ def test_equal_are_those_with_as_many_choices_of_a_cost(parts, tmp_path: Path) -
         body |= dict.fromkeys(list(body)[:splits], "split")
         replace(load_genotype("norm_sites/share_resnet18"), body=body).save(plan.genotype(tmp_path, seed))
     assert parts["runs"].equal_bounds(plan, tmp_path) == (10, 14)  # 12 in the mean, and a tenth
+
+
+def test_fractions_of_a_cost_are_not_rounded(parts, tmp_path: Path) -> None:
+    plan = parts["plan"].Plan("osnet_ain", (), ("experiment=table_osnet_ain",), (), "osnet_ain", searches=1,
+                              equal_by="cost", tolerance=0.2)
+    ibn = load_genotype("osnet_ain/ibn")
+    replace(ibn, body=ibn.body | {"conv2_1": "os", "conv4_1": "os_in"}).save(plan.genotype(tmp_path, 0))
+    assert parts["runs"].equal_bounds(plan, tmp_path) == pytest.approx((0.9, 1.35))  # 1.125, and a fifth
 
 
 def trained(parts, mAP: float, *, validation: float = 0.0, seconds: float = 30.0, name: str = "x",
