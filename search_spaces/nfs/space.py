@@ -178,11 +178,10 @@ class NFS:
     @cached_property
     def _macs(self) -> dict[str, float]:
         """Decision about channels -> MACs that the network without one of them saves, in halves where two decide it."""
-        height, width = self.image_size
-
         def macs(body: Mapping[str, Any]) -> int:
+            """Of the network with these masks."""
             genotype = Genotype(self.name, self.version, body, arguments=self.arguments)
-            return costs_of(self, genotype, (height, width))["macs"]
+            return costs_of(self, genotype, self.image_size)["macs"]
 
         full = macs({})
         found: dict[str, float] = {}
